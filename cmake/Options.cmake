@@ -1,0 +1,26 @@
+# Warnings, hardening and sanitizers for every target of the house.
+add_library(tidemark_options INTERFACE)
+target_compile_options(tidemark_options INTERFACE
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
+    -Woverloaded-virtual -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Werror)
+target_include_directories(tidemark_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+
+set(TIDEMARK_SANITIZE "" CACHE STRING "address,undefined | thread | empty")
+if(TIDEMARK_SANITIZE)
+    target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
+        -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE})
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    target_compile_options(tidemark_options INTERFACE -fstack-protector-strong -fPIE
+        -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS)
+    target_link_options(tidemark_options INTERFACE -pie -Wl,-z,relro,-z,now)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+find_program(MOLD mold)
+if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_link_options(-fuse-ld=mold)
+endif()

@@ -1,0 +1,7 @@
+#include <cstdio>
+
+int main()
+{
+    std::puts("tidemark");
+    return 0;
+}
