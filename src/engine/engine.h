@@ -1,0 +1,145 @@
+#pragma once
+
+#include "engine/backup_source.h"
+#include "engine/log_source.h"
+#include "engine/restore_target.h"
+#include "model/log_events.h"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::engine {
+
+struct MemberConfig {
+    std::string name;
+    std::string url;
+    std::optional<std::filesystem::path> data_dir; ///< only where the files can be read directly
+    std::string slot;                              ///< name of our replication slot
+};
+
+/// Who the member is and what a restore of it needs to know. Read from the live server.
+struct Identity {
+    std::string engine = "postgresql";
+    std::string system_id;              ///< decimal
+    int version_num = 0;                ///< server_version_num, e.g. 150018
+    std::string version;                ///< "15.18"
+    model::LogPosition position;        ///< current epoch and insert (or replay) position
+    std::uint32_t log_segment_size = 0; ///< bytes
+    std::uint32_t page_size = 8192;     ///< bytes
+    bool page_checksums = false;
+    bool in_recovery = false;
+    std::string data_directory; ///< as the server says; empty when we may not ask
+    /// Settings that recovery or an operator needs again: max_connections,
+    /// max_prepared_transactions, max_worker_processes, max_wal_senders, max_locks_per_transaction,
+    /// wal_level, shared_preload_libraries, ...
+    std::map<std::string, std::string> settings;
+};
+
+/// A transaction that is prepared and unfinished right now.
+struct PreparedBranch {
+    std::uint32_t xid = 0;
+    std::string gid;
+    base::Time prepared;
+    std::string owner;
+    std::string database;
+    std::uint32_t owner_oid = 0;
+    std::uint32_t database_oid = 0;
+    friend bool operator==(const PreparedBranch&, const PreparedBranch&) = default;
+};
+
+struct SlotState {
+    bool exists = false;
+    bool active = false;
+    bool lost = false;                        ///< invalidated; must be dropped and made again
+    std::string wal_status;                   ///< reserved, extended, unreserved, lost
+    std::optional<model::Offset> restart;     ///< oldest log the server keeps for us
+    std::uint64_t held_bytes = 0;             ///< log behind the slot
+    std::optional<std::uint64_t> bound_bytes; ///< max_slot_wal_keep_size; absent = unbounded
+    std::optional<std::int64_t> safe_bytes;   ///< until it may be lost; can be negative
+};
+
+enum class CheckState { ok, waiting, failed };
+
+struct Check {
+    std::string name; ///< stable, e.g. "wal_level"
+    CheckState state = CheckState::ok;
+    std::string cause; ///< one line
+    std::string fix;   ///< exact command or setting; empty when ok
+};
+
+/// A restore point just placed.
+struct PlacedPoint {
+    model::LogPosition end; ///< end of its record, as the server says
+};
+
+/// One member, connected. Used by one thread at a time. Errors: member_unreachable,
+/// member_not_ready, identity_mismatch; a lost connection is Error{member_unreachable, transient}.
+class Session {
+public:
+    virtual ~Session() = default;
+    virtual Identity identify() = 0;
+    /// What stands in the way of backing this member up, one entry per named check.
+    virtual std::vector<Check> check() = 0;
+    virtual model::LogPosition insert_position() = 0;
+    /// Places a named restore point (at most 63 bytes, rules.md 9). Does not flush.
+    virtual PlacedPoint place_restore_point(const std::string& name) = 0;
+    /// Returns once the server's own log is durable up to `offset`, forcing it if need be.
+    virtual void ensure_flushed(model::Offset offset,
+                                std::chrono::steady_clock::time_point deadline) = 0;
+    virtual base::Time clock() = 0;
+    virtual std::vector<PreparedBranch> prepared() = 0;
+
+    virtual SlotState slot() = 0;
+    /// Creates our physical slot with its log reserved at once; returns the restart position.
+    virtual model::LogPosition create_slot() = 0;
+    virtual void drop_slot() = 0;
+
+    /// Timeline history file of `epoch` as the server has it; empty for epoch 1 or when it has
+    /// none.
+    virtual std::optional<std::string> history_file(model::Epoch epoch) = 0;
+    /// Streams the log from `from` on a connection of its own. A gap is Error{log_gap}.
+    virtual std::unique_ptr<LogSource> open_log(const model::LogPosition& from) = 0;
+    /// Starts a base backup on a connection of its own and returns when its start position is
+    /// known.
+    virtual std::unique_ptr<BackupSource> begin_backup(const BackupOptions& options) = 0;
+};
+
+/// Reads a member's log format: bytes in, index out. Pure; keeps state between calls.
+class LogDecoder {
+public:
+    virtual ~LogDecoder() = default;
+    /// Bytes must be contiguous from the start position given at creation.
+    /// Broken log is Error{failed} naming the position.
+    virtual void feed(model::Offset at, base::ByteView bytes) = 0;
+    /// Index of everything fed since the last take() (or the start); resets that range.
+    virtual model::LogIndex take() = 0;
+};
+
+struct DecoderStart {
+    int version_num = 0;
+    std::string system_id;
+    std::uint32_t log_segment_size = 0;
+    model::Epoch epoch = 0;
+    model::Offset range_from = 0; ///< first byte of the first range that take() shall describe
+    /// Where feeding begins: `range_from`, or before it at the start of the record that spans it.
+    model::Offset feed_from = 0;
+    /// feed_from is a record start; otherwise a segment or page boundary.
+    bool at_record = false;
+};
+
+/// One kind of database. A new one adds one registration line in app.
+class Engine {
+public:
+    virtual ~Engine() = default;
+    virtual std::string name() const = 0;
+    virtual std::unique_ptr<Session> connect(const MemberConfig& member) = 0;
+    virtual std::unique_ptr<RestoreTarget> open_target(const TargetConfig& target) = 0;
+    virtual std::unique_ptr<LogDecoder> open_decoder(const DecoderStart& start) = 0;
+};
+
+} // namespace tidemark::engine

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "base/clock.h"
+#include "engine/backup_source.h"
+#include "model/log_position.h"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tidemark::engine {
+
+struct PreparedBranch;
+
+/// Where a member is restored to and by whom.
+struct TargetConfig {
+    std::string member;
+    std::filesystem::path dir;      ///< the data directory to be
+    std::filesystem::path work_dir; ///< ours, outside dir: generated configuration, sockets, logs
+    std::string user;               ///< system user the server runs as; empty = this one
+    std::optional<std::filesystem::path> bin_dir; ///< server binaries; found by version when absent
+    int version_num = 0;
+    std::string system_id;
+    std::vector<std::string> preload_libraries; ///< only those the operator named
+};
+
+/// Where recovery stops. Exactly one is set; `position` is how marks are restored.
+struct RecoveryGoal {
+    std::optional<model::Offset>
+        position;                    ///< stops before the first record that starts at or after it
+    std::optional<base::Time> time;  ///< the server's own recovery_target_time (contrasts only)
+    std::optional<std::string> name; ///< the server's own recovery_target_name (contrasts only)
+    model::Epoch epoch = 0;
+};
+
+struct RecoverySpec {
+    RecoveryGoal goal;
+    std::string restore_command; ///< complete, with %f and %p
+    std::string backup_label;
+    std::string tablespace_map; ///< already rewritten to the new locations
+    std::map<std::string, std::string>
+        limits; ///< max_prepared_transactions and friends, minimum values
+    std::string superuser;
+};
+
+struct Reached {
+    model::LogPosition position;
+    std::string evidence; ///< the server's own log line, and pg_control's minimum recovery point
+};
+
+struct HandOverOptions {
+    bool as_production = false;
+    bool start = false;
+    std::vector<CapturedFile> captured; ///< configuration to hand over beside the data
+};
+
+struct HandOver {
+    std::vector<std::string> changed_lines; ///< of the captured configuration, "file: old -> new"
+    std::vector<std::string> neutralised;   ///< what quarantine keeps switched off
+    std::string socket_dir;                 ///< when running
+    int port = 0;
+    std::string start_command; ///< when stopped
+};
+
+/// A member being restored: from written files to a server that is handed over (rules.md 22-29).
+/// Every step may be repeated after a crash. Errors: not_restorable, point_not_reachable,
+/// out_of_space, failed.
+class RestoreTarget {
+public:
+    virtual ~RestoreTarget() = default;
+    /// Finds binaries of the right major version and checks what recovery needs of this host;
+    /// throws member_not_ready.
+    virtual void preflight() = 0;
+    /// Takes the written files over: removes what must not survive, writes label, signal and our
+    /// own configuration.
+    virtual void prepare(const RecoverySpec& spec) = 0;
+    /// Phase 1: recovers to the goal and shuts down there; `progress` gets the replayed offset.
+    virtual Reached recover(const std::function<void(model::Offset)>& progress,
+                            std::stop_token stop) = 0;
+    /// Phase 2: starts again with action promote on the private socket; returns the new epoch.
+    virtual model::LogPosition promote(std::stop_token stop) = 0;
+    /// Starts the promoted server again on its private socket if it is not running (after a crash
+    /// of ours).
+    virtual void resume(std::stop_token stop) = 0;
+    virtual std::vector<PreparedBranch> prepared() = 0;
+    /// COMMIT PREPARED or ROLLBACK PREPARED in the branch's own database.
+    virtual void settle(const PreparedBranch& branch, bool commit) = 0;
+    /// Anything an operator should read: collation differences, invalid slots, ...
+    virtual std::vector<std::string> warnings() = 0;
+    virtual HandOver hand_over(const HandOverOptions& options, std::stop_token stop) = 0;
+    /// Stops the server if it runs.
+    virtual void stop() = 0;
+    /// libpq connection string of the private socket while the server runs.
+    virtual std::string private_conninfo() const = 0;
+};
+
+} // namespace tidemark::engine
