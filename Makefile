@@ -1,0 +1,86 @@
+# The one entry to everything; `make help` lists it.
+
+prefix ?= /usr/local
+JOBS ?= $(shell nproc)
+# Tests start several database servers each, so few of them run at once.
+TEST_JOBS ?= 2
+# Passed on to the program behind a target: make demo ARGS="--members 4 --seconds 60"
+ARGS ?=
+
+configure = @cmake --preset $(1) --log-level=WARNING >/dev/null
+compile = @cmake --build build/$(1) --parallel $(JOBS)
+run_tests = @cd build/$(1) && ctest --output-on-failure --parallel $(TEST_JOBS) --timeout 600 $(2) </dev/null
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench torture test-versions fmt lint asan tsan fuzz install clean
+
+help: ## this list (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## the program, as build/release/tidemark
+	@tools/install-packages build
+	$(call configure,release) -DTIDEMARK_TESTS=OFF
+	$(call compile,release) --target tidemark
+
+demo: ## three throwaway clusters, a bank, marks, a disaster and a restore that is proven
+	@tools/install-packages build server
+	@$(MAKE) --no-print-directory build
+	@build/release/tidemark demo $(ARGS) </dev/null
+
+test: ## every test, on real servers too
+	@tools/install-packages build server test
+	$(call configure,ci)
+	$(call compile,ci)
+	$(call run_tests,ci,)
+
+torture: ## random distributed transfers, kills, restores to many marks (long)
+	@tools/install-packages build server test
+	$(call configure,ci)
+	$(call compile,ci) --target tidemark torture
+	@build/ci/tests/torture $(ARGS)
+
+bench: ## backup and restore timed against pg_basebackup and pgBackRest
+	@tools/install-packages build server bench
+	@$(MAKE) --no-print-directory build
+	@bench/run $(ARGS)
+
+test-versions: ## the tests on PostgreSQL 13, 14, 16, 17 and 18 (fetched with npm)
+	@tools/install-packages build server test
+	$(call configure,ci)
+	$(call compile,ci)
+	@tools/test-versions $(ARGS)
+
+fmt: ## formats all sources
+	@tools/install-packages lint
+	@tools/sources | xargs clang-format-19 -i
+
+lint: ## formatting, the rules of the house, clang-tidy (CHANGED=1: only what differs from main)
+	@tools/install-packages build test lint
+	@tools/sources | xargs clang-format-19 --dry-run -Werror
+	@tools/room-lint
+	$(call configure,tidy)
+	@tools/run-tidy build/tidy $(JOBS) $(if $(CHANGED),--changed)
+
+asan: ## the tests under the address and undefined-behaviour sanitizers
+	@tools/install-packages build server test
+	$(call configure,asan)
+	$(call compile,asan)
+	$(call run_tests,asan,$(ARGS))
+
+tsan: ## the tests under the thread sanitizer
+	@tools/install-packages build server test
+	$(call configure,tsan)
+	$(call compile,tsan)
+	$(call run_tests,tsan,$(ARGS))
+
+fuzz: ## every parser of foreign bytes, SECONDS=60 each
+	@tools/install-packages build fuzz
+	$(call configure,fuzz)
+	$(call compile,fuzz)
+	@tools/run-fuzz build/fuzz $(or $(SECONDS),60)
+
+install: build ## the program into $(prefix)/bin (prefix=/usr/local)
+	@install -D -m 755 build/release/tidemark $(DESTDIR)$(prefix)/bin/tidemark
+
+clean: ## removes build/
+	@rm -rf build
