@@ -1,14 +1,13 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "model/backup_facts.h"
 #include "model/file_entry.h"
 #include "model/log_position.h"
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -34,13 +33,8 @@ public:
                         base::ByteView bytes) = 0;
 };
 
-/// Configuration that lives outside the data directory (Debian: /etc/postgresql), or a name worth
-/// knowing.
-struct CapturedFile {
-    std::string path; ///< absolute, on the member's host
-    std::string role; ///< "config", "hba", "ident", "include", "tls" (name only)
-    std::optional<std::string> content;
-};
+using CapturedFile = model::CapturedFile;
+using BackupFacts = model::BackupFacts;
 
 struct BackupBegin {
     model::LogPosition start;      ///< redo position the log must be kept from
@@ -57,16 +51,6 @@ struct BackupEnd {
     std::uint64_t pages_verified = 0;
     std::uint64_t pages_reread = 0;
     std::vector<std::uint32_t> prepared_xids; ///< found in pg_twophase
-};
-
-/// What a restore of this backup needs to know about the server; read during the backup.
-struct BackupFacts {
-    std::vector<CapturedFile> captured;
-    std::string bootstrap_superuser;
-    std::map<std::uint32_t, std::string> databases;        ///< oid -> name
-    std::map<std::string, std::string> collation_versions; ///< locale provider:name -> version
-    std::map<std::string, std::string> settings;      ///< non-default settings, secrets left out
-    std::map<std::uint32_t, std::string> tablespaces; ///< oid -> location
 };
 
 /// A base backup under way on one server session that stays open. Destroying it without finish()

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "engine/backup_source.h"
-#include "model/log_position.h"
+#include "model/identity.h"
 
 #include <filesystem>
 #include <functional>
@@ -14,7 +14,7 @@
 
 namespace tidemark::engine {
 
-struct PreparedBranch;
+using PreparedBranch = model::PreparedBranch;
 
 /// Where a member is restored to and by whom.
 struct TargetConfig {
