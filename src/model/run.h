@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/clock.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::model {
+
+struct RunError {
+    std::string code; ///< base::code_name
+    std::string message;
+    std::string hint;
+    friend bool operator==(const RunError&, const RunError&) = default;
+};
+
+/// One run of a command, as history keeps it.
+struct Run {
+    std::string group;
+    std::string command; ///< "backup", "log", "mark", "restore", ...
+    std::string host;
+    base::Time started;
+    base::Time ended;
+    int exit_code = 0;
+    std::optional<RunError> error;
+    std::vector<std::string> warnings;
+    std::optional<std::uint64_t> set;  ///< number of the backup set it closed
+    std::optional<std::uint64_t> mark; ///< number of the mark it placed
+    friend bool operator==(const Run&, const Run&) = default;
+};
+
+} // namespace tidemark::model

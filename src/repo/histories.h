@@ -1,0 +1,27 @@
+#pragma once
+
+#include "model/ids.h"
+#include "model/log_position.h"
+#include "store/storage.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::repo {
+
+/// Stores a timeline history file. Another text under the same epoch is Error{identity_mismatch}:
+/// two servers went different ways under one number (rules.md 13).
+void store_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                   const std::string& text);
+std::optional<std::string> load_history_text(store::Storage& storage, const model::MemberId& id,
+                                             model::Epoch epoch);
+/// The history of an epoch; epoch 1 needs no file. Error{log_gap} when the file is not stored.
+model::History load_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch);
+
+/// Claims the number of a timeline to be, before a promotion (rules.md 24): the lowest one from
+/// `at_least` on that no stored log, history file or earlier claim uses. `who` is recorded.
+model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,
+                         const std::string& who);
+
+} // namespace tidemark::repo

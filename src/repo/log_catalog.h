@@ -1,0 +1,37 @@
+#pragma once
+
+#include "model/ids.h"
+#include "model/log_position.h"
+#include "repo/log_coverage.h"
+#include "store/storage.h"
+
+#include <optional>
+#include <vector>
+
+namespace tidemark::repo {
+
+/// The pieces of one member's log: a value made from one listing.
+struct LogCatalog {
+    model::MemberId id;
+    std::vector<LogPiece> pieces;        ///< by epoch, start, end, lease
+    std::vector<model::Epoch> histories; ///< epochs whose history file is stored
+    std::vector<model::Epoch> claims;    ///< timelines claimed for a promotion
+
+    static LogCatalog load(store::Storage& storage, const model::MemberId& id);
+
+    /// Where the durable log along `history` ends; empty when there is none.
+    std::optional<model::LogPosition> durable_end(const model::History& history) const;
+    /// The chain that ends at durable_end().
+    std::optional<LogChain> newest_chain(const model::History& history) const;
+    /// What is missing of [from, to) along `history`.
+    std::vector<model::LogRange> gaps(const model::History& history, const model::LogPosition& from,
+                                      const model::LogPosition& to) const;
+    /// Pieces that cover [from, to) along `history`, in order; Error{log_gap} names what is
+    /// missing.
+    std::vector<LogPiece> covering(const model::History& history, const model::LogPosition& from,
+                                   const model::LogPosition& to) const;
+    /// Adds a piece just written, so that the listing need not be repeated.
+    void add(LogPiece piece);
+};
+
+} // namespace tidemark::repo

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "model/log_position.h"
+#include "model/mark.h"
+#include "repo/view.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::repo {
+
+struct PlannedPiece {
+    LogPiece piece;
+    std::optional<model::Digest> sha256; ///< absent for pieces no set names (yet)
+};
+
+/// How one member gets to its position.
+struct MemberPlan {
+    std::string member;
+    StoredManifest backup;
+    bool damaged = false;        ///< the only backup that fits holds damaged pages
+    model::History history;      ///< along which recovery runs
+    model::LogPosition target;   ///< recovery stops before the first record at or after it
+    model::LogPosition log_from; ///< the backup's start
+    model::LogPosition log_to;   ///< log needed up to here so that the target can be recognised
+    std::vector<PlannedPiece> pieces;        ///< cover [log_from, log_to), in order
+    std::vector<model::Epoch> history_files; ///< needed to follow `history`
+    std::uint64_t bytes_to_write = 0;        ///< plain bytes of files
+    std::uint64_t log_bytes = 0;             ///< log_from .. log_to
+    std::uint64_t stored_bytes = 0;          ///< to read: packs, page map, pieces
+};
+
+struct RestorePlan {
+    std::string group;
+    std::optional<StoredMark> mark; ///< absent for an arbitrary vector
+    std::map<std::string, MemberPlan> members;
+    std::uint64_t bytes_to_write = 0;
+    std::uint64_t log_bytes = 0;
+    std::uint64_t stored_bytes = 0;
+    std::vector<std::string> warnings;
+};
+
+enum class ObstacleKind : std::uint8_t {
+    no_backup = 1,   ///< none that is complete and consistent at or below the position
+    backup_damaged,  ///< only with damaged pages, and these were not allowed
+    log_gap,         ///< the log from the backup to the mark is not unbroken
+    missing_object,  ///< a pack, page map or piece is gone or damaged
+    missing_history, ///< a timeline's history file is not stored
+    not_in_mark,     ///< the mark has no position for this member
+    other_branch,    ///< the backups lie on an abandoned branch of the member's history
+};
+
+/// Why a member cannot be restored to a position.
+struct Obstacle {
+    ObstacleKind kind = ObstacleKind::no_backup;
+    std::string member;
+    std::string text; ///< one line for people
+    std::optional<model::LogRange> gap;
+    std::optional<std::string> object;
+};
+
+struct PlanResult {
+    std::optional<RestorePlan> plan; ///< absent when there are obstacles
+    std::vector<Obstacle> obstacles;
+    std::optional<model::Number> before; ///< nearest restorable marks; filled when there is no plan
+    std::optional<model::Number> after;
+};
+
+struct PlanOptions {
+    /// Members to restore; empty: all of the mark.
+    std::vector<std::string> members = {};
+    bool allow_damaged = true; ///< use a backup with damaged pages when there is no other (flagged)
+};
+
+/// Pure: the plan for a mark, or every reason why there is none.
+PlanResult plan_restore(const RepositoryView& view, model::Number mark,
+                        const PlanOptions& options = {});
+
+/// Where each member shall be brought: for positions that no mark names.
+struct VectorTarget {
+    model::LogPosition target;
+    model::LogPosition log_to; ///< at or after target
+};
+PlanResult plan_restore_to(const RepositoryView& view,
+                           const std::map<std::string, VectorTarget>& targets,
+                           const PlanOptions& options = {});
+
+/// Error{not_restorable} listing the obstacles and the nearest marks.
+RestorePlan need_plan(PlanResult result);
+
+/// The newest restorable mark, if any.
+std::optional<model::Number> newest_restorable(const RepositoryView& view);
+
+} // namespace tidemark::repo

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "repo/backups.h"
+#include "repo/identities.h"
+#include "repo/log_catalog.h"
+#include "repo/marks.h"
+#include "repo/sets.h"
+#include "store/storage.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace tidemark::repo {
+
+/// What a repository holds for one member, as loaded.
+struct MemberView {
+    std::vector<StoredManifest> backups;    ///< newest first
+    std::vector<StoredIdentity> identities; ///< newest first
+    LogCatalog log;
+    std::map<model::Epoch, model::History> histories; ///< of the epochs whose file is stored, and 1
+    std::map<std::string, std::uint64_t> packs; ///< key -> size of every pack and page map there
+};
+
+/// Everything that the questions "what can be restored, and how" need: a value.
+struct RepositoryView {
+    std::string group;
+    std::map<std::string, MemberView> members;
+    std::vector<StoredMark> marks; ///< newest first
+    std::vector<StoredSet> sets;   ///< newest first
+    /// Objects known to be damaged (from a verify): a plan avoids them.
+    std::set<std::string> damaged_objects;
+    /// Commit objects that could not be read, with the reason: key -> message.
+    std::map<std::string, std::string> unreadable;
+};
+
+struct ViewOptions {
+    std::size_t marks = 0; ///< only so many of the newest; 0: all
+};
+/// Loads it. Commit objects that cannot be read become `unreadable`, except that a newer format is
+/// Error{repository_newer}. An unknown group is Error{usage} naming those there are.
+RepositoryView load_view(store::Storage& storage, const std::string& group,
+                         const ViewOptions& options = {});
+
+} // namespace tidemark::repo
