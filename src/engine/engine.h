@@ -6,6 +6,7 @@
 #include "model/identity.h"
 #include "model/log_events.h"
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -55,6 +56,9 @@ struct PlacedPoint {
 class Session {
 public:
     virtual ~Session() = default;
+    /// Calls that are not answered by then fail with member_unreachable; time_point::max() takes it
+    /// back. A deadline that passes leaves the session unusable.
+    virtual void set_deadline(std::chrono::steady_clock::time_point deadline) = 0;
     virtual Identity identify() = 0;
     /// What stands in the way of backing this member up, one entry per named check.
     virtual std::vector<Check> check() = 0;
