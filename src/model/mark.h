@@ -18,7 +18,7 @@ struct MarkMember {
     std::string engine;    ///< "postgresql"
     std::string system_id; ///< as the server names itself; not an identity by itself (rules.md 13)
     std::string version;   ///< of the server, for people
-    History history;       ///< its current epoch is the epoch of all offsets below
+    History history{};     ///< its current epoch is the epoch of all offsets below
     Offset b = 0;
     Offset r = 0; ///< start of the restore point's record
     Offset r_end = 0;

@@ -51,7 +51,7 @@ struct OpenTransactions {
 /// What is known of one member's log beyond the table.
 struct MemberLog {
     std::string name;
-    History history; ///< all positions of this member lie on it
+    History history{}; ///< all positions of this member lie on it
     /// The log is kept without a gap from here to its end. A gap since the previous mark shows as a
     /// value beyond that mark's e; the chain start for a member that has just joined.
     Offset complete_since = 0;

@@ -1,0 +1,52 @@
+#include "model/ids.h"
+
+#include "base/error.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::model {
+namespace {
+
+TEST(IdsTest, NamesOfGroupsAndMembers)
+{
+    for (const char* good : {"a", "0", "orders", "orders-2", "a_b", "9lives"}) {
+        EXPECT_TRUE(is_valid_name(good)) << good;
+    }
+    EXPECT_TRUE(is_valid_name(std::string(63, 'x')));
+    for (const char* bad : {"", "-a", "_a", "A", "a.b", "a/b", "..", "a b", "\xc3\xa4"}) {
+        EXPECT_FALSE(is_valid_name(bad)) << bad;
+    }
+    EXPECT_FALSE(is_valid_name(std::string(64, 'x')));
+    EXPECT_FALSE(is_valid_name(std::string_view("a\0b", 3)));
+}
+
+TEST(IdsTest, WrongNameSaysWhatIsWrong)
+{
+    try {
+        checked_name("member", "Orders");
+        FAIL();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage);
+        EXPECT_NE(error.message().find("Orders"), std::string::npos);
+        EXPECT_NE(error.message().find("member"), std::string::npos);
+    }
+}
+
+TEST(IdsTest, MarkNames)
+{
+    EXPECT_EQ(checked_mark_name("Before-Release_2.0/x"), "Before-Release_2.0/x");
+    for (const char* bad : {"", "a b", "a'b", "a\"b", "a\\b", "a\tb", "\xc3\xa4", "a\x7f"}) {
+        EXPECT_THROW(checked_mark_name(bad), base::Error) << bad;
+    }
+    EXPECT_FALSE(is_valid_mark_name(std::string(64, 'x')));
+}
+
+TEST(IdsTest, RestorePointNamesAreNeverCut)
+{
+    EXPECT_EQ(restore_point_name("tm-", "nightly", "17"), "tm-nightly.17");
+    EXPECT_EQ(restore_point_name("", std::string(60, 'x'), "17").size(), 63U);
+    EXPECT_THROW(restore_point_name("", std::string(61, 'x'), "17"), base::Error);
+}
+
+} // namespace
+} // namespace tidemark::model
