@@ -1,0 +1,101 @@
+#include "base/check.h"
+#include "repo/piece_parts.h"
+
+namespace tidemark::repo {
+
+using base::Bytes;
+using base::ByteView;
+using base::ByteWriter;
+
+namespace {
+
+Bytes encode_header(const PieceInfo& info, std::size_t frames)
+{
+    ByteWriter out;
+    put_skippable(out, kPieceHeaderSize - kSkippableSize);
+    put_preamble(out, kPiecePreamble);
+    out.u32(static_cast<std::uint32_t>(info.engine));
+    out.u64(info.system_id);
+    out.u32(info.range.epoch);
+    out.u32(info.segment_size);
+    out.u32(info.version_num);
+    out.u64(info.range.from);
+    out.u64(info.range.to);
+    out.u32(static_cast<std::uint32_t>(frames));
+    out.u32(0);
+    put_crc(out);
+    CHECK(out.size() == kPieceHeaderSize);
+    return out.take();
+}
+
+Bytes encode_trailer(const std::vector<FrameHeader>& frames, std::uint64_t plain,
+                     stream::Sha256& before)
+{
+    ByteWriter out;
+    put_skippable(out, piece_trailer_size(frames.size()) - kSkippableSize);
+    out.u32(kPieceTrailerMagic);
+    out.u32(static_cast<std::uint32_t>(frames.size()));
+    for (const FrameHeader& frame : frames) {
+        out.u32(frame.stored_length);
+        out.u32(frame.plain_length);
+    }
+    out.u64(plain);
+    before.update(out.bytes());
+    out.raw(before.digest());
+    out.u32(0);
+    put_crc(out);
+    CHECK(out.size() == piece_trailer_size(frames.size()));
+    return out.take();
+}
+
+} // namespace
+
+PieceBuilder::PieceBuilder(PieceInfo info, Options options)
+    : info_(info), options_(options),
+      sealer_({.codec = stream::Codec::zstd, .level = options.level})
+{
+    CHECK(options_.limit > 0 && options_.limit <= kMaxPieceFrames * kPieceFrame);
+}
+
+std::size_t PieceBuilder::append(ByteView bytes)
+{
+    std::size_t taken = std::min(bytes.size(), room());
+    bytes = bytes.first(taken);
+    while (!bytes.empty()) {
+        std::size_t part = std::min(bytes.size(), kPieceFrame - pending_.size());
+        pending_.insert(pending_.end(), bytes.begin(),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(part));
+        bytes = bytes.subspan(part);
+        plain_ += part;
+        if (pending_.size() == kPieceFrame) seal();
+    }
+    return taken;
+}
+
+void PieceBuilder::seal()
+{
+    auto number = static_cast<std::uint32_t>(headers_.size());
+    headers_.push_back(sealer_.seal(number, pending_));
+    ByteView frame = sealer_.bytes();
+    frames_.insert(frames_.end(), frame.begin(), frame.end());
+    pending_.clear();
+}
+
+BuiltPiece PieceBuilder::finish()
+{
+    CHECK(plain_ > 0);
+    if (!pending_.empty()) seal();
+    info_.range.to = end();
+    BuiltPiece built{.info = info_, .bytes = encode_header(info_, headers_.size()), .sha256 = {}};
+    built.bytes.reserve(built.bytes.size() + frames_.size() + piece_trailer_size(headers_.size()));
+    built.bytes.insert(built.bytes.end(), frames_.begin(), frames_.end());
+    frames_ = {};
+    stream::Sha256 before;
+    before.update(built.bytes);
+    Bytes trailer = encode_trailer(headers_, plain_, before);
+    built.bytes.insert(built.bytes.end(), trailer.begin(), trailer.end());
+    built.sha256 = stream::sha256(built.bytes);
+    return built;
+}
+
+} // namespace tidemark::repo
