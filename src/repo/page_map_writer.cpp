@@ -3,6 +3,7 @@
 #include "repo/page_map_parts.h"
 
 #include <fmt/format.h>
+#include <utility>
 
 namespace tidemark::repo {
 
