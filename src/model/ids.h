@@ -1,10 +1,24 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace tidemark::model {
+
+/// A member is named inside its group.
+struct MemberId {
+    std::string group;
+    std::string member;
+    friend bool operator==(const MemberId&, const MemberId&) = default;
+    friend auto operator<=>(const MemberId&, const MemberId&) = default;
+};
+
+/// Backups, marks, sets, leases and so on are numbered; ten digits, so that keys sort by number.
+using Number = std::uint64_t;
+inline constexpr Number kMaxNumber = 9'999'999'999;
 
 /// PostgreSQL cuts a restore point's name at 63 bytes; recovery stops at the first equal name, so
 /// names are checked, never cut (rules.md 9).

@@ -3,7 +3,6 @@
 #include "model/ids.h"
 #include "model/log_position.h"
 
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,17 +10,9 @@
 
 namespace tidemark::repo {
 
-/// A member is named inside its group.
-struct MemberId {
-    std::string group;
-    std::string member;
-    friend bool operator==(const MemberId&, const MemberId&) = default;
-    friend auto operator<=>(const MemberId&, const MemberId&) = default;
-};
-
-/// Backups, marks, sets, leases and so on are numbered; ten digits, so that keys sort by number.
-using Number = std::uint64_t;
-inline constexpr Number kMaxNumber = 9'999'999'999;
+using model::kMaxNumber;
+using model::MemberId;
+using model::Number;
 
 // The one place that knows how objects are called. docs/repository-format.md has the same table.
 // Builders CHECK their arguments; what comes from outside is tested before (model::is_valid_name,
