@@ -29,12 +29,13 @@ struct Traits {
     std::string kind;                        ///< "directory", "memory"
     std::string where;                       ///< for people: the path or URL
     std::optional<std::uint64_t> free_bytes; ///< absent where the store cannot tell
-    std::optional<std::uint64_t> device;     ///< st_dev of a directory, to compare with data directories
+    std::optional<std::uint64_t> device;     ///< st_dev of a directory, else absent
 };
 
 enum class Created { yes, already_there };
 
-/// An object being written. Invisible until commit(), immutable afterwards; the destructor abandons it.
+/// An object being written. Invisible until commit(), immutable afterwards; the destructor abandons
+/// it.
 class ObjectWriter {
 public:
     virtual ~ObjectWriter() = default;
@@ -44,18 +45,21 @@ public:
     virtual Created commit() = 0;
 };
 
-/// Where objects live. Every create is conditional: an object is never overwritten. Keys are '/'-separated
-/// names of [A-Za-z0-9._=+@-] that neither start nor end with '/', hold no empty, "." or ".." part; others are
-/// Error{usage}. Errors: repository_unreachable, out_of_space. All members may be called from several threads.
+/// Where objects live. Every create is conditional: an object is never overwritten. Keys are
+/// '/'-separated names of [A-Za-z0-9._=+@-] that neither start nor end with '/', hold no empty, "."
+/// or ".." part; others are Error{usage}. Errors: repository_unreachable, out_of_space. All members
+/// may be called from several threads.
 class Storage {
 public:
     virtual ~Storage() = default;
     virtual Traits traits() = 0;
     virtual std::unique_ptr<ObjectWriter> create(std::string_view key) = 0;
     /// nullptr when there is no such object.
-    virtual std::unique_ptr<base::ByteSource> open(std::string_view key, std::optional<Range> range = {}) = 0;
+    virtual std::unique_ptr<base::ByteSource> open(std::string_view key,
+                                                   std::optional<Range> range = {}) = 0;
     virtual std::optional<ObjectInfo> stat(std::string_view key) = 0;
-    /// All objects whose key starts with `prefix`, sorted by key. Unfinished objects are not listed.
+    /// All objects whose key starts with `prefix`, sorted by key. Unfinished objects are not
+    /// listed.
     virtual std::vector<ObjectInfo> list(std::string_view prefix) = 0;
     /// False when there was none. Durable when it returns.
     virtual bool remove(std::string_view key) = 0;

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "base/bytes.h"
+#include "base/fd.h"
+#include "store/posix_tree.h"
+#include "store/storage.h"
+
+#include <memory>
+#include <string>
+
+namespace tidemark::store {
+
+/// Whether a name in the temporary folder is one that a writer gave.
+bool is_temporary_name(std::string_view name);
+
+/// A file under a temporary name until commit(). Holds at most kBuffer bytes in memory.
+class PosixWriter final : public ObjectWriter {
+public:
+    PosixWriter(std::shared_ptr<PosixTree> tree, std::string key);
+    ~PosixWriter() override;
+
+    void write(base::ByteView bytes) override;
+    Created commit() override;
+
+private:
+    void write_through(base::ByteView bytes);
+    void start_writeback();
+    Created place(const Place& target);
+    Created link_or_rename(const Place& target, int& error);
+    void remove_temporary() noexcept;
+
+    std::shared_ptr<PosixTree> tree_;
+    std::string key_;
+    base::Fd folder_;
+    std::string name_;
+    base::Fd file_;
+    base::Bytes buffer_;
+    std::uint64_t written_ = 0;
+    std::uint64_t started_ = 0; ///< up to here the kernel was asked to write to the disk
+    enum class State { open, broken, ended } state_ = State::open;
+};
+
+} // namespace tidemark::store
