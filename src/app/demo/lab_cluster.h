@@ -13,8 +13,8 @@
 namespace tidemark::app {
 
 struct LabClusterOptions {
-    std::string name;
-    std::filesystem::path folder; ///< made by LabFolder; the cluster lives in folder/name
+    std::string name = {};
+    std::filesystem::path folder = {}; ///< made by LabFolder; the cluster lives in folder/name
     std::optional<PostgresInstall> install = {}; ///< the newest when absent
     /// Added to (and stronger than) what a small cluster with two-phase commit needs.
     std::map<std::string, std::string> settings = {};
