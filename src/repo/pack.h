@@ -74,6 +74,7 @@ struct PackOptions {
 class PackWriter {
 public:
     PackWriter(store::Storage& storage, PackNumbers& numbers, PackOptions options);
+    PackWriter(PackWriter&&) noexcept;
     ~PackWriter();
 
     /// 1 to kMaxFramePlain bytes. The frame is durable when finish() has returned.

@@ -52,6 +52,7 @@ PackWriter::PackWriter(store::Storage& storage, PackNumbers& numbers, PackOption
 {
 }
 
+PackWriter::PackWriter(PackWriter&&) noexcept = default;
 PackWriter::~PackWriter() = default;
 
 void PackWriter::begin()

@@ -59,7 +59,7 @@ struct BuiltPiece {
 class PieceBuilder {
 public:
     struct Options {
-        int level = 1;
+        int level = 2;                   ///< zstd; 0 stores bytes as they are
         std::size_t limit = kPieceLimit; ///< plain bytes
     };
     PieceBuilder(PieceInfo info, Options options);

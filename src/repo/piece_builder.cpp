@@ -51,8 +51,7 @@ Bytes encode_trailer(const std::vector<FrameHeader>& frames, std::uint64_t plain
 } // namespace
 
 PieceBuilder::PieceBuilder(PieceInfo info, Options options)
-    : info_(info), options_(options),
-      sealer_({.codec = stream::Codec::zstd, .level = options.level})
+    : info_(info), options_(options), sealer_(stream::compression_of_level(options.level))
 {
     CHECK(options_.limit > 0 && options_.limit <= kMaxPieceFrames * kPieceFrame);
 }

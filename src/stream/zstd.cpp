@@ -43,6 +43,7 @@ Compressor::Compressor(Compression how) : how_(how)
 {
     if (how_.codec == Codec::none) return;
     how_ = compression_of_level(how.level);
+    if (how_.codec == Codec::none) return;
     context_.reset(ZSTD_createCCtx());
     if (!context_) throw Error{Code::failed, "zstd: no memory for a compression context"};
     require(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, how_.level), "level");
