@@ -19,7 +19,7 @@ function(tidemark_room name)
             GTest::gtest_main ${RAPIDCHECK_LIBRARY})
         target_compile_definitions(${name}_test PRIVATE TIDEMARK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
         include(GoogleTest)
-        gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+        gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
             PROPERTIES LABELS unit TIMEOUT 300)
     endif()
 endfunction()
