@@ -20,11 +20,11 @@ enum class Finish : std::uint8_t {
 /// One branch instance (rules.md 1): a transaction prepared at one member. A gid may be used again,
 /// so what identifies a branch is member, epoch, xid and the position of its prepare.
 struct Branch {
-    std::string member;
+    std::string member = {};
     Epoch epoch = 0; ///< of the prepare record; of the member's log at the time when `seeded`
     std::uint32_t xid = 0;
-    std::string gid;
-    std::string global_id;          ///< equal to gid when not `matched`
+    std::string gid = {};
+    std::string global_id = {};     ///< equal to gid when not `matched`
     bool matched = true;            ///< does the member's gid_pattern match?
     std::uint32_t database = 0;     ///< oid
     std::string database_name = {}; ///< as known at backup; empty when nobody looked
@@ -36,12 +36,12 @@ struct Branch {
     bool seeded = false;
     Offset prepare_start = 0;
     Offset prepare_end = 0;
-    base::Time prepared_at; ///< by the member's clock
+    base::Time prepared_at = {}; ///< by the member's clock
     Finish finish = Finish::open;
     Epoch finish_epoch = 0;
     Offset finish_start = 0;
     Offset finish_end = 0;
-    base::Time finished_at; ///< by the member's clock
+    base::Time finished_at = {}; ///< by the member's clock
     /// A COMMIT PREPARED without a known gid may be its partner's: never "rollback" any more.
     bool commit_unseen = false;
 
@@ -51,8 +51,8 @@ struct Branch {
 /// A prepared transaction found outside the log: in pg_prepared_xacts, or in pg_twophase.
 struct Seed {
     std::uint32_t xid = 0;
-    std::string gid;
-    base::Time prepared_at;
+    std::string gid = {};
+    base::Time prepared_at = {};
     std::uint32_t database = 0;
     std::string database_name = {};
     std::uint32_t owner = 0;
@@ -65,13 +65,13 @@ struct Seed {
 
 /// The end of a prepared transaction whose prepare nobody saw (rules.md 6).
 struct UnknownFinish {
-    std::string member;
+    std::string member = {};
     Epoch epoch = 0;
     std::uint32_t xid = 0;
     bool committed = false;
     Offset start = 0;
     Offset end = 0;
-    base::Time at;
+    base::Time at = {};
     friend bool operator==(const UnknownFinish&, const UnknownFinish&) = default;
 };
 

@@ -13,42 +13,42 @@ namespace tidemark::model {
 
 /// One member's part in placing a mark (design.md section 2).
 struct CutMember {
-    MemberLog log; ///< events up to at least e
-    Offset b = 0;  ///< insert position, read on ALL members before the first restore point was sent
-    Offset r = 0;  ///< START of the restore point's record
+    MemberLog log = {}; ///< events up to at least e
+    Offset b = 0; ///< insert position, read on ALL members before the first restore point was sent
+    Offset r = 0; ///< START of the restore point's record
     Offset r_end = 0; ///< its end
     Offset e = 0; ///< insert position, read on ALL members after the last restore point answered
     /// The member can be restored to this position only; the others retreat to it.
-    std::optional<Offset> fixed;
+    std::optional<Offset> fixed = {};
 };
 
 struct CutInput {
-    std::vector<CutMember> members;
+    std::vector<CutMember> members = {};
     /// Table of the latest mark; null for the first one.
     const OpenTransactions* previous = nullptr;
     /// Positions read on all members at init when every member's log was already being kept (after
     /// the slots were created and the prepared transactions listed), once or twice. Without them
     /// the first mark has no rollback verdicts.
-    std::vector<Sweep> anchor;
+    std::vector<Sweep> anchor = {};
     /// The group names its decision table, so coordinators that commit in one phase are covered.
     bool decision_rule = false;
 };
 
 /// Why a member's cut lies before its restore point.
 struct Retreat {
-    std::string global_id;  ///< empty: a COMMIT PREPARED of an unknown branch
-    std::uint32_t xid = 0;  ///< of the commit that had to stay outside
-    LogPosition commit;     ///< where its record starts: the cut
-    std::string because_of; ///< member whose prepare lies outside; empty as above
-    LogPosition prepare;
+    std::string global_id = {};  ///< empty: a COMMIT PREPARED of an unknown branch
+    std::uint32_t xid = 0;       ///< of the commit that had to stay outside
+    LogPosition commit = {};     ///< where its record starts: the cut
+    std::string because_of = {}; ///< member whose prepare lies outside; empty as above
+    LogPosition prepare = {};
     friend bool operator==(const Retreat&, const Retreat&) = default;
 };
 
 struct MemberCut {
-    std::string name;
-    LogPosition cut;                 ///< K: the start of a record; recovery stops before it
+    std::string name = {};
+    LogPosition cut = {};            ///< K: the start of a record; recovery stops before it
     std::uint64_t retreat_bytes = 0; ///< r - K
-    std::optional<Retreat> retreat;
+    std::optional<Retreat> retreat = {};
     friend bool operator==(const MemberCut&, const MemberCut&) = default;
 };
 
@@ -64,10 +64,10 @@ std::string_view violation_name(ViolationKind kind);
 
 struct Violation {
     ViolationKind kind = ViolationKind::below_lower_bound;
-    std::string member;
-    Offset cut = 0;        ///< K, or where it would have to be
-    Offset bound = 0;      ///< what it breaks
-    std::string global_id; ///< the transaction that caused it, when one did
+    std::string member = {};
+    Offset cut = 0;             ///< K, or where it would have to be
+    Offset bound = 0;           ///< what it breaks
+    std::string global_id = {}; ///< the transaction that caused it, when one did
     friend bool operator==(const Violation&, const Violation&) = default;
 };
 
@@ -84,12 +84,12 @@ struct CutFlags {
 };
 
 struct CutResult {
-    std::vector<MemberCut> members; ///< in the order of the input
-    std::uint32_t iterations = 0;   ///< rounds in which some member retreated
-    Evaluation at;          ///< of the cut; its `torn` is empty unless a fixed member failed
-    OpenTransactions table; ///< for the next mark
-    std::vector<Violation> violations;
-    CutFlags flags;
+    std::vector<MemberCut> members = {}; ///< in the order of the input
+    std::uint32_t iterations = 0;        ///< rounds in which some member retreated
+    Evaluation at = {};          ///< of the cut; its `torn` is empty unless a fixed member failed
+    OpenTransactions table = {}; ///< for the next mark
+    std::vector<Violation> violations = {};
+    CutFlags flags = {};
 
     /// The mark may be placed: nothing but below_lower_bound is wrong, which is reported.
     bool usable() const;

@@ -33,17 +33,17 @@ struct Verdict {
     Decision decision = Decision::unknown;
     Reason reason = Reason::log_incomplete;
     /// The commit that decided (or, for ambiguous_id, might have): whose and where it starts.
-    std::string committed_by;
-    LogPosition committed_at;
-    std::string evidence; ///< a sentence for people
+    std::string committed_by = {};
+    LogPosition committed_at = {};
+    std::string evidence = {}; ///< a sentence for people
     friend bool operator==(const Verdict&, const Verdict&) = default;
 };
 
 /// Prepared inside the cut, not finished inside it. `branch.finish` is what production did later,
 /// as far as the log shows.
 struct InDoubt {
-    Branch branch;
-    Verdict verdict;
+    Branch branch = {};
+    Verdict verdict = {};
     /// Production rolled it back after the cut although the verdict is commit (rules.md 8).
     bool differs_from_production = false;
     friend bool operator==(const InDoubt&, const InDoubt&) = default;
@@ -63,28 +63,28 @@ std::string_view state_name(StateAt state);
 /// A distributed transaction and its branches at a cut.
 struct TransactionAt {
     struct Part {
-        Branch branch;
+        Branch branch = {};
         StateAt state = StateAt::absent;
         friend bool operator==(const Part&, const Part&) = default;
     };
-    std::string global_id;
+    std::string global_id = {};
     bool ambiguous = false; ///< the parts may belong to several uses of the id
-    std::vector<Part> parts;
+    std::vector<Part> parts = {};
     friend bool operator==(const TransactionAt&, const TransactionAt&) = default;
 };
 
 /// What a group restored to a vector of positions would hold.
 struct Evaluation {
-    std::vector<InDoubt> in_doubt;
-    std::vector<TransactionAt> spanning; ///< those with a branch in doubt
+    std::vector<InDoubt> in_doubt = {};
+    std::vector<TransactionAt> spanning = {}; ///< those with a branch in doubt
     /// Committed at one member, not even prepared at another: never at a mark's cut.
-    std::vector<TransactionAt> torn;
+    std::vector<TransactionAt> torn = {};
     /// Committed at one member, rolled back at another, both inside (rules.md 8).
-    std::vector<TransactionAt> damaged;
+    std::vector<TransactionAt> damaged = {};
     /// Committed at one member, its prepare at another lost in a failover (rules.md 13).
-    std::vector<TransactionAt> lost;
-    std::vector<std::string> ambiguous_ids;      ///< ids that made a verdict unknown
-    std::vector<UnknownFinish> unknown_finishes; ///< inside the cut, and seen since the table
+    std::vector<TransactionAt> lost = {};
+    std::vector<std::string> ambiguous_ids = {};      ///< ids that made a verdict unknown
+    std::vector<UnknownFinish> unknown_finishes = {}; ///< inside the cut, and seen since the table
     friend bool operator==(const Evaluation&, const Evaluation&) = default;
 };
 

@@ -14,40 +14,41 @@ namespace tidemark::model {
 
 /// One member's line of a mark.
 struct MarkMember {
-    std::string name;
-    std::string engine;    ///< "postgresql"
-    std::string system_id; ///< as the server names itself; not an identity by itself (rules.md 13)
-    std::string version;   ///< of the server, for people
-    History history{};     ///< its current epoch is the epoch of all offsets below
+    std::string name = {};
+    std::string engine = {}; ///< "postgresql"
+    std::string system_id =
+        {}; ///< as the server names itself; not an identity by itself (rules.md 13)
+    std::string version = {}; ///< of the server, for people
+    History history{};        ///< its current epoch is the epoch of all offsets below
     Offset b = 0;
     Offset r = 0; ///< start of the restore point's record
     Offset r_end = 0;
     Offset e = 0;
-    LogPosition cut;    ///< K: recover to here, exclusive
-    Offset log_end = 0; ///< end of the log this mark needs (rules.md 2): at least max(r_end, e)
+    LogPosition cut = {}; ///< K: recover to here, exclusive
+    Offset log_end = 0;   ///< end of the log this mark needs (rules.md 2): at least max(r_end, e)
     std::uint64_t retreat_bytes = 0;
-    std::optional<Retreat> retreat;
-    std::optional<ClockReading> clock;
+    std::optional<Retreat> retreat = {};
+    std::optional<ClockReading> clock = {};
     friend bool operator==(const MarkMember&, const MarkMember&) = default;
 };
 
 /// A named cut with its proof (rules.md 2, 4). A value; src/repo stores it.
 struct Mark {
-    std::string id;           ///< object name in the repository: time first, so ids sort by age
+    std::string id = {};      ///< object name in the repository: time first, so ids sort by age
     std::uint64_t number = 0; ///< 1, 2, ... in the group
-    std::string name;         ///< what a person called it; may be empty
-    std::string group;
-    std::string restore_point; ///< name of the restore points; informational (rules.md 9)
-    base::Time created;        ///< our clock, when the last restore point had answered
-    base::Duration spread{};   ///< first restore point sent to last one answered
-    std::vector<MarkMember> members;
+    std::string name = {};    ///< what a person called it; may be empty
+    std::string group = {};
+    std::string restore_point = {}; ///< name of the restore points; informational (rules.md 9)
+    base::Time created = {};        ///< our clock, when the last restore point had answered
+    base::Duration spread{};        ///< first restore point sent to last one answered
+    std::vector<MarkMember> members = {};
     std::uint32_t iterations = 0;
-    std::optional<std::string> previous; ///< id of the mark whose table was used
-    std::vector<Sweep> anchor;           ///< used instead, on the first mark; for audit
-    Evaluation at;
-    OpenTransactions table;
-    std::vector<Violation> violations;
-    CutFlags flags;
+    std::optional<std::string> previous = {}; ///< id of the mark whose table was used
+    std::vector<Sweep> anchor = {};           ///< used instead, on the first mark; for audit
+    Evaluation at = {};
+    OpenTransactions table = {};
+    std::vector<Violation> violations = {};
+    CutFlags flags = {};
     friend bool operator==(const Mark&, const Mark&) = default;
 };
 

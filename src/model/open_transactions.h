@@ -38,30 +38,30 @@ struct OpenTransactions {
         /// Whatever starts here or later was written when the logs of all members were already
         /// kept, and they have no gap since: a rollback verdict needs it. Set on all members or on
         /// none.
-        std::optional<Offset> complete_from;
-        std::optional<ClockReading> clock;
+        std::optional<Offset> complete_from = {};
+        std::optional<ClockReading> clock = {};
         friend bool operator==(const Member&, const Member&) = default;
     };
-    std::map<std::string, Member> members;
-    std::vector<Branch> branches;                ///< by member, then by prepare position
-    std::vector<UnknownFinish> unknown_finishes; ///< those that the mark does not contain
+    std::map<std::string, Member> members = {};
+    std::vector<Branch> branches = {};                ///< by member, then by prepare position
+    std::vector<UnknownFinish> unknown_finishes = {}; ///< those that the mark does not contain
     friend bool operator==(const OpenTransactions&, const OpenTransactions&) = default;
 };
 
 /// What is known of one member's log beyond the table.
 struct MemberLog {
-    std::string name;
+    std::string name = {};
     History history{}; ///< all positions of this member lie on it
     /// The log is kept without a gap from here to its end. A gap since the previous mark shows as a
     /// value beyond that mark's e; the chain start for a member that has just joined.
     Offset complete_since = 0;
-    GidPattern pattern;
+    GidPattern pattern = {};
     /// Prepared transactions found when the chain began (at init, on joining, after a gap).
-    std::vector<Seed> seeds;
+    std::vector<Seed> seeds = {};
     /// In log order. Those that end at or before the table's e (for a new member: before
     /// complete_since) are passed over, so the caller may give whole pieces.
-    std::vector<TransactionEvent> events;
-    std::optional<ClockReading> clock;
+    std::vector<TransactionEvent> events = {};
+    std::optional<ClockReading> clock = {};
 };
 
 /// Two readings of one clock, `apart` from each other, as one: tighter than both when they agree,

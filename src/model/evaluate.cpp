@@ -1,0 +1,367 @@
+#include "model/evaluate.h"
+
+#include "base/error.h"
+#include "model/known.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tidemark::model {
+namespace {
+
+/// Finished parts listed of an id that was used too often to tell its uses apart.
+constexpr std::size_t kMaxFinishedParts = 16;
+
+StateAt state_at(const Instance& instance, Offset at)
+{
+    if (instance.finish == Finish::lost) return StateAt::lost;
+    if (!instance.seeded && instance.prepare_end > at) return StateAt::absent;
+    if (!finished_inside(instance, at)) return StateAt::in_doubt;
+    switch (instance.finish) {
+    case Finish::committed:
+        return StateAt::committed;
+    case Finish::rolled_back:
+        return StateAt::rolled_back;
+    default:
+        return StateAt::finished_unseen;
+    }
+}
+
+constexpr unsigned bit(StateAt state)
+{
+    return 1U << static_cast<unsigned>(state);
+}
+
+bool has(unsigned states, StateAt state)
+{
+    return (states & bit(state)) != 0;
+}
+
+class Evaluator {
+public:
+    Evaluator(const Known& known, std::span<const Offset> at)
+        : known_(known), at_(at), partition_(known.grouping.narrow())
+    {
+    }
+
+    Evaluation run();
+
+private:
+    using Parts = std::vector<std::uint32_t>;
+
+    StateAt state(std::uint32_t i) const { return state_at(instance(i), at_[instance(i).member]); }
+    const Instance& instance(std::uint32_t i) const { return known_.instances.all()[i]; }
+    const std::string& member(const Instance& instance) const
+    {
+        return known_.instances.log(instance.member).name;
+    }
+    LogPosition finish_position(const Instance& instance) const
+    {
+        return {known_.instances.finish_epoch(instance), instance.finish_start};
+    }
+
+    void take_unknown_finishes();
+    std::vector<Parts> interesting_groups();
+    void judge(const Parts& parts);
+    TransactionAt describe(const Parts& parts, bool certain) const;
+    Verdict verdict(const Parts& parts, bool certain) const;
+    Verdict without_commit(const Parts& parts) const;
+    const Instance* possible_commit(const Parts& parts) const;
+
+    const Known& known_;
+    std::span<const Offset> at_;
+    const Partition& partition_;
+    const UnknownFinish* last_unknown_commit_ = nullptr;
+    int last_unknown_ended_ = kNoStage;
+    Evaluation result_;
+};
+
+Evaluation Evaluator::run()
+{
+    take_unknown_finishes();
+    for (const Parts& parts : interesting_groups())
+        judge(parts);
+    std::ranges::sort(result_.ambiguous_ids);
+    auto same = std::ranges::unique(result_.ambiguous_ids);
+    result_.ambiguous_ids.erase(same.begin(), same.end());
+    return std::move(result_);
+}
+
+void Evaluator::take_unknown_finishes()
+{
+    for (const auto& [member, finish] : known_.instances.unknown_finishes()) {
+        if (finish.end > at_[member]) continue;
+        result_.unknown_finishes.push_back(finish);
+        int ended = known_.stages.first_after(member, finish.end);
+        if (finish.committed && ended > last_unknown_ended_) {
+            last_unknown_ended_ = ended;
+            last_unknown_commit_ = &finish;
+        }
+    }
+}
+
+/// The instances of each group that has something to tell, groups in order of their first instance.
+std::vector<Evaluator::Parts> Evaluator::interesting_groups()
+{
+    auto count = static_cast<std::uint32_t>(known_.instances.all().size());
+    std::vector<std::uint8_t> states(partition_.size(), 0);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        auto& seen = states[partition_.group_of[i]];
+        seen = static_cast<std::uint8_t>(seen | bit(state(i)));
+    }
+    auto interesting = [](unsigned seen) {
+        return has(seen, StateAt::in_doubt) ||
+               (has(seen, StateAt::committed) &&
+                (seen & (bit(StateAt::absent) | bit(StateAt::rolled_back) | bit(StateAt::lost))));
+    };
+    constexpr std::uint32_t kNone = ~0U;
+    std::vector<std::uint32_t> place(partition_.size(), kNone);
+    std::vector<Parts> groups;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        std::uint32_t group = partition_.group_of[i];
+        if (!interesting(states[group])) continue;
+        if (place[group] == kNone) {
+            place[group] = static_cast<std::uint32_t>(groups.size());
+            groups.emplace_back();
+        }
+        groups[place[group]].push_back(i);
+    }
+    return groups;
+}
+
+void Evaluator::judge(const Parts& parts)
+{
+    unsigned seen = 0;
+    for (std::uint32_t i : parts)
+        seen |= bit(state(i));
+    bool certain = partition_.certain[partition_.group_of[parts.front()]];
+    TransactionAt transaction = describe(parts, certain);
+    if (has(seen, StateAt::committed)) {
+        if (certain && has(seen, StateAt::absent)) result_.torn.push_back(transaction);
+        if (certain && has(seen, StateAt::rolled_back)) result_.damaged.push_back(transaction);
+        if (has(seen, StateAt::lost)) result_.lost.push_back(transaction);
+    }
+    if (!has(seen, StateAt::in_doubt)) return;
+    Verdict decided = verdict(parts, certain);
+    if (decided.reason == Reason::ambiguous_id)
+        result_.ambiguous_ids.push_back(transaction.global_id);
+    for (std::uint32_t i : parts) {
+        if (state(i) != StateAt::in_doubt) continue;
+        InDoubt& entry = result_.in_doubt.emplace_back();
+        entry.branch = known_.instances.branch(instance(i));
+        entry.verdict = decided;
+        entry.differs_from_production =
+            decided.decision == Decision::commit && entry.branch.finish == Finish::rolled_back;
+    }
+    result_.spanning.push_back(std::move(transaction));
+}
+
+TransactionAt Evaluator::describe(const Parts& parts, bool certain) const
+{
+    TransactionAt transaction;
+    transaction.global_id = known_.instances.ids()[instance(parts.front()).id];
+    transaction.ambiguous = !certain;
+    auto over = [&](std::uint32_t i) {
+        return finished_inside(instance(i), at_[instance(i).member]);
+    };
+    std::size_t skip = 0;
+    if (!certain) {
+        auto finished = static_cast<std::size_t>(std::ranges::count_if(parts, over));
+        skip = finished - std::min(finished, kMaxFinishedParts);
+    }
+    for (std::uint32_t i : parts) {
+        if (skip > 0 && over(i)) {
+            --skip;
+            continue;
+        }
+        transaction.parts.push_back(
+            {.branch = known_.instances.branch(instance(i)), .state = state(i)});
+    }
+    return transaction;
+}
+
+/// One verdict for all branches of the group that are in doubt: what is settled in two ways is
+/// torn.
+Verdict Evaluator::verdict(const Parts& parts, bool certain) const
+{
+    if (!instance(parts.front()).matched) {
+        return {.reason = Reason::unmatched_gid,
+                .evidence = fmt::format("the gid does not match the gid_pattern of {}",
+                                        member(instance(parts.front())))};
+    }
+    const Instance* commit = nullptr;
+    if (certain) {
+        auto found = std::ranges::find(parts, StateAt::committed, [&](auto i) { return state(i); });
+        if (found != parts.end()) commit = &instance(*found);
+    } else {
+        commit = possible_commit(parts);
+    }
+    if (!commit) return without_commit(parts);
+    Verdict verdict{.committed_by = member(*commit), .committed_at = finish_position(*commit)};
+    std::string where = format_position(verdict.committed_at);
+    if (certain) {
+        verdict.decision = Decision::commit;
+        verdict.reason = Reason::committed;
+        verdict.evidence = fmt::format("committed at {} at {}", verdict.committed_by, where);
+    } else {
+        verdict.reason = Reason::ambiguous_id;
+        verdict.evidence = fmt::format("the id was used again too soon to tell its uses apart; {} "
+                                       "committed one of them at {}",
+                                       verdict.committed_by, where);
+    }
+    return verdict;
+}
+
+/// In a mixed group: a commit inside that some branch in doubt may belong to.
+const Instance* Evaluator::possible_commit(const Parts& parts) const
+{
+    struct Last {
+        const Instance* commit = nullptr;
+        int ended = -1;
+        std::int64_t clock = 0;
+        Offset position = 0;
+    };
+    std::vector<Last> last(known_.instances.member_count());
+    for (std::uint32_t i : parts) {
+        if (state(i) != StateAt::committed) continue;
+        Last& at_member = last[instance(i).member];
+        std::int64_t until = known_.grouping.clock_span(instance(i)).to;
+        at_member.clock = at_member.commit ? std::max(at_member.clock, until) : until;
+        at_member.commit = &instance(i);
+        at_member.ended = std::max<int>(at_member.ended, known_.grouping.lives()[i].ended);
+        at_member.position = std::max(at_member.position, instance(i).finish_end);
+    }
+    for (std::uint32_t i : parts) {
+        if (state(i) != StateAt::in_doubt) continue;
+        for (std::uint32_t m = 0; m < last.size(); ++m) {
+            const Last& other = last[m];
+            if (!other.commit || other.ended < known_.grouping.lives()[i].began) continue;
+            if (other.clock < known_.grouping.clock_span(instance(i)).from) continue;
+            if (m == instance(i).member && other.position <= instance(i).prepare_start) continue;
+            return other.commit;
+        }
+    }
+    return nullptr;
+}
+
+Verdict Evaluator::without_commit(const Parts& parts) const
+{
+    for (std::uint32_t i : parts) {
+        const Instance& part = instance(i);
+        if (part.seeded) {
+            return {.reason = Reason::seeded,
+                    .evidence = fmt::format(
+                        "prepared at {} before the kept log begins; no commit seen", member(part))};
+        }
+        if (part.commit_unseen || last_unknown_ended_ >= known_.grouping.lives()[i].began) {
+            return {.reason = Reason::commit_of_unknown,
+                    .evidence =
+                        last_unknown_commit_
+                            ? fmt::format("{} committed a transaction whose prepare was never "
+                                          "seen (xid {}, at {}); it may be this one's",
+                                          last_unknown_commit_->member, last_unknown_commit_->xid,
+                                          format_position({last_unknown_commit_->epoch,
+                                                           last_unknown_commit_->start}))
+                            : std::string("a transaction whose prepare was never seen was "
+                                          "committed after this one's prepare")};
+        }
+        const auto& complete = known_.complete_from;
+        if (!complete || part.prepare_start < (*complete)[part.member]) {
+            return {.reason = Reason::log_incomplete,
+                    .evidence =
+                        fmt::format("no commit seen, but not every member's log reaches back to "
+                                    "before its prepare at {}",
+                                    member(part))};
+        }
+    }
+    return {.decision = Decision::rollback,
+            .reason = Reason::not_committed,
+            .evidence =
+                fmt::format("no commit at any of {} members, and every log is complete since "
+                            "before its first prepare",
+                            known_.instances.member_count())};
+}
+
+} // namespace
+
+std::string_view decision_name(Decision decision)
+{
+    switch (decision) {
+    case Decision::commit:
+        return "commit";
+    case Decision::rollback:
+        return "rollback";
+    case Decision::unknown:
+        break;
+    }
+    return "unknown";
+}
+
+std::string_view reason_name(Reason reason)
+{
+    switch (reason) {
+    case Reason::committed:
+        return "committed";
+    case Reason::not_committed:
+        return "not_committed";
+    case Reason::seeded:
+        return "seeded";
+    case Reason::ambiguous_id:
+        return "ambiguous_id";
+    case Reason::commit_of_unknown:
+        return "commit_of_unknown";
+    case Reason::unmatched_gid:
+        return "unmatched_gid";
+    case Reason::log_incomplete:
+        break;
+    }
+    return "log_incomplete";
+}
+
+std::string_view state_name(StateAt state)
+{
+    switch (state) {
+    case StateAt::in_doubt:
+        return "in_doubt";
+    case StateAt::committed:
+        return "committed";
+    case StateAt::rolled_back:
+        return "rolled_back";
+    case StateAt::finished_unseen:
+        return "finished_unseen";
+    case StateAt::lost:
+        return "lost";
+    case StateAt::absent:
+        break;
+    }
+    return "absent";
+}
+
+Evaluation evaluate(const Known& known, std::span<const Offset> at)
+{
+    return Evaluator(known, at).run();
+}
+
+Evaluation evaluate_at(std::span<const MemberLog> logs, const Sweep& at,
+                       const OpenTransactions* previous, const std::vector<Sweep>& sweeps)
+{
+    std::vector<const MemberLog*> pointers;
+    std::vector<Offset> positions;
+    for (const MemberLog& log : logs) {
+        auto found = at.find(log.name);
+        if (found == at.end()) {
+            throw base::Error{base::Code::failed,
+                              fmt::format("no position is given for member {}", log.name)};
+        }
+        pointers.push_back(&log);
+        positions.push_back(found->second);
+    }
+    check_names(pointers);
+    std::vector<Offset> limits(logs.size(), kNever);
+    return evaluate(
+        Known(pointers, previous, sweeps, limits, previous == nullptr && !sweeps.empty()),
+        positions);
+}
+
+} // namespace tidemark::model

@@ -1,0 +1,165 @@
+#include "model/grouping.h"
+
+#include <algorithm>
+
+namespace tidemark::model {
+namespace {
+
+/// Keeps sums of times from foreign bytes away from overflow.
+std::int64_t bounded(std::int64_t microseconds)
+{
+    constexpr std::int64_t kBound = std::int64_t{1} << 60;
+    return std::clamp(microseconds, -kBound, kBound);
+}
+
+std::int64_t bounded(base::Duration duration)
+{
+    return bounded(duration.count());
+}
+
+} // namespace
+
+Grouping::Grouping(const Instances& instances, const Stages& stages)
+    : instances_(instances), uses_(instances.member_count())
+{
+    const auto& all = instances.all();
+    lives_.reserve(all.size());
+    std::vector<std::uint32_t> first(instances.ids().size() + 1, 0);
+    for (const Instance& instance : all) {
+        Life life;
+        life.began = static_cast<std::int16_t>(
+            instance.seeded ? -1 : stages.last_before(instance.member, instance.prepare_start));
+        life.ended = static_cast<std::int16_t>(
+            instance.finish == Finish::open
+                ? stages.size()
+                : stages.first_after(instance.member, instance.finish_end));
+        lives_.push_back(life);
+        ++first[instance.id + 1];
+    }
+    for (std::size_t id = 1; id < first.size(); ++id)
+        first[id] += first[id - 1];
+    std::vector<std::uint32_t> by_id(all.size());
+    std::vector<std::uint32_t> next(first.begin(), first.end() - 1);
+    for (std::uint32_t i = 0; i < all.size(); ++i)
+        by_id[next[all[i].id]++] = i;
+
+    wide_.group_of.resize(all.size());
+    narrow_.group_of.resize(all.size());
+    for (std::size_t id = 0; id + 1 < first.size(); ++id) {
+        if (first[id + 1] > first[id]) {
+            group_id(Slice(by_id).subspan(first[id], first[id + 1] - first[id]));
+        }
+    }
+}
+
+std::uint32_t Grouping::add_group(Partition& partition, Slice slice, bool certain)
+{
+    auto group = static_cast<std::uint32_t>(partition.size());
+    partition.certain.push_back(certain);
+    for (std::uint32_t i : slice)
+        partition.group_of[i] = group;
+    return group;
+}
+
+void Grouping::group_id(Slice slice)
+{
+    if (slice.size() > 1 && used_twice_at_a_member(slice)) {
+        group_wide(slice);
+        return;
+    }
+    add_group(wide_, slice, true);
+    add_group(narrow_, slice, true);
+}
+
+void Grouping::group_wide(Slice slice)
+{
+    std::ranges::sort(slice, {}, [&](std::uint32_t i) { return lives_[i].began; });
+    std::size_t begin = 0;
+    std::int16_t reach = lives_[slice[0]].ended;
+    for (std::size_t i = 1; i <= slice.size(); ++i) {
+        if (i < slice.size() && lives_[slice[i]].began <= reach) {
+            reach = std::max(reach, lives_[slice[i]].ended);
+            continue;
+        }
+        Slice part = slice.subspan(begin, i - begin);
+        bool mixed = part.size() > 1 && (used_twice_at_a_member(part) || proven_apart(part));
+        add_group(wide_, part, !mixed);
+        if (mixed) {
+            group_narrow(part);
+        } else {
+            add_group(narrow_, part, true);
+        }
+        if (i == slice.size()) break;
+        begin = i;
+        reach = lives_[slice[i]].ended;
+    }
+}
+
+void Grouping::group_narrow(Slice slice)
+{
+    const auto& all = instances_.all();
+    std::ranges::sort(slice, {}, [&](std::uint32_t i) { return clock_span(all[i]).from; });
+    std::size_t begin = 0;
+    std::int64_t reach = clock_span(all[slice[0]]).to;
+    for (std::size_t i = 1; i <= slice.size(); ++i) {
+        if (i < slice.size()) {
+            ClockSpan span = clock_span(all[slice[i]]);
+            if (span.from <= reach) {
+                reach = std::max(reach, span.to);
+                continue;
+            }
+            reach = span.to;
+        }
+        Slice part = slice.subspan(begin, i - begin);
+        bool mixed = part.size() > 1 && (used_twice_at_a_member(part) || proven_apart(part));
+        add_group(narrow_, part, !mixed);
+        begin = i;
+    }
+}
+
+/// Does one log show that an instance ended before another of the slice was prepared?
+bool Grouping::used_twice_at_a_member(Slice slice)
+{
+    const auto& all = instances_.all();
+    for (std::uint32_t i : slice)
+        uses_[all[i].member] = {};
+    bool twice = false;
+    for (std::uint32_t i : slice) {
+        Use& use = uses_[all[i].member];
+        use.last_prepare = std::max(use.last_prepare, all[i].prepare_start);
+        use.first_finish = std::min(use.first_finish, all[i].finish_end);
+        twice = twice || use.last_prepare >= use.first_finish;
+    }
+    return twice;
+}
+
+bool Grouping::proven_apart(Slice slice) const
+{
+    std::int16_t last_began = lives_[slice[0]].began;
+    std::int16_t first_ended = lives_[slice[0]].ended;
+    for (std::uint32_t i : slice) {
+        last_began = std::max(last_began, lives_[i].began);
+        first_ended = std::min(first_ended, lives_[i].ended);
+    }
+    return first_ended < last_began;
+}
+
+Grouping::ClockSpan Grouping::clock_span(const Instance& instance) const
+{
+    ClockSpan span;
+    const auto& clock = instances_.log(instance.member).clock;
+    if (!clock) return span;
+    auto ours = [&](base::Time time) {
+        return bounded(time.time_since_epoch().count()) - bounded(clock->offset);
+    };
+    if (instance.prepared_at != base::Time{}) {
+        span.from = ours(instance.prepared_at) - bounded(clock->error);
+    }
+    bool dated = instance.finish == Finish::committed || instance.finish == Finish::rolled_back;
+    if (dated && instance.finished_at != base::Time{}) {
+        span.to = ours(instance.finished_at) + bounded(clock->error);
+    }
+    return span;
+}
+
+} // namespace tidemark::model

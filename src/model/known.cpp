@@ -1,0 +1,111 @@
+#include "model/known.h"
+
+#include "base/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <tuple>
+
+namespace tidemark::model {
+namespace {
+
+/// The branches of one group that a later mark may still ask about.
+class Carrier {
+public:
+    Carrier(const Known& known, std::span<const Offset> cuts)
+        : known_(known), cuts_(cuts), live_(known.grouping.narrow().size())
+    {
+        const auto& all = known.instances.all();
+        for (std::uint32_t i = 0; i < all.size(); ++i) {
+            if (over(i)) continue;
+            Live& live = live_[group(i)];
+            live.any = true;
+            live.began = std::min<int>(live.began, known.grouping.lives()[i].began);
+            live.clock = std::min(live.clock, known.grouping.clock_span(all[i]).from);
+        }
+    }
+
+    bool carries(std::uint32_t i) const
+    {
+        const Live& live = live_[group(i)];
+        if (!live.any) return false;
+        if (known_.grouping.narrow().certain[group(i)] || !over(i)) return true;
+        // Of an id in constant use: only what some unfinished branch may belong to.
+        return known_.grouping.lives()[i].ended >= live.began &&
+               known_.grouping.clock_span(known_.instances.all()[i]).to >= live.clock;
+    }
+
+private:
+    struct Live {
+        bool any = false;
+        int began = std::numeric_limits<int>::max();
+        std::int64_t clock = std::numeric_limits<std::int64_t>::max();
+    };
+
+    std::uint32_t group(std::uint32_t i) const { return known_.grouping.narrow().group_of[i]; }
+    bool over(std::uint32_t i) const
+    {
+        const Instance& instance = known_.instances.all()[i];
+        return finished_inside(instance, cuts_[instance.member]);
+    }
+
+    const Known& known_;
+    std::span<const Offset> cuts_;
+    std::vector<Live> live_;
+};
+
+} // namespace
+
+Known::Known(std::span<const MemberLog* const> logs, const OpenTransactions* previous,
+             std::span<const Sweep> sweeps, std::span<const Offset> limits, bool anchored)
+    : instances(logs, previous, limits), stages(logs, previous, sweeps),
+      grouping(instances, stages), complete_from(stages.complete_from(anchored))
+{
+}
+
+void check_names(std::span<const MemberLog* const> logs)
+{
+    if (logs.empty()) throw base::Error{base::Code::usage, "the group has no members"};
+    std::set<std::string_view> names;
+    for (const MemberLog* log : logs) {
+        if (!names.insert(log->name).second) {
+            throw base::Error{base::Code::failed,
+                              fmt::format("member {} is listed twice", log->name)};
+        }
+    }
+}
+
+OpenTransactions carry(const Known& known, std::span<const Offset> cuts,
+                       std::map<std::string, OpenTransactions::Member> members)
+{
+    OpenTransactions table{.members = std::move(members)};
+    int last_unknown_ended = kNoStage;
+    for (const auto& [member, finish] : known.instances.unknown_finishes()) {
+        if (!finish.committed) continue;
+        last_unknown_ended =
+            std::max(last_unknown_ended, known.stages.first_after(member, finish.end));
+        if (finish.end > cuts[member]) table.unknown_finishes.push_back(finish);
+    }
+    Carrier carrier(known, cuts);
+    const auto& all = known.instances.all();
+    for (std::uint32_t i = 0; i < all.size(); ++i) {
+        if (!carrier.carries(i)) continue;
+        Branch& branch = table.branches.emplace_back(known.instances.branch(all[i]));
+        branch.commit_unseen =
+            branch.commit_unseen || last_unknown_ended >= known.grouping.lives()[i].began;
+    }
+    std::ranges::sort(table.branches, {}, [](const Branch& branch) {
+        return std::tie(branch.member, branch.prepare_start, branch.xid);
+    });
+    if (known.complete_from) {
+        for (std::size_t m = 0; m < known.instances.member_count(); ++m) {
+            table.members[known.instances.log(m).name].complete_from = (*known.complete_from)[m];
+        }
+    }
+    return table;
+}
+
+} // namespace tidemark::model
