@@ -1,17 +1,15 @@
 #include "engine/postgres/pq.h"
 
 #include "base/check.h"
-#include "base/log.h"
 #include "engine/postgres/pq_errors.h"
-#include "engine/postgres/pq_socket.h"
+#include "engine/postgres/pq_state.h"
 #include "engine/postgres/redact.h"
 
 #include <fmt/format.h>
-#include <libpq-fe.h>
 
 #include <limits>
-#include <map>
 #include <poll.h>
+#include <sys/socket.h>
 #include <utility>
 
 namespace tidemark::engine::postgres {
@@ -19,102 +17,12 @@ namespace tidemark::engine::postgres {
 using base::Code;
 using base::Error;
 
-struct Connection::State {
-    struct Close {
-        void operator()(PGconn* conn) const { PQfinish(conn); }
-    };
-    struct FreeCopy {
-        void operator()(char* memory) const { PQfreemem(memory); }
-    };
-    std::unique_ptr<PGconn, Close> conn;
-    std::unique_ptr<char, FreeCopy> copy;
-    WakeFd wake;
-    std::string where;
-    std::string secret; ///< the password, only to be able to hide it
-    bool replication = false;
-    bool broken = false;
-};
-
 namespace {
-
-using Keywords = std::map<std::string, std::string>;
-
-Keywords parse_conninfo(const std::string& url)
-{
-    if (const std::string defect = url_defect(url); !defect.empty())
-        throw Error{Code::usage,
-                    fmt::format("the url {} cannot be right: {}", redact_url(url), defect)};
-    char* message = nullptr;
-    PQconninfoOption* options = PQconninfoParse(url.c_str(), &message);
-    if (options == nullptr) {
-        // libpq quotes parts of the string in its message, a password among them.
-        PQfreemem(message);
-        throw Error{
-            Code::usage,
-            fmt::format("the url {} cannot be read as a connection string", redact_url(url)),
-            {.hint = "write postgresql://user@host:port/database?sslmode=verify-full, with "
-                     "special characters percent-encoded"}};
-    }
-    Keywords out;
-    for (const PQconninfoOption* o = options; o->keyword != nullptr; ++o)
-        if (o->val != nullptr) out[o->keyword] = o->val;
-    PQconninfoFree(options);
-    return out;
-}
-
-Keywords connection_keywords(const std::string& url, const ConnectOptions& options)
-{
-    Keywords words = parse_conninfo(url);
-    words["application_name"] = options.application_name;
-    words["client_encoding"] = "UTF8";
-    if (!options.dbname.empty()) words["dbname"] = options.dbname;
-    if (options.replication) {
-        words["replication"] = "true";
-        words["dbname"] = "replication";
-    }
-    // A dead peer is noticed even while we only listen.
-    words.try_emplace("keepalives_idle", "30");
-    words.try_emplace("keepalives_interval", "10");
-    words.try_emplace("keepalives_count", "3");
-    words.try_emplace("tcp_user_timeout", "60000");
-    std::string settings = words["options"];
-    for (const char* setting :
-         {"statement_timeout=0", "lock_timeout=0", "idle_in_transaction_session_timeout=0",
-          "search_path=", "synchronous_commit=local", "datestyle=ISO", "timezone=UTC",
-          "bytea_output=hex", "standard_conforming_strings=on", "default_transaction_read_only=off",
-          "default_transaction_isolation=read\\ committed"})
-        settings += fmt::format(" -c {}", setting);
-    for (const std::string& setting : options.settings)
-        settings += fmt::format(" -c {}", setting);
-    words["options"] = settings;
-    return words;
-}
-
-std::string describe(PGconn* conn)
-{
-    const auto text = [](const char* value) { return std::string(value ? value : ""); };
-    const std::string host = text(PQhost(conn));
-    const std::string shown = host.empty() ? text(PQhostaddr(conn)) : host;
-    return fmt::format("{}:{}/{} as {}", shown, text(PQport(conn)), text(PQdb(conn)),
-                       text(PQuser(conn)));
-}
-
-void log_notice(void* /*unused*/, const PGresult* result)
-{
-    const char* text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    base::log_debug("server notice: {}", text ? text : "");
-}
 
 std::string field(const PGresult* result, int code)
 {
     const char* text = PQresultErrorField(result, code);
     return text ? text : "";
-}
-
-bool local_socket_of(PGconn* conn)
-{
-    const char* host = PQhost(conn);
-    return host == nullptr || host[0] == '/' || host[0] == '@' || host[0] == '\0';
 }
 
 } // namespace
@@ -123,79 +31,6 @@ Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) 
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
-
-Connection Connection::open(const std::string& url, const ConnectOptions& options)
-{
-    const Keywords words = connection_keywords(url, options);
-    std::vector<const char*> keys, values;
-    for (const auto& [key, value] : words) {
-        keys.push_back(key.c_str());
-        values.push_back(value.c_str());
-    }
-    keys.push_back(nullptr);
-    values.push_back(nullptr);
-
-    auto state = std::make_unique<State>();
-    const Wait wait = Wait::within(options.timeout, options.stop);
-    state->conn.reset(PQconnectStartParams(keys.data(), values.data(), 0));
-    PGconn* conn = state->conn.get();
-    if (conn == nullptr) throw std::bad_alloc{};
-    if (const auto it = words.find("password"); it != words.end()) state->secret = it->second;
-    state->replication = options.replication;
-    PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);
-    PQsetNoticeReceiver(conn, log_notice, nullptr);
-
-    PostgresPollingStatusType poll_state = PGRES_POLLING_WRITING;
-    bool timed_out = false;
-    while (PQstatus(conn) != CONNECTION_BAD && poll_state != PGRES_POLLING_OK &&
-           poll_state != PGRES_POLLING_FAILED && !timed_out) {
-        const short events = poll_state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        const Ready ready = wait_socket(PQsocket(conn), events, wait, state->wake);
-        if (ready == Ready::stopped) throw Error{Code::cancelled, "stopped while connecting"};
-        timed_out = ready == Ready::timeout;
-        if (!timed_out) poll_state = PQconnectPoll(conn);
-    }
-    state->where = describe(conn);
-    if (timed_out)
-        throw SqlError{
-            Code::member_unreachable,
-            fmt::format("no connection within {} s to {}",
-                        std::chrono::duration_cast<std::chrono::seconds>(options.timeout).count(),
-                        state->where),
-            {.hint = "check that the server answers and the network lets us through",
-             .transient = true},
-            {}};
-    if (PQstatus(conn) != CONNECTION_OK)
-        throw connect_error({.text = scrub(PQerrorMessage(conn), state->secret),
-                             .where = state->where,
-                             .user = PQuser(conn) ? PQuser(conn) : "",
-                             .dbname = PQdb(conn) ? PQdb(conn) : "",
-                             .replication = options.replication,
-                             .local_socket = local_socket_of(conn),
-                             .had_password = PQconnectionUsedPassword(conn) == 1});
-    PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
-    if (PQsetnonblocking(conn, 1) != 0) throw lost_error(state->where, PQerrorMessage(conn));
-    Connection connection{std::move(state)};
-    connection.prepare_session(options, wait);
-    return connection;
-}
-
-void Connection::prepare_session(const ConnectOptions& options, const Wait& wait)
-{
-    if (options.replication) return; // a physical wal sender runs no SQL
-    const bool idle_setting = server_version() >= 140000;
-    const Result result =
-        exec(idle_setting ? "SELECT pg_catalog.pg_backend_pid(), "
-                            "pg_catalog.set_config('idle_session_timeout', '0', false)"
-                          : "SELECT pg_catalog.pg_backend_pid()",
-             wait);
-    // Poolers make up the process id that they announce to us.
-    if (result.integer(0, 0) != backend_pid())
-        throw Error{Code::member_not_ready,
-                    fmt::format("a connection pooler answers at {}", description()),
-                    {.hint = "let the member's url point at the server itself (usually port 5432), "
-                             "not at the pooler"}};
-}
 
 void Connection::require_usable()
 {
@@ -241,8 +76,7 @@ void Connection::drain(const Wait& wait) noexcept
             wait.stop};
         while (true) {
             while (PQisBusy(state_->conn.get()) != 0) {
-                if (wait_socket(PQsocket(state_->conn.get()), POLLIN, bound, state_->wake) !=
-                        Ready::ready ||
+                if (state_->wait_for(POLLIN, bound) != Ready::ready ||
                     PQconsumeInput(state_->conn.get()) == 0) {
                     state_->broken = true;
                     return;
@@ -268,7 +102,7 @@ void Connection::flush(const Wait& wait)
     for (int left = PQflush(conn); left != 0; left = PQflush(conn)) {
         if (left < 0) fail_lost();
         // Reading too: a server whose own output is stuck never takes ours.
-        const Ready ready = wait_socket(PQsocket(conn), POLLIN | POLLOUT, wait, state_->wake);
+        const Ready ready = state_->wait_for(POLLIN | POLLOUT, wait);
         if (ready != Ready::ready) {
             state_->broken = true;
             if (ready == Ready::stopped) throw Error{Code::cancelled, "stopped"};
@@ -290,7 +124,7 @@ Result Connection::next_result(const Wait& wait)
     require_usable();
     PGconn* conn = state_->conn.get();
     while (PQisBusy(conn) != 0) {
-        const Ready ready = wait_socket(PQsocket(conn), POLLIN, wait, state_->wake);
+        const Ready ready = state_->wait_for(POLLIN, wait);
         if (ready != Ready::ready) {
             // The statement goes on at the server; nobody may use this session again.
             state_->broken = true;
@@ -391,7 +225,7 @@ Connection::CopyRead Connection::read_copy(const Wait& wait)
         }
         if (size == -1) return {CopyStatus::end, {}};
         if (size < -1) fail_lost();
-        const Ready ready = wait_socket(PQsocket(conn), POLLIN, wait, state_->wake);
+        const Ready ready = state_->wait_for(POLLIN, wait);
         if (ready == Ready::timeout) return {CopyStatus::timeout, {}};
         if (ready == Ready::stopped) return {CopyStatus::stopped, {}};
         if (PQconsumeInput(conn) == 0) fail_lost();
@@ -425,6 +259,22 @@ void Connection::end_copy(const Wait& wait)
     flush(wait);
 }
 
+void Connection::close()
+{
+    state_->broken = true;
+    ::shutdown(PQsocket(state_->conn.get()), SHUT_RDWR);
+}
+
+int Connection::socket() const
+{
+    return PQsocket(state_->conn.get());
+}
+
+void Connection::set_deadline(std::chrono::steady_clock::time_point deadline)
+{
+    state_->deadline = deadline;
+}
+
 int Connection::server_version() const
 {
     return PQserverVersion(state_->conn.get());
@@ -436,10 +286,6 @@ int Connection::backend_pid() const
 const std::string& Connection::description() const
 {
     return state_->where;
-}
-bool Connection::local_socket() const
-{
-    return local_socket_of(state_->conn.get());
 }
 bool Connection::encrypted() const
 {

@@ -105,6 +105,15 @@ public:
     Connection& operator=(Connection&&) noexcept;
     ~Connection();
 
+    /// Hangs up at once; broken() afterwards.
+    void close();
+    /// For a watcher on another thread that has to unblock the server: makes the socket dead,
+    /// without touching anything else. The connection must outlive the call.
+    int socket() const;
+
+    /// No wait goes beyond it, whatever the call says; time_point::max() takes it back.
+    void set_deadline(std::chrono::steady_clock::time_point deadline);
+
     /// Runs one or more statements by the simple protocol; the last one's result.
     Result exec(const std::string& sql, const Wait& wait = Wait::within(kDefaultWait));
     /// Runs one statement with parameters $1...; an absent one is NULL.

@@ -70,11 +70,10 @@ int Result::columns() const
 
 int Result::column(const std::string& name) const
 {
-    const int number = handle_ ? PQfnumber(raw(handle_), fmt::format("\"{}\"", name).c_str()) : -1;
-    if (number < 0)
-        throw base::Error{base::Code::failed,
-                          fmt::format("the server's answer has no column {}", name)};
-    return number;
+    for (int number = 0; number < columns(); ++number)
+        if (name == PQfname(raw(handle_), number)) return number;
+    throw base::Error{base::Code::failed,
+                      fmt::format("the server's answer has no column {}", name)};
 }
 
 bool Result::is_null(int row, int col) const

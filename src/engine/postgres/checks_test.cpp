@@ -1,0 +1,68 @@
+#include "engine/postgres/checks.h"
+#include "engine/postgres/roles.h"
+#include "engine/postgres/slot_bound.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::engine::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Checks, ClocksAreJudgedByWhatIsSure)
+{
+    EXPECT_EQ(check_clock(900ms, 2ms).state, CheckState::ok);
+    EXPECT_EQ(check_clock(-1500ms, 2ms).state, CheckState::waiting);
+    EXPECT_EQ(check_clock(1500ms, 2s).state, CheckState::ok);
+    EXPECT_NE(check_clock(-5s, 1ms).cause.find("behind"), std::string::npos);
+}
+
+TEST(Checks, OldPreparedTransactionsAreListed)
+{
+    const base::Time now{100h};
+    PreparedBranch branch{.xid = 7,
+                          .gid = "order '1'",
+                          .prepared = now - 59min,
+                          .owner = "app",
+                          .database = "shop",
+                          .owner_oid = 1,
+                          .database_oid = 2};
+    EXPECT_EQ(check_orphans({branch}, now).state, CheckState::ok);
+    branch.prepared = now - 3h;
+    const Check old = check_orphans({branch}, now);
+    EXPECT_EQ(old.state, CheckState::waiting);
+    for (const char* part : {"order ''1''", "3 h", "app", "shop"})
+        EXPECT_NE(old.cause.find(part), std::string::npos) << old.cause;
+    EXPECT_NE(old.fix.find("ROLLBACK PREPARED 'order ''1'''"), std::string::npos) << old.fix;
+    EXPECT_NE(check_orphans({branch, branch, branch, branch, branch}, now).cause.find("2 more"),
+              std::string::npos);
+}
+
+TEST(SlotBoundTest, LeavesHalfOfTheFreeDisk)
+{
+    constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+    EXPECT_EQ(propose_slot_bound(100 * kGiB, 0).bytes, 50 * kGiB);
+    EXPECT_EQ(propose_slot_bound(100 * kGiB, 0).statement(),
+              "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();");
+    EXPECT_EQ(propose_slot_bound(kGiB, 0).statement(),
+              "ALTER SYSTEM SET max_slot_wal_keep_size = '512MB'; SELECT pg_reload_conf();");
+    EXPECT_EQ(propose_slot_bound(std::nullopt, kGiB / 2).bytes, 4 * kGiB);
+    EXPECT_EQ(propose_slot_bound(std::nullopt, 10 * kGiB).bytes, 40 * kGiB);
+    EXPECT_GT(propose_slot_bound(std::uint64_t{0}, 0).bytes, 0U);
+}
+
+TEST(Roles, ScriptsFollowTheVersion)
+{
+    const std::string old = print_sql({.version_num = 140010, .role = "t\"m", .dbname = "a b"});
+    EXPECT_NE(old.find("\\connect \"a b\"\n"), std::string::npos) << old;
+    EXPECT_NE(old.find("pg_start_backup(text, boolean, boolean) TO \"t\"\"m\";"), std::string::npos)
+        << old;
+    EXPECT_EQ(old.find("pg_checkpoint"), std::string::npos);
+    const std::string now = print_sql({.version_num = 150020});
+    EXPECT_NE(now.find("pg_backup_start(text, boolean) TO \"tidemark\";"), std::string::npos);
+    EXPECT_NE(now.find("GRANT pg_checkpoint TO \"tidemark\";"), std::string::npos);
+    EXPECT_EQ(now.find("SUPERUSER"), std::string::npos);
+}
+
+} // namespace
+} // namespace tidemark::engine::postgres

@@ -1,0 +1,94 @@
+#include "engine/postgres/roles.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::engine::postgres {
+
+namespace {
+
+constexpr int kNewBackupNames = 150000; // pg_start_backup became pg_backup_start
+
+} // namespace
+
+std::vector<FunctionGrant> wanted_functions(int version_num)
+{
+    std::vector<FunctionGrant> out;
+    if (version_num >= kNewBackupNames) {
+        out.push_back({"pg_backup_start", "pg_catalog.pg_backup_start(text, boolean)"});
+        out.push_back({"pg_backup_stop", "pg_catalog.pg_backup_stop(boolean)"});
+    } else {
+        out.push_back({"pg_start_backup", "pg_catalog.pg_start_backup(text, boolean, boolean)"});
+        out.push_back({"pg_stop_backup", "pg_catalog.pg_stop_backup(boolean, boolean)"});
+    }
+    out.push_back({"pg_create_restore_point", "pg_catalog.pg_create_restore_point(text)"});
+    for (const char* arguments : {"text, bigint, bigint", "text, bigint, bigint, boolean"})
+        out.push_back({"pg_read_binary_file",
+                       fmt::format("pg_catalog.pg_read_binary_file({})", arguments), true});
+    out.push_back({"pg_ls_dir", "pg_catalog.pg_ls_dir(text)", true});
+    return out;
+}
+
+std::vector<std::string> needed_roles(int version_num)
+{
+    std::vector<std::string> out{"pg_monitor"};
+    if (version_num >= kNewBackupNames) out.emplace_back("pg_checkpoint");
+    return out;
+}
+
+std::vector<std::string> role_statements(const RoleSpec& spec)
+{
+    const std::string role = Connection::identifier(spec.role);
+    std::vector<std::string> out;
+    out.push_back(fmt::format(
+        "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN "
+        "CREATE ROLE {}; END IF; END $do$",
+        Connection::literal(spec.role), role));
+    out.push_back(fmt::format("ALTER ROLE {} LOGIN REPLICATION", role));
+    for (const std::string& member : needed_roles(spec.version_num))
+        out.push_back(fmt::format("GRANT {} TO {}", member, role));
+    out.push_back(fmt::format("GRANT CONNECT ON DATABASE {} TO {}",
+                              Connection::identifier(spec.dbname), role));
+    for (const FunctionGrant& function : wanted_functions(spec.version_num))
+        out.push_back(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", function.signature, role));
+    return out;
+}
+
+std::string print_sql(const RoleSpec& spec)
+{
+    std::string out = fmt::format(
+        "-- Least-privileged role for tidemark on PostgreSQL {}. Run it as a superuser with psql;\n"
+        "-- it may be run again. Grants on functions hold for one database only: the one that the\n"
+        "-- member's url names.\n\\connect {}\nBEGIN;\n",
+        spec.version_num / 10000, Connection::identifier(spec.dbname));
+    for (const std::string& statement : role_statements(spec))
+        out += statement + ";\n";
+    out += fmt::format(
+        "COMMIT;\n-- Only when base backups come over the wire and configuration files lie outside "
+        "the\n"
+        "-- data directory (Debian), so that they can be kept: GRANT pg_read_server_files TO {0};\n"
+        "-- Unless the role logs in by certificate or peer, give it a password:\n"
+        "-- \\password {0}\n",
+        Connection::identifier(spec.role));
+    return out;
+}
+
+void apply_sql(Connection& admin, const RoleSpec& spec)
+{
+    std::string all = "BEGIN";
+    for (const std::string& statement : role_statements(spec))
+        all += "; " + statement;
+    all += "; COMMIT";
+    try {
+        admin.exec(all);
+    } catch (const SqlError& error) {
+        if (!admin.broken()) admin.exec("ROLLBACK");
+        if (error.sqlstate() == "42501")
+            throw base::Error{base::Code::member_not_ready,
+                              error.message(),
+                              {.hint = "give the url of a superuser, or let one run the statements "
+                                       "of: tidemark init --print-sql"}};
+        throw;
+    }
+}
+
+} // namespace tidemark::engine::postgres

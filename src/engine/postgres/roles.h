@@ -1,0 +1,38 @@
+#pragma once
+
+#include "engine/postgres/pq.h"
+
+#include <string>
+#include <vector>
+
+namespace tidemark::engine::postgres {
+
+struct RoleSpec {
+    int version_num = 0; ///< server_version_num
+    std::string role = "tidemark";
+    std::string dbname = "postgres"; ///< of the member's url: function grants hold per database
+};
+
+/// A function that we call and that is not for everybody.
+struct FunctionGrant {
+    std::string check;     ///< short name in check's output, "pg_backup_start"
+    std::string signature; ///< as GRANT and has_function_privilege take it
+    /// Only makes base backups over the wire better (torn pages are read again, configuration is
+    /// kept). Shows nothing that the right of replication does not show.
+    bool optional = false;
+};
+std::vector<FunctionGrant> wanted_functions(int version_num);
+
+/// Predefined roles that our role has to be a member of.
+std::vector<std::string> needed_roles(int version_num);
+
+/// The statements that make the least-privileged role; may be run again.
+std::vector<std::string> role_statements(const RoleSpec& spec);
+
+/// The same as a script for psql, to be read before it is run. It sets no password.
+std::string print_sql(const RoleSpec& spec);
+
+/// Runs the statements in one transaction; `admin` is a superuser connected to spec.dbname.
+void apply_sql(Connection& admin, const RoleSpec& spec);
+
+} // namespace tidemark::engine::postgres
