@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// Reads little-endian values in order and never past the end; false means "not that much left".
 class Cursor {
@@ -38,4 +38,4 @@ private:
     std::size_t left_;
 };
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 #include <utility>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 namespace {
 
@@ -228,4 +228,4 @@ void IndexBuilder::add_notice(LogNoticeKind kind, const Record& record, std::str
     index_.notices.push_back({.kind = kind, .start = record.start, .detail = std::move(detail)});
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

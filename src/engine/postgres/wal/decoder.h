@@ -6,7 +6,7 @@
 #include <bitset>
 #include <memory>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// Builds the index of a PostgreSQL log: reads every record, keeps what marks, audits and restores
 /// need, and cuts it into ranges where the caller does. A record belongs to the range in which it
@@ -46,4 +46,4 @@ private:
     WalReader reader_;
 };
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <random>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 namespace {
 
 using base::Bytes;
@@ -426,4 +426,4 @@ TEST(TimeFromLog, StaysInRange)
 }
 
 } // namespace
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

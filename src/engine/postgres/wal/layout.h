@@ -9,7 +9,7 @@
 /// server's byte order; only little-endian servers are read. Sources, in PostgreSQL's tree:
 /// src/include/access/{xlog_internal,xlogrecord,xact,rmgrlist}.h, src/include/catalog/pg_control.h,
 /// src/backend/access/transam/twophase.c; each checked against real servers of all six versions.
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// XLOG_BLCKSZ; other values need a server built specially.
 constexpr std::uint32_t kPageSize = 8192;
@@ -104,4 +104,4 @@ template <typename T> T load(const std::byte* at)
     return value;
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -1,6 +1,6 @@
 #include "engine/postgres/wal/page.h"
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 PageHeader load_page_header(const std::byte* bytes)
 {
@@ -53,4 +53,4 @@ std::optional<LogIdentity> identify_segment(base::ByteView first_page)
     return identity;
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -8,14 +8,15 @@
 
 #include <optional>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// XLP_ flags of a page header.
 enum PageFlag : std::uint16_t {
     kContinues = 0x0001,  ///< the page begins with the rest of a record
     kLongHeader = 0x0002, ///< first page of a segment
-    kOverwrites = 0x0004, ///< the record that should go on here was given up after a crash
-    kAllPageFlags = 0x0007,
+    kRemovable = 0x0004,  ///< says something of page images; no matter here
+    kOverwrites = 0x0008, ///< the record that should go on here was given up after a crash
+    kAllPageFlags = 0x000F,
 };
 
 struct PageHeader {
@@ -60,4 +61,4 @@ Fault check_page_header(const PageHeader& header, model::Offset address,
 /// timeline. Nothing when it is no such page or of an unknown version.
 std::optional<LogIdentity> identify_segment(base::ByteView first_page);
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 namespace {
 
@@ -249,4 +249,4 @@ void WalReader::hand_over()
     visitor_.record(record_);
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -9,7 +9,7 @@
 #include <array>
 #include <optional>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// Receives the records of a log in their order.
 class RecordVisitor {
@@ -92,4 +92,4 @@ private:
     Record record_;
 };
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

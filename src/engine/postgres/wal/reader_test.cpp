@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <random>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 namespace {
 
 using base::Bytes;
@@ -372,7 +372,7 @@ struct PageDamage {
 TEST(WalReader, ChecksPageHeaders)
 {
     std::vector<PageDamage> first_page = {
-        {0, std::byte{1}, Fault::page_magic},    {2, std::byte{8}, Fault::page_flags},
+        {0, std::byte{1}, Fault::page_magic},    {2, std::byte{16}, Fault::page_flags},
         {2, std::byte{2}, Fault::page_flags},    {4, std::byte{2}, Fault::page_timeline},
         {4, std::byte{1}, Fault::page_timeline}, {10, std::byte{1}, Fault::page_address},
         {24, std::byte{1}, Fault::system_id},    {34, std::byte{1}, Fault::segment_size},
@@ -384,7 +384,7 @@ TEST(WalReader, ChecksPageHeaders)
         EXPECT_EQ(read(log).status, (Status{State::broken, damage.fault, log.from()})) << damage.at;
     }
     std::vector<PageDamage> inner_page = {{2, std::byte{1}, Fault::continuation},
-                                          {2, std::byte{4}, Fault::page_flags},
+                                          {2, std::byte{8}, Fault::page_flags},
                                           {2, std::byte{2}, Fault::page_flags},
                                           {16, std::byte{1}, Fault::continuation},
                                           {19, std::byte{0x80}, Fault::record_length}};
@@ -450,4 +450,4 @@ TEST(WalReader, SurvivesEveryPrefixAndEveryFlippedByte)
 }
 
 } // namespace
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

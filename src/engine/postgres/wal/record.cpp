@@ -3,7 +3,7 @@
 #include "engine/postgres/wal/cursor.h"
 #include "stream/crc32c.h"
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 namespace {
 
@@ -139,4 +139,4 @@ Fault parse_record(const Layout& layout, base::ByteView bytes, Record& record)
     return read_parts(layout, parts, record) ? Fault::none : Fault::record_structure;
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

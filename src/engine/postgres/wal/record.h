@@ -9,7 +9,7 @@
 #include <array>
 #include <span>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// XLR_MAX_BLOCK_ID + 1: a record touches at most this many blocks.
 constexpr std::size_t kMaxBlocks = 33;
@@ -80,4 +80,4 @@ constexpr bool valid_record_length(std::uint32_t length)
 /// `record`; start and end are the caller's to set.
 Fault parse_record(const Layout& layout, base::ByteView bytes, Record& record);
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 namespace {
 
 using base::Bytes;
@@ -144,4 +144,4 @@ TEST(WalRecord, RefusesAnotherLengthAndChecksum)
 }
 
 } // namespace
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 std::string_view describe(Fault fault)
 {
@@ -59,4 +59,4 @@ std::string format_status(const Status& status)
     return where;
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

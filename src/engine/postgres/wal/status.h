@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// What is wrong with the log.
 enum class Fault : std::uint8_t {
@@ -48,4 +48,4 @@ struct Status {
 /// "record checksum is wrong at 0/3000028", for error messages.
 std::string format_status(const Status& status);
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

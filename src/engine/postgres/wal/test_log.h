@@ -11,7 +11,7 @@
 #include <vector>
 
 /// A log written by hand for tests: pages and records laid out as a server does.
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 struct TestBlock {
     std::uint8_t id = 0;
@@ -212,4 +212,4 @@ inline base::Bytes TestLog::render(const TestRecord& record) const
     return whole.take();
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

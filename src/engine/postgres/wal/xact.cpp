@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 namespace {
 
@@ -106,4 +106,4 @@ std::optional<XactPrepare> decode_prepare(const Layout& layout, const Record& re
     return prepare;
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

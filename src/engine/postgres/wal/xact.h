@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// Records of the transaction manager that begin or end something (XLOG_XACT_*); the info byte's
 /// bits 0x70.
@@ -47,4 +47,4 @@ std::optional<XactPrepare> decode_prepare(const Layout& layout, const Record& re
 /// A TimestampTz from foreign bytes; what lies outside base::Time's range becomes its nearest end.
 base::Time time_from_log(std::int64_t microseconds);
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

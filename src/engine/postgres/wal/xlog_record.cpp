@@ -6,7 +6,7 @@
 #include <array>
 #include <fmt/format.h>
 
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 namespace {
 
@@ -76,4 +76,4 @@ std::optional<Checkpoint> decode_checkpoint(const Record& record)
     return checkpoint;
 }
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal

@@ -10,7 +10,7 @@
 
 /// Records of the log manager itself. Each decoder expects a record of its kind and returns nothing
 /// when the data are not what the kind says.
-namespace tidemark::engine::wal {
+namespace tidemark::engine::postgres::wal {
 
 /// pg_create_restore_point (xl_restore_point).
 struct RestorePoint {
@@ -51,4 +51,4 @@ struct Checkpoint {
 };
 std::optional<Checkpoint> decode_checkpoint(const Record& record);
 
-} // namespace tidemark::engine::wal
+} // namespace tidemark::engine::postgres::wal
