@@ -126,7 +126,7 @@ BankClient::Report BankClient::transfer()
     return distributed_transfer(std::move(branches), gid);
 }
 
-BankClient::Report BankClient::local_transfer(Branch branch)
+BankClient::Report BankClient::local_transfer(const Branch& branch)
 {
     auto id = witness_.begin({}, 1);
     Report report;

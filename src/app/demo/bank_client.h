@@ -61,7 +61,7 @@ private:
     engine::postgres::Connection& connection(const Branch& branch);
     void execute(const Branch& branch, const std::string& sql);
     bool finish_branch(const Branch& branch, bool commit);
-    Report local_transfer(Branch branch);
+    Report local_transfer(const Branch& branch);
     Report distributed_transfer(std::vector<Branch> branches, const std::string& gid);
     Report end(std::uint64_t id, const std::string& gid, std::vector<Branch> branches, bool commit);
     void shuffle(std::vector<Branch>& branches);
