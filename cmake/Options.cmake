@@ -10,6 +10,9 @@ if(TIDEMARK_SANITIZE)
     target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
         -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE})
+    # GCC warns falsely about instrumented code (documented with -fsanitize).
+    target_compile_options(tidemark_options INTERFACE
+        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
     target_compile_options(tidemark_options INTERFACE -fstack-protector-strong -fPIE
         -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS)

@@ -244,12 +244,14 @@ TEST(PosixFaultsTest, AWriterKilledAtAnyMomentLeavesWholeObjectsOnly)
             }
         });
         done.out.reset();
-        // The moment is chance, not a wait for a result.
-        std::this_thread::sleep_for(std::chrono::microseconds{random.below(60'000)});
+        // After some acknowledgements, in the middle of whatever comes next.
+        base::Bytes acknowledged(random.below(5));
+        std::size_t promised = base::read_full(done.in.get(), acknowledged, "pipe");
+        std::this_thread::sleep_for(std::chrono::microseconds{random.below(10'000)});
         ::kill(child, SIGKILL);
         EXPECT_EQ(testing_tools::wait_child(child), -SIGKILL);
-        base::Bytes acknowledged(1000);
-        std::size_t promised = base::read_full(done.in.get(), acknowledged, "pipe");
+        acknowledged.resize(1000);
+        promised += base::read_full(done.in.get(), acknowledged, "pipe");
 
         auto storage = open_directory(dir.path());
         auto objects = storage->list("");
