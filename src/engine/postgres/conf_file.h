@@ -1,0 +1,47 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The grammar of postgresql.conf (guc-file.l): one setting a line, `name [=] value [# remark]`,
+/// names without regard to case, values bare or in single quotes.
+namespace tidemark::engine::postgres {
+
+struct ConfLine {
+    std::string name;  ///< lower case
+    std::string value; ///< without quotes
+    friend bool operator==(const ConfLine&, const ConfLine&) = default;
+};
+
+/// Empty for empty lines, remarks and what is not a setting.
+std::optional<ConfLine> parse_conf_line(std::string_view line);
+std::vector<std::string> split_lines(std::string_view text);
+/// 'value' with quotes and backslashes doubled.
+std::string quote_conf_value(std::string_view value);
+/// "name = 'value'\n"
+std::string conf_line(std::string_view name, std::string_view value);
+
+/// What hba and ident files (16 and later) and postgresql.conf include: the directive and its path.
+struct Include {
+    enum class Kind { file, file_if_exists, directory };
+    Kind kind = Kind::file;
+    std::string path; ///< as written, perhaps relative to the including file's folder
+};
+std::optional<Include> parse_include(std::string_view line);
+
+/// Replaces settings in the text of a configuration file.
+struct ConfEdit {
+    /// New values by name; an absent value turns the line into a remark.
+    std::map<std::string, std::optional<std::string>> settings;
+    std::map<std::string, std::string> includes; ///< path as written -> new path
+};
+struct EditedConf {
+    std::string text;
+    std::vector<std::string> changed; ///< "old line -> new line"
+};
+EditedConf edit_conf(std::string_view text, const ConfEdit& edit);
+
+} // namespace tidemark::engine::postgres

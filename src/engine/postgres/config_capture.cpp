@@ -1,0 +1,242 @@
+#include "engine/postgres/config_capture.h"
+
+#include "base/fd.h"
+#include "engine/postgres/conf_file.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fmt/format.h>
+#include <set>
+
+namespace tidemark::engine::postgres {
+
+namespace {
+
+namespace fs = std::filesystem;
+using base::Error;
+
+constexpr std::size_t kFileLimit = 1U << 20;
+constexpr int kDepthLimit = 10; // the server's own
+constexpr std::size_t kFilesLimit = 1000;
+
+bool lies_inside(const std::string& path, const std::string& directory)
+{
+    if (directory.empty()) return false;
+    auto inner = fs::path(path).lexically_normal().string();
+    auto outer = fs::path(directory).lexically_normal().string();
+    while (outer.ends_with('/'))
+        outer.pop_back();
+    return inner.starts_with(outer + "/");
+}
+
+/// Follows one file and its includes.
+class Capture {
+public:
+    Capture(const ConfigPlaces& places, const ConfigReader& reader)
+        : places_(places), reader_(reader)
+    {
+    }
+
+    void follow(const std::string& path, const std::string& role, int depth = 0)
+    {
+        if (path.empty() || depth > kDepthLimit || found.size() >= kFilesLimit) return;
+        if (!seen_.insert(path).second) return;
+        auto content = reader_.read(path);
+        if (!lies_inside(path, places_.data_directory)) found.push_back({path, role, content});
+        if (!content) return;
+        auto folder = fs::path(path).parent_path();
+        for (const auto& line : split_lines(*content)) {
+            auto include = parse_include(line);
+            if (!include) continue;
+            auto target = (folder / include->path).lexically_normal().string();
+            if (include->kind != Include::Kind::directory) {
+                follow(target, "include", depth + 1);
+            } else if (auto names = reader_.list(target)) {
+                std::sort(names->begin(), names->end());
+                for (const auto& name : *names) {
+                    if (name.starts_with('.') || !name.ends_with(".conf")) continue;
+                    follow((fs::path(target) / name).string(), "include", depth + 1);
+                }
+            }
+        }
+    }
+
+    std::vector<CapturedFile> found;
+
+private:
+    const ConfigPlaces& places_;
+    const ConfigReader& reader_;
+    std::set<std::string> seen_;
+};
+
+/// One value, or nothing where we may not ask.
+std::optional<std::string> ask(Connection& connection, const std::string& sql,
+                               const std::vector<std::optional<std::string>>& params = {})
+{
+    try {
+        auto result = connection.exec_params(sql, params);
+        return result.rows() == 1 ? result.text(0, 0) : std::nullopt;
+    } catch (const SqlError&) {
+        if (connection.broken()) throw;
+        return std::nullopt;
+    }
+}
+
+bool is_secret(std::string_view name)
+{
+    constexpr std::array<std::string_view, 6> kWords = {"conninfo", "passphrase", "password",
+                                                        "secret",   "token",      "_command"};
+    return std::any_of(kWords.begin(), kWords.end(),
+                       [&](auto word) { return name.find(word) != std::string_view::npos; });
+}
+
+void read_databases(Connection& connection, BackupFacts& facts)
+{
+    auto rows = connection.exec("SELECT oid, datname FROM pg_catalog.pg_database");
+    for (int i = 0; i < rows.rows(); ++i) {
+        facts.databases[static_cast<std::uint32_t>(*rows.integer(i, 0))] = rows.get(i, 1);
+    }
+    rows = connection.exec("SELECT oid, pg_catalog.pg_tablespace_location(oid) "
+                           "FROM pg_catalog.pg_tablespace WHERE oid NOT IN (1663, 1664)");
+    for (int i = 0; i < rows.rows(); ++i) {
+        facts.tablespaces[static_cast<std::uint32_t>(*rows.integer(i, 0))] = rows.get(i, 1);
+    }
+}
+
+void read_collations(Connection& connection, BackupFacts& facts)
+{
+    int version = connection.server_version();
+    std::string locale = version >= 170000   ? "coalesce(colllocale, collcollate)"
+                         : version >= 150000 ? "coalesce(colliculocale, collcollate)"
+                                             : "collcollate";
+    // The versions that the host has now; what an object was built with the catalogue knows.
+    std::string sql = fmt::format(
+        "SELECT DISTINCT collprovider || ':' || {}, pg_catalog.pg_collation_actual_version(oid) "
+        "FROM pg_catalog.pg_collation WHERE collprovider IN ('c', 'i') AND (oid >= 16384 OR "
+        "{} IN (SELECT datcollate::text FROM pg_catalog.pg_database)) "
+        "AND pg_catalog.pg_collation_actual_version(oid) IS NOT NULL",
+        locale, locale);
+    if (version >= 150000) {
+        sql += fmt::format(
+            " UNION SELECT datlocprovider || ':' || coalesce({}, datcollate), "
+            "pg_catalog.pg_database_collation_actual_version(oid) FROM pg_catalog.pg_database "
+            "WHERE pg_catalog.pg_database_collation_actual_version(oid) IS NOT NULL",
+            version >= 170000 ? "datlocale" : "daticulocale");
+    }
+    auto rows = connection.exec(sql);
+    for (int i = 0; i < rows.rows(); ++i) {
+        facts.collation_versions[std::string(rows.get(i, 0))] = rows.get(i, 1);
+    }
+}
+
+void read_settings(Connection& connection, BackupFacts& facts)
+{
+    auto rows = connection.exec(
+        "SELECT name, pg_catalog.current_setting(name, true) FROM pg_catalog.pg_settings "
+        "WHERE source NOT IN ('default', 'override', 'client', 'session') ORDER BY name");
+    for (int i = 0; i < rows.rows(); ++i) {
+        std::string name{rows.get(i, 0)};
+        if (!is_secret(name)) facts.settings[name] = rows.get(i, 1);
+    }
+}
+
+} // namespace
+
+std::vector<CapturedFile> capture_configuration(const ConfigPlaces& places,
+                                                const ConfigReader& reader)
+{
+    Capture capture{places, reader};
+    capture.follow(places.config_file, "config");
+    capture.follow(places.hba_file, "hba");
+    capture.follow(places.ident_file, "ident");
+    for (const auto& name : places.tls_files) {
+        auto path = (fs::path(places.data_directory) / name).lexically_normal().string();
+        if (!lies_inside(path, places.data_directory)) capture.found.push_back({path, "tls", {}});
+    }
+    return std::move(capture.found);
+}
+
+ConfigPlaces find_configuration(Connection& connection)
+{
+    auto setting = [&](const std::string& name) {
+        return ask(connection, "SELECT setting FROM pg_catalog.pg_settings WHERE name = $1", {name})
+            .value_or("");
+    };
+    ConfigPlaces places;
+    places.data_directory = setting("data_directory");
+    places.config_file = setting("config_file");
+    places.hba_file = setting("hba_file");
+    places.ident_file = setting("ident_file");
+    if (setting("ssl") == "on") {
+        for (const char* name : {"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file",
+                                 "ssl_dh_params_file"}) {
+            if (auto value = setting(name); !value.empty()) places.tls_files.push_back(value);
+        }
+    }
+    return places;
+}
+
+ConfigReader server_reader(Connection& connection)
+{
+    ConfigReader reader;
+    reader.read = [&](const std::string& path) -> std::optional<std::string> {
+        return ask(connection,
+                   fmt::format("SELECT pg_catalog.convert_from("
+                               "pg_catalog.pg_read_binary_file($1, 0, {}), 'UTF8')",
+                               kFileLimit),
+                   {path});
+    };
+    reader.list = [&](const std::string& path) -> std::optional<std::vector<std::string>> {
+        auto joined = ask(connection,
+                          "SELECT coalesce(pg_catalog.string_agg(name, '/'), '') "
+                          "FROM pg_catalog.pg_ls_dir($1) AS d(name)",
+                          {path});
+        if (!joined) return std::nullopt;
+        std::vector<std::string> names;
+        for (std::string_view rest = *joined; !rest.empty();) {
+            auto name = rest.substr(0, rest.find('/'));
+            names.emplace_back(name);
+            rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+        }
+        return names;
+    };
+    return reader;
+}
+
+ConfigReader local_reader(ConfigReader fallback)
+{
+    ConfigReader reader;
+    reader.read = [fallback](const std::string& path) -> std::optional<std::string> {
+        try {
+            return std::string(base::as_text(base::read_file(path, kFileLimit)));
+        } catch (const Error&) {
+            return fallback.read(path);
+        }
+    };
+    reader.list = [fallback](const std::string& path) -> std::optional<std::vector<std::string>> {
+        std::error_code error;
+        std::vector<std::string> names;
+        for (fs::directory_iterator at{path, error}, end; !error && at != end;
+             at.increment(error)) {
+            names.push_back(at->path().filename().string());
+        }
+        if (error) return fallback.list(path);
+        return names;
+    };
+    return reader;
+}
+
+BackupFacts collect_facts(Connection& connection, const ConfigReader& reader)
+{
+    BackupFacts facts;
+    facts.bootstrap_superuser =
+        ask(connection, "SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10").value_or("");
+    read_databases(connection, facts);
+    read_collations(connection, facts);
+    read_settings(connection, facts);
+    facts.captured = capture_configuration(find_configuration(connection), reader);
+    return facts;
+}
+
+} // namespace tidemark::engine::postgres

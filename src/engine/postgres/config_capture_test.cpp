@@ -1,0 +1,80 @@
+#include "engine/postgres/config_capture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+
+namespace tidemark::engine::postgres {
+namespace {
+
+using ::testing::ElementsAre;
+
+/// A host made of a map.
+struct Host {
+    std::map<std::string, std::string> files;
+
+    ConfigReader reader() const
+    {
+        return {[this](const std::string& path) -> std::optional<std::string> {
+                    auto at = files.find(path);
+                    return at == files.end() ? std::nullopt : std::optional(at->second);
+                },
+                [this](const std::string& folder) -> std::optional<std::vector<std::string>> {
+                    std::vector<std::string> names;
+                    for (const auto& [path, text] : files) {
+                        if (path.starts_with(folder + "/"))
+                            names.push_back(path.substr(folder.size() + 1));
+                    }
+                    return names;
+                }};
+    }
+};
+
+ConfigPlaces debian()
+{
+    return {.data_directory = "/var/lib/postgresql/15/main",
+            .config_file = "/etc/postgresql/15/main/postgresql.conf",
+            .hba_file = "/etc/postgresql/15/main/pg_hba.conf",
+            .ident_file = "/var/lib/postgresql/15/main/pg_ident.conf",
+            .tls_files = {"/etc/ssl/private/server.key", "server.crt"}};
+}
+
+TEST(ConfigCaptureTest, FollowsIncludesOutsideTheDataDirectory)
+{
+    Host host{{{"/etc/postgresql/15/main/postgresql.conf",
+                "include_dir 'conf.d'\ninclude '/srv/more.conf'\ninclude_if_exists 'none.conf'\n"
+                "include '/var/lib/postgresql/15/main/inside.conf'\n"},
+               {"/etc/postgresql/15/main/conf.d/b.conf", "x = 1"},
+               {"/etc/postgresql/15/main/conf.d/a.conf", "y = 1"},
+               {"/etc/postgresql/15/main/conf.d/readme", "no"},
+               {"/srv/more.conf", "include 'postgresql.conf'"},
+               {"/etc/postgresql/15/main/pg_hba.conf", "local all all peer"},
+               {"/var/lib/postgresql/15/main/inside.conf", "include '/srv/deep.conf'"},
+               {"/srv/deep.conf", "z = 1"},
+               {"/var/lib/postgresql/15/main/pg_ident.conf", ""}}};
+    auto files = capture_configuration(debian(), host.reader());
+    std::vector<std::string> seen;
+    for (const auto& file : files) {
+        seen.push_back(file.role + " " + file.path + (file.content ? "" : " (name only)"));
+    }
+    EXPECT_THAT(seen,
+                ElementsAre("config /etc/postgresql/15/main/postgresql.conf",
+                            "include /etc/postgresql/15/main/conf.d/a.conf",
+                            "include /etc/postgresql/15/main/conf.d/b.conf",
+                            "include /srv/more.conf", "include /srv/postgresql.conf (name only)",
+                            "include /etc/postgresql/15/main/none.conf (name only)",
+                            "include /srv/deep.conf", "hba /etc/postgresql/15/main/pg_hba.conf",
+                            "tls /etc/ssl/private/server.key (name only)"));
+}
+
+TEST(ConfigCaptureTest, CirclesEnd)
+{
+    Host host{{{"/etc/a.conf", "include 'b.conf'"}, {"/etc/b.conf", "include 'a.conf'"}}};
+    ConfigPlaces places;
+    places.data_directory = "/data";
+    places.config_file = "/etc/a.conf";
+    EXPECT_EQ(capture_configuration(places, host.reader()).size(), 2U);
+}
+
+} // namespace
+} // namespace tidemark::engine::postgres
