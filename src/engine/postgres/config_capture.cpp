@@ -112,14 +112,15 @@ void read_collations(Connection& connection, BackupFacts& facts)
                                              : "collcollate";
     // The versions that the host has now; what an object was built with the catalogue knows.
     std::string sql = fmt::format(
-        "SELECT DISTINCT collprovider || ':' || {}, pg_catalog.pg_collation_actual_version(oid) "
+        "SELECT DISTINCT collprovider::text || ':' || {}, "
+        "pg_catalog.pg_collation_actual_version(oid) "
         "FROM pg_catalog.pg_collation WHERE collprovider IN ('c', 'i') AND (oid >= 16384 OR "
         "{} IN (SELECT datcollate::text FROM pg_catalog.pg_database)) "
         "AND pg_catalog.pg_collation_actual_version(oid) IS NOT NULL",
         locale, locale);
     if (version >= 150000) {
         sql += fmt::format(
-            " UNION SELECT datlocprovider || ':' || coalesce({}, datcollate), "
+            " UNION SELECT datlocprovider::text || ':' || coalesce({}, datcollate), "
             "pg_catalog.pg_database_collation_actual_version(oid) FROM pg_catalog.pg_database "
             "WHERE pg_catalog.pg_database_collation_actual_version(oid) IS NOT NULL",
             version >= 170000 ? "datlocale" : "daticulocale");

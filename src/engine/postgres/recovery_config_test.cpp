@@ -1,0 +1,90 @@
+#include "engine/postgres/recovery_config.h"
+
+#include "engine/postgres/conf_file.h"
+
+#include <gtest/gtest.h>
+#include <map>
+
+namespace tidemark::engine::postgres {
+namespace {
+
+std::map<std::string, std::string> read(const ServerSetup& setup)
+{
+    std::map<std::string, std::string> out;
+    for (const auto& line : split_lines(server_configuration(setup))) {
+        if (auto parsed = parse_conf_line(line)) {
+            EXPECT_TRUE(out.emplace(parsed->name, parsed->value).second) << parsed->name;
+        }
+    }
+    return out;
+}
+
+ServerSetup setup(ServerPurpose purpose, int major)
+{
+    ServerSetup setup;
+    setup.purpose = purpose;
+    setup.major = major;
+    setup.data_dir = "/restore/it's here";
+    setup.hba_file = "/work/pg_hba.conf";
+    setup.ident_file = "/work/pg_ident.conf";
+    setup.socket_dir = "/work/s";
+    setup.goal.position = 0x3000148;
+    setup.goal.epoch = 3;
+    setup.restore_command = "tidemark fetch '%f' \"%p\"";
+    setup.limits = {{"max_prepared_transactions", "200"}, {"max_connections", "300"}};
+    return setup;
+}
+
+TEST(RecoveryConfigTest, GoalIsExact)
+{
+    auto conf = read(setup(ServerPurpose::recover, 15));
+    EXPECT_EQ(conf["recovery_target_lsn"], "0/3000148");
+    EXPECT_EQ(conf["recovery_target_timeline"], "3");
+    EXPECT_EQ(conf["recovery_target_inclusive"], "off");
+    EXPECT_EQ(conf["recovery_target_action"], "shutdown");
+    EXPECT_EQ(conf["restore_command"], "tidemark fetch '%f' \"%p\"");
+    EXPECT_EQ(read(setup(ServerPurpose::promote, 15))["recovery_target_action"], "promote");
+    auto running = read(setup(ServerPurpose::run, 15));
+    EXPECT_FALSE(running.contains("recovery_target_lsn"));
+    EXPECT_FALSE(running.contains("restore_command"));
+}
+
+TEST(RecoveryConfigTest, NothingReachesTheWorld)
+{
+    for (auto purpose : {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run,
+                         ServerPurpose::keep}) {
+        auto conf = read(setup(purpose, 15));
+        EXPECT_EQ(conf.at("data_directory"), "/restore/it's here");
+        EXPECT_EQ(conf.at("archive_mode"), "off");
+        for (const char* name :
+             {"listen_addresses", "archive_command", "archive_library", "archive_cleanup_command",
+              "recovery_end_command", "primary_conninfo", "primary_slot_name",
+              "synchronous_standby_names", "shared_preload_libraries", "session_preload_libraries",
+              "local_preload_libraries", "external_pid_file"}) {
+            EXPECT_EQ(conf.at(name), "") << name;
+        }
+        EXPECT_EQ(conf.at("max_logical_replication_workers"), "0");
+        EXPECT_EQ(conf.at("max_prepared_transactions"), "200");
+        EXPECT_EQ(conf.at("max_connections"), "300");
+        EXPECT_EQ(conf.at("fsync"), "on");
+    }
+    EXPECT_EQ(read(setup(ServerPurpose::recover, 15)).at("hot_standby"), "off");
+}
+
+TEST(RecoveryConfigTest, SettingsAreThoseOfTheVersion)
+{
+    EXPECT_FALSE(read(setup(ServerPurpose::recover, 14)).contains("archive_library"));
+    EXPECT_FALSE(read(setup(ServerPurpose::recover, 16)).contains("event_triggers"));
+    EXPECT_EQ(read(setup(ServerPurpose::recover, 17)).at("event_triggers"), "off");
+    EXPECT_TRUE(read(setup(ServerPurpose::recover, 18)).contains("max_active_replication_origins"));
+}
+
+TEST(RecoveryConfigTest, LargerLimits)
+{
+    EXPECT_EQ(larger_limit("10", "9"), "10");
+    EXPECT_EQ(larger_limit("", "0"), "0");
+    EXPECT_EQ(larger_limit("64", "nonsense"), "64");
+}
+
+} // namespace
+} // namespace tidemark::engine::postgres
