@@ -24,7 +24,12 @@ using base::as_bytes;
 using base::Code;
 using testing_tools::error_of;
 using testing_tools::expect;
-using testing_tools::run_child;
+
+/// Runs `body` in a process of its own and expects no exception there.
+void expect_child(const std::function<void()>& body)
+{
+    EXPECT_EQ(testing_tools::run_child(body), 0);
+}
 
 /// A file system of 2 MiB in memory; not mounted where we may not.
 class SmallDisk {
@@ -104,86 +109,87 @@ TEST(PosixFaultsTest, AForbiddenDirectorySaysWhoShouldRun)
     auto root = dir.path() / "repository";
     put(*open_directory(root, {.create = true, .file_mode = 0644, .folder_mode = 0755}), "object",
         as_bytes("x"));
-    EXPECT_EQ(0, run_child([&] {
-                  ::setgroups(0, nullptr);
-                  expect(::setresuid(65534, 65534, 65534) == 0, "setresuid");
-                  auto storage = open_directory(root);
-                  expect(storage->list("").size() == 1, "list");
-                  auto error = error_of([&] { put(*storage, "new", as_bytes("x")); });
-                  expect(error.code() == Code::repository_unreachable, error.what());
-                  expect(error.hint().find("owner") != std::string::npos, error.hint());
-              }));
+    expect_child([&] {
+        ::setgroups(0, nullptr);
+        expect(::setresuid(65534, 65534, 65534) == 0, "setresuid");
+        auto storage = open_directory(root);
+        expect(storage->list("").size() == 1, "list");
+        auto error = error_of([&] { put(*storage, "new", as_bytes("x")); });
+        expect(error.code() == Code::repository_unreachable, error.what());
+        expect(error.hint().find("owner") != std::string::npos, error.hint());
+    });
     fs::permissions(root, fs::perms::owner_all);
-    EXPECT_EQ(0, run_child([&] {
-                  expect(::setresuid(65534, 65534, 65534) == 0, "setresuid");
-                  auto error = error_of([&] { open_directory(root); });
-                  expect(error.code() == Code::repository_unreachable, error.what());
-              }));
+    expect_child([&] {
+        expect(::setresuid(65534, 65534, 65534) == 0, "setresuid");
+        auto error = error_of([&] { open_directory(root); });
+        expect(error.code() == Code::repository_unreachable, error.what());
+    });
 }
 
 TEST(PosixFaultsTest, ABoundOnFileSizesIsReported)
 {
     base::TempDir dir;
-    EXPECT_EQ(0, run_child([&] {
-                  std::signal(SIGXFSZ, SIG_IGN);
-                  rlimit limit{1 << 20, 1 << 20};
-                  ::setrlimit(RLIMIT_FSIZE, &limit);
-                  auto storage = open_directory(dir.path());
-                  base::Bytes big(2 << 20);
-                  auto error = error_of([&] { put(*storage, "big", big); });
-                  expect(error.code() == Code::repository_unreachable, error.what());
-                  expect(storage->list("").empty(), "half an object is visible");
-              }));
+    expect_child([&] {
+        std::signal(SIGXFSZ, SIG_IGN);
+        rlimit limit{1 << 20, 1 << 20};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        auto storage = open_directory(dir.path());
+        base::Bytes big(2 << 20);
+        auto error = error_of([&] { put(*storage, "big", big); });
+        expect(error.code() == Code::repository_unreachable, error.what());
+        expect(storage->list("").empty(), "half an object is visible");
+    });
 }
 
 TEST(PosixFaultsTest, AFailedSyncIsFinalAndNothingIsVisible)
 {
     base::TempDir dir;
-    EXPECT_EQ(0, run_child([&] {
-                  auto storage = open_directory(dir.path());
-                  auto writer = storage->create("a/b");
-                  writer->write(as_bytes("x"));
-                  testing_tools::break_calls({{SYS_fsync, EIO}});
-                  auto error = error_of([&] { writer->commit(); });
-                  expect(error.code() == Code::repository_unreachable, error.what());
-                  expect(!error.transient(), "must not be retried");
-                  writer.reset();
-                  expect(!storage->stat("a/b"), "visible although not durable");
-                  base::SystemRandom random;
-                  error = error_of([&] { probe(*storage, random); });
-                  expect(error.code() == Code::repository_unreachable, error.what());
-              }));
+    expect_child([&] {
+        auto storage = open_directory(dir.path());
+        auto top = storage->create("top");
+        auto nested = storage->create("a/b");
+        testing_tools::break_calls({{SYS_fsync, EIO}});
+        for (auto* writer : {top.get(), nested.get()}) {
+            writer->write(as_bytes("x"));
+            auto error = error_of([&] { writer->commit(); });
+            expect(error.code() == Code::repository_unreachable, error.what());
+            expect(!error.transient(), "must not be retried");
+        }
+        expect(!storage->stat("top") && !storage->stat("a/b"), "visible although not durable");
+        base::SystemRandom random;
+        auto error = error_of([&] { probe(*storage, random); });
+        expect(error.code() == Code::repository_unreachable, error.what());
+    });
 }
 
 TEST(PosixFaultsTest, WithoutHardLinksItRenamesWithoutReplacing)
 {
     base::TempDir dir;
-    EXPECT_EQ(0, run_child([&] {
-                  testing_tools::break_calls({{SYS_linkat, EPERM}, {SYS_link, EPERM}});
-                  auto storage = open_directory(dir.path());
-                  base::SystemRandom random;
-                  probe(*storage, random);
-                  expect(put(*storage, "k", as_bytes("one")) == Created::yes, "first");
-                  expect(put(*storage, "k", as_bytes("two")) == Created::already_there, "second");
-                  expect(base::as_text(get(*storage, "k", 10).value()) == "one", "content");
-              }));
+    expect_child([&] {
+        testing_tools::break_calls({{SYS_linkat, EPERM}, {SYS_link, EPERM}});
+        auto storage = open_directory(dir.path());
+        base::SystemRandom random;
+        probe(*storage, random);
+        expect(put(*storage, "k", as_bytes("one")) == Created::yes, "first");
+        expect(put(*storage, "k", as_bytes("two")) == Created::already_there, "second");
+        expect(base::as_text(get(*storage, "k", 10).value()) == "one", "content");
+    });
 }
 
 TEST(PosixFaultsTest, AFileSystemThatCanOnlyOverwriteIsRefused)
 {
     base::TempDir dir;
-    EXPECT_EQ(0, run_child([&] {
-                  testing_tools::break_calls(
-                      {{SYS_linkat, EPERM}, {SYS_link, EPERM}, {SYS_renameat2, EINVAL}});
-                  auto storage = open_directory(dir.path());
-                  base::SystemRandom random;
-                  auto error = error_of([&] { probe(*storage, random); });
-                  expect(error.code() == Code::repository_unreachable, error.what());
-                  expect(error.message().find("neither link") != std::string::npos, error.what());
-                  expect(error.hint().find("another file system") != std::string::npos,
-                         error.hint());
-                  expect(storage->list("").empty(), "something is visible");
-              }));
+    expect_child([&] {
+        testing_tools::break_calls(
+            {{SYS_linkat, EPERM}, {SYS_link, EPERM}, {SYS_renameat2, EINVAL}});
+        auto storage = open_directory(dir.path());
+        base::SystemRandom random;
+        auto error = error_of([&] { probe(*storage, random); });
+        expect(error.code() == Code::repository_unreachable, error.what());
+        expect(error.message().find("neither link") != std::string::npos, error.what());
+        expect(error.hint().find("another file system") != std::string::npos, error.hint());
+        expect(storage->list("").empty(), "something is visible");
+    });
 }
 
 TEST(PosixFaultsTest, OfRacingProcessesExactlyOneWins)
@@ -269,24 +275,23 @@ TEST(PosixFaultsTest, AWriterKilledAtAnyMomentLeavesWholeObjectsOnly)
 TEST(PosixFaultsTest, ABigObjectIsNotHeldInMemory)
 {
     base::TempDir dir;
-    EXPECT_EQ(0, run_child([&] {
-                  auto peak_kib = [] {
-                      rusage usage = {};
-                      ::getrusage(RUSAGE_SELF, &usage);
-                      return usage.ru_maxrss;
-                  };
-                  auto storage = open_directory(dir.path());
-                  base::Bytes piece(100'000, std::byte{1});
-                  put(*storage, "warm-up", piece);
-                  long before = peak_kib();
-                  auto writer = storage->create("big");
-                  for (int i = 0; i < 1000; ++i)
-                      writer->write(piece);
-                  expect(writer->commit() == Created::yes, "commit");
-                  expect(storage->stat("big")->size == 100'000'000, "size");
-                  expect(peak_kib() - before < 8 * 1024,
-                         fmt::format("grew by {} KiB", peak_kib() - before));
-              }));
+    expect_child([&] {
+        auto peak_kib = [] {
+            rusage usage = {};
+            ::getrusage(RUSAGE_SELF, &usage);
+            return usage.ru_maxrss;
+        };
+        auto storage = open_directory(dir.path());
+        base::Bytes piece(100'000, std::byte{1});
+        put(*storage, "warm-up", piece);
+        long before = peak_kib();
+        auto writer = storage->create("big");
+        for (int i = 0; i < 1000; ++i)
+            writer->write(piece);
+        expect(writer->commit() == Created::yes, "commit");
+        expect(storage->stat("big")->size == 100'000'000, "size");
+        expect(peak_kib() - before < 8 * 1024, fmt::format("grew by {} KiB", peak_kib() - before));
+    });
 }
 
 } // namespace
