@@ -3,6 +3,7 @@
 #include "app/demo/process_tree.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "engine/postgres/pq.h"
 
 #include <csignal>
 #include <gmock/gmock.h>
@@ -86,6 +87,32 @@ TEST(LabClusterTest, AServerThatCannotStartSaysWhy)
         EXPECT_THAT(error.message(), HasSubstr("shared_buffers"));
     }
     EXPECT_FALSE(cluster.running());
+}
+
+TEST(LabClusterTest, TcpAsksForThePassword)
+{
+    LabFolder folder;
+    LabCluster cluster{{.name = "one", .folder = folder.path(), .tcp = true}};
+    cluster.start();
+    auto good = cluster.tcp_conninfo("postgres", cluster.superuser_password());
+    auto bad = cluster.tcp_conninfo("postgres", "guess");
+    using engine::postgres::Connection;
+    EXPECT_FALSE(Connection::open(good).local_socket());
+    EXPECT_TRUE(Connection::open(cluster.url()).local_socket());
+    EXPECT_THROW(Connection::open(bad), base::Error);
+    EXPECT_THAT(cluster.last_words(), HasSubstr("password authentication failed"));
+}
+
+TEST(LabClusterTest, NothingOfOurEnvironmentReachesTheServer)
+{
+    ::setenv("PGPORT", "1", 1);
+    ::setenv("PGDATA", "/nowhere", 1);
+    LabFolder folder;
+    LabCluster cluster{{.name = "one", .folder = folder.path()}};
+    cluster.start();
+    EXPECT_TRUE(fs::is_socket(cluster.socket_dir() / ".s.PGSQL.5432"));
+    ::unsetenv("PGPORT");
+    ::unsetenv("PGDATA");
 }
 
 bool alive(pid_t pid)
