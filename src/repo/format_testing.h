@@ -2,11 +2,9 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/io.h"
+#include "repo/bytes_source.h"
 #include "repo/layout.h"
 
-#include <algorithm>
-#include <cstring>
 #include <gtest/gtest.h>
 
 namespace tidemark::repo {
@@ -14,21 +12,6 @@ namespace tidemark::repo {
 // For the tests of the binary formats.
 
 inline const MemberId kTestMember{.group = "shop", .member = "orders"};
-
-class BytesSource final : public base::ByteSource {
-public:
-    explicit BytesSource(base::ByteView bytes) : bytes_(bytes) {}
-    std::size_t read(base::ByteSpan into) override
-    {
-        std::size_t count = std::min(into.size(), bytes_.size());
-        if (count > 0) std::memcpy(into.data(), bytes_.data(), count);
-        bytes_ = bytes_.subspan(count);
-        return count;
-    }
-
-private:
-    base::ByteView bytes_;
-};
 
 /// `parse` must throw base::Error for every single flipped bit and every shorter or longer object.
 template <typename Parse>

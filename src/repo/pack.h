@@ -120,6 +120,9 @@ struct PackScan {
     bool unpack = false;
     std::function<void(const FrameRef&)> frame = {}; ///< called for each, if set
 };
+/// Error{failed} when anything is not as it must be.
+PackInfo parse_pack(base::ByteSource& source, const PackId& pack, const PackScan& how);
+/// The same for the stored object; Error{not_restorable} names it.
 PackInfo scan_pack(store::Storage& storage, const MemberId& member, const PackId& pack,
                    const PackScan& how);
 

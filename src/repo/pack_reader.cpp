@@ -161,6 +161,15 @@ ByteView PackReader::read(const FrameRef& ref)
     });
 }
 
+PackInfo parse_pack(base::ByteSource& source, const PackId& pack, const PackScan& how)
+{
+    try {
+        return Scanner(source, pack, how).run();
+    } catch (const CallerFailed& caller) {
+        std::rethrow_exception(caller.why);
+    }
+}
+
 PackInfo scan_pack(store::Storage& storage, const MemberId& member, const PackId& pack,
                    const PackScan& how)
 {
