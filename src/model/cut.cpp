@@ -104,6 +104,23 @@ MemberCut member_cut(const CutMember& member, const Known& known, const Fixpoint
     return cut;
 }
 
+/// Above b the cut needs no more of the past than b; below it, a commit that a gap hides, or whose
+/// prepare was never seen, might belong to a prepare that now lies outside.
+void add_not_proven(const Known& known, const Fixpoint& fixpoint,
+                    std::vector<Violation>& violations)
+{
+    auto below = std::ranges::find(violations, ViolationKind::below_lower_bound, &Violation::kind);
+    if (below == violations.end()) return;
+    bool proven = known.instances.unknown_finishes().empty() && known.complete_from.has_value();
+    for (std::size_t m = 0; proven && m < fixpoint.cuts.size(); ++m) {
+        proven = fixpoint.cuts[m] >= (*known.complete_from)[m];
+    }
+    if (proven) return;
+    Violation violation = *below;
+    violation.kind = ViolationKind::not_proven;
+    violations.push_back(std::move(violation));
+}
+
 std::vector<Violation> violations_of(const CutInput& input, const Known& known,
                                      const Fixpoint& fixpoint)
 {
@@ -136,10 +153,11 @@ std::vector<Violation> violations_of(const CutInput& input, const Known& known,
             report(ViolationKind::fixed_must_retreat, commit.finish_start, cut,
                    id_of(fixpoint.refused[m]->commit));
         }
-        if (member.log.complete_since > member.b) {
-            report(ViolationKind::log_gap, member.log.complete_since, member.b);
+        if (member.log.complete_since > std::min(cut, member.b)) {
+            report(ViolationKind::log_gap, cut, member.log.complete_since);
         }
     }
+    add_not_proven(known, fixpoint, violations);
     return violations;
 }
 
@@ -185,6 +203,8 @@ std::string_view violation_name(ViolationKind kind)
         return "fixed_must_retreat";
     case ViolationKind::fixed_outside:
         return "fixed_outside";
+    case ViolationKind::not_proven:
+        return "not_proven";
     case ViolationKind::log_gap:
         break;
     }

@@ -58,7 +58,8 @@ enum class ViolationKind : std::uint8_t {
     before_previous,    ///< K < e of the previous mark: do not place this mark, try again
     fixed_must_retreat, ///< a fixed member would have to retreat: the mark fails
     fixed_outside,      ///< fixed does not lie in [b, r]: the mark fails
-    log_gap,            ///< complete_since lies beyond b: the mark fails
+    log_gap,            ///< complete_since lies beyond b or K: the mark fails
+    not_proven,         ///< K < b somewhere, and the logs are not complete that far back: try again
 };
 std::string_view violation_name(ViolationKind kind);
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace tidemark::model {
 namespace {
@@ -67,6 +68,8 @@ private:
     TransactionAt describe(const Parts& parts, bool certain) const;
     Verdict verdict(const Parts& parts, bool certain) const;
     Verdict without_commit(const Parts& parts) const;
+    const Instance* any_commit(const Parts& parts) const;
+    const Instance* shared_commit(const Parts& parts) const;
     const Instance* possible_commit(const Parts& parts) const;
 
     const Known& known_;
@@ -190,27 +193,57 @@ Verdict Evaluator::verdict(const Parts& parts, bool certain) const
                 .evidence = fmt::format("the gid does not match the gid_pattern of {}",
                                         member(instance(parts.front())))};
     }
-    const Instance* commit = nullptr;
-    if (certain) {
-        auto found = std::ranges::find(parts, StateAt::committed, [&](auto i) { return state(i); });
-        if (found != parts.end()) commit = &instance(*found);
-    } else {
-        commit = possible_commit(parts);
-    }
-    if (!commit) return without_commit(parts);
-    Verdict verdict{.committed_by = member(*commit), .committed_at = finish_position(*commit)};
+    const Instance* commit = certain ? shared_commit(parts) : nullptr;
+    const Instance* doubtful = certain && !commit ? any_commit(parts) : nullptr;
+    if (!certain) doubtful = possible_commit(parts);
+    if (!commit && !doubtful) return without_commit(parts);
+    const Instance& deciding = commit ? *commit : *doubtful;
+    Verdict verdict{.committed_by = member(deciding), .committed_at = finish_position(deciding)};
     std::string where = format_position(verdict.committed_at);
-    if (certain) {
+    if (commit) {
         verdict.decision = Decision::commit;
         verdict.reason = Reason::committed;
         verdict.evidence = fmt::format("committed at {} at {}", verdict.committed_by, where);
     } else {
         verdict.reason = Reason::ambiguous_id;
-        verdict.evidence = fmt::format("the id was used again too soon to tell its uses apart; {} "
-                                       "committed one of them at {}",
-                                       verdict.committed_by, where);
+        verdict.evidence =
+            fmt::format("the id seems to be used more than once; {} committed it at {}, "
+                        "but perhaps in another use",
+                        verdict.committed_by, where);
     }
     return verdict;
+}
+
+const Instance* Evaluator::any_commit(const Parts& parts) const
+{
+    auto found = std::ranges::find(parts, StateAt::committed, [&](auto i) { return state(i); });
+    return found == parts.end() ? nullptr : &instance(*found);
+}
+
+/// A commit inside whose life overlaps, by sweeps and by clocks, with that of every branch in
+/// doubt.
+const Instance* Evaluator::shared_commit(const Parts& parts) const
+{
+    const Grouping& grouping = known_.grouping;
+    Grouping::Life doubt{.began = std::numeric_limits<std::int16_t>::min(),
+                         .ended = std::numeric_limits<std::int16_t>::max()};
+    Grouping::ClockSpan span;
+    for (std::uint32_t i : parts) {
+        if (state(i) != StateAt::in_doubt) continue;
+        doubt.began = std::max(doubt.began, grouping.lives()[i].began);
+        doubt.ended = std::min(doubt.ended, grouping.lives()[i].ended);
+        span.from = std::max(span.from, grouping.clock_span(instance(i)).from);
+        span.to = std::min(span.to, grouping.clock_span(instance(i)).to);
+    }
+    for (std::uint32_t i : parts) {
+        if (state(i) != StateAt::committed) continue;
+        const Grouping::Life& life = grouping.lives()[i];
+        Grouping::ClockSpan clock = grouping.clock_span(instance(i));
+        bool overlap = life.ended >= doubt.began && doubt.ended >= life.began &&
+                       clock.to >= span.from && span.to >= clock.from;
+        if (overlap) return &instance(i);
+    }
+    return nullptr;
 }
 
 /// In a mixed group: a commit inside that some branch in doubt may belong to.

@@ -63,7 +63,7 @@ std::uint32_t Grouping::add_group(Partition& partition, Slice slice, bool certai
 
 void Grouping::group_id(Slice slice)
 {
-    if (slice.size() > 1 && used_twice_at_a_member(slice)) {
+    if (used_again(slice)) {
         group_wide(slice);
         return;
     }
@@ -82,11 +82,11 @@ void Grouping::group_wide(Slice slice)
             continue;
         }
         Slice part = slice.subspan(begin, i - begin);
-        bool mixed = part.size() > 1 && (used_twice_at_a_member(part) || proven_apart(part));
-        add_group(wide_, part, !mixed);
-        if (mixed) {
+        if (mixed(part)) {
+            add_group(wide_, part, false);
             group_narrow(part);
         } else {
+            add_group(wide_, part, true);
             add_group(narrow_, part, true);
         }
         if (i == slice.size()) break;
@@ -111,26 +111,31 @@ void Grouping::group_narrow(Slice slice)
             reach = span.to;
         }
         Slice part = slice.subspan(begin, i - begin);
-        bool mixed = part.size() > 1 && (used_twice_at_a_member(part) || proven_apart(part));
-        add_group(narrow_, part, !mixed);
+        add_group(narrow_, part, !mixed(part));
         begin = i;
     }
 }
 
-/// Does one log show that an instance ended before another of the slice was prepared?
-bool Grouping::used_twice_at_a_member(Slice slice)
+bool Grouping::mixed(Slice slice)
+{
+    return used_again(slice) || proven_apart(slice);
+}
+
+/// Does one log show that an instance ended before another of the slice was prepared? Or did a log
+/// show it when an earlier mark was placed?
+bool Grouping::used_again(Slice slice)
 {
     const auto& all = instances_.all();
     for (std::uint32_t i : slice)
         uses_[all[i].member] = {};
-    bool twice = false;
+    bool again = false;
     for (std::uint32_t i : slice) {
         Use& use = uses_[all[i].member];
         use.last_prepare = std::max(use.last_prepare, all[i].prepare_start);
         use.first_finish = std::min(use.first_finish, all[i].finish_end);
-        twice = twice || use.last_prepare >= use.first_finish;
+        again = again || all[i].id_mixed || use.last_prepare >= use.first_finish;
     }
-    return twice;
+    return again;
 }
 
 bool Grouping::proven_apart(Slice slice) const

@@ -52,7 +52,8 @@ private:
     void group_id(Slice slice);
     void group_wide(Slice slice);
     void group_narrow(Slice slice);
-    bool used_twice_at_a_member(Slice slice);
+    bool mixed(Slice slice);
+    bool used_again(Slice slice);
     bool proven_apart(Slice slice) const;
     std::uint32_t add_group(Partition& partition, Slice slice, bool certain);
 

@@ -119,6 +119,7 @@ void Instances::take_table(Replay& replay, const OpenTransactions& previous, boo
         instance.carried = &branch;
         instance.seeded = branch.seeded;
         instance.commit_unseen = branch.commit_unseen;
+        instance.id_mixed = branch.id_mixed;
         instance.prepare_start = branch.prepare_start;
         instance.prepare_end = branch.prepare_end;
         instance.prepared_at = branch.prepared_at;
@@ -153,6 +154,7 @@ void Instances::take_seeds(Replay& replay)
         auto known = replay.open.find(seed.xid);
         if (known != replay.open.end()) {
             all_[known->second].seed = &seed;
+            if (seed.gone) replay.vanished.insert(seed.xid);
             continue;
         }
         Instance& instance = add(replay.member, seed.gid);

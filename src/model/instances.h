@@ -23,6 +23,7 @@ struct Instance {
     bool seeded = false;
     bool matched = true;
     bool commit_unseen = false;
+    bool id_mixed = false;
     Offset prepare_start = 0;
     Offset prepare_end = 0;
     Offset finish_start = 0; ///< kNever while open

@@ -96,6 +96,7 @@ OpenTransactions carry(const Known& known, std::span<const Offset> cuts,
         Branch& branch = table.branches.emplace_back(known.instances.branch(all[i]));
         branch.commit_unseen =
             branch.commit_unseen || last_unknown_ended >= known.grouping.lives()[i].began;
+        branch.id_mixed = !known.grouping.narrow().certain[known.grouping.narrow().group_of[i]];
     }
     std::ranges::sort(table.branches, {}, [](const Branch& branch) {
         return std::tie(branch.member, branch.prepare_start, branch.xid);
