@@ -123,10 +123,12 @@ TEST_F(ConnectionTest, WrongPasswordsAreNamedAndNotShown)
     EXPECT_FALSE(error.transient());
     EXPECT_THAT(error.message(), HasSubstr("password authentication failed"));
     EXPECT_THAT(error.hint(), HasSubstr(".pgpass"));
+    const auto pass_file = member().folder().path() / "no-passwords";
+    base::replace_file(pass_file, {});
     const auto none = error_of([&] {
         Connection::open(fmt::format("host=127.0.0.1 port={} user=tidemark dbname=postgres "
-                                     "passfile=/dev/null",
-                                     member().cluster().port()));
+                                     "passfile={}",
+                                     member().cluster().port(), pass_file.string()));
     });
     EXPECT_EQ(none.code(), Code::member_unreachable);
     EXPECT_THAT(none.hint(), HasSubstr(".pgpass"));

@@ -1,0 +1,278 @@
+#include "engine/fake/fake_target.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "engine/fake/fake_server.h"
+#include "engine/fake/fake_session.h"
+
+#include <charconv>
+#include <fmt/format.h>
+
+namespace tidemark::engine::fake {
+
+using base::Code;
+using base::Error;
+using Phase = RestoredServer::Phase;
+
+namespace {
+
+/// "START <offset>\n..." as FakeBackup::finish() writes it.
+model::Offset start_of(std::string_view label)
+{
+    model::Offset start = 0;
+    if (label.starts_with("START ")) {
+        label.remove_prefix(6);
+        const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), start);
+        if (error == std::errc{} && end != label.data() + label.size() && *end == '\n')
+            return start;
+    }
+    throw Error{Code::not_restorable, "the backup label cannot be read"};
+}
+
+} // namespace
+
+void RestoredServers::set_log_reader(ReadLog reader)
+{
+    const std::lock_guard lock(mutex_);
+    read_log_ = std::move(reader);
+}
+
+void RestoredServers::fail(const std::string& member, const std::string& method,
+                           const base::Error& error)
+{
+    const std::lock_guard lock(mutex_);
+    faults_.insert_or_assign({member, method}, error);
+}
+
+RestoredServer RestoredServers::at(const std::filesystem::path& dir) const
+{
+    const std::lock_guard lock(mutex_);
+    const auto it = servers_.find(dir);
+    return it == servers_.end() ? RestoredServer{} : it->second;
+}
+
+FakeTarget::FakeTarget(TargetConfig config, std::shared_ptr<RestoredServers> servers)
+    : config_(std::move(config)), servers_(std::move(servers))
+{
+    const std::lock_guard lock(servers_->mutex_);
+    server_ = &servers_->servers_[config_.dir];
+}
+
+void FakeTarget::enter(const std::string& method)
+{
+    const std::lock_guard lock(servers_->mutex_);
+    const auto it = servers_->faults_.find({config_.member, method});
+    if (it == servers_->faults_.end()) return;
+    const Error error = it->second;
+    servers_->faults_.erase(it);
+    throw error;
+}
+
+void FakeTarget::done(const std::string& method)
+{
+    const std::lock_guard lock(servers_->mutex_);
+    server_->calls.push_back(method);
+}
+
+base::Bytes FakeTarget::read_file(const std::string& name) const
+{
+    return base::read_file(config_.dir / name, std::size_t{64} << 20);
+}
+
+void FakeTarget::preflight()
+{
+    enter("preflight");
+    done("preflight");
+}
+
+void FakeTarget::prepare(const RecoverySpec& spec)
+{
+    enter("prepare");
+    const std::string version(base::as_text(read_file("PG_VERSION")));
+    if (version != "fake\n") throw Error{Code::not_restorable, "PG_VERSION is not what it was"};
+    const auto prepared = parse_prepared(base::as_text(read_file(kPreparedFile)));
+    start_of(spec.backup_label);
+    {
+        const std::lock_guard lock(servers_->mutex_);
+        *server_ = {.phase = Phase::prepared,
+                    .running = false,
+                    .spec = spec,
+                    .position = {},
+                    .in_doubt = {},
+                    .committed = {},
+                    .rolled_back = {},
+                    .replayed = {},
+                    .settled = {},
+                    .calls = std::move(server_->calls),
+                    .hand_over = {}};
+        for (const PreparedBranch& branch : prepared)
+            server_->in_doubt[branch.xid] = branch;
+    }
+    done("prepare");
+}
+
+bool FakeTarget::is_goal(const Record& record, model::Offset start) const
+{
+    const RecoveryGoal& goal = server_->spec.goal;
+    if (goal.position) return start >= *goal.position;
+    if (goal.time)
+        return (record.kind == RecordKind::commit || record.kind == RecordKind::commit_prepared) &&
+               record.at > *goal.time;
+    return false;
+}
+
+void FakeTarget::replay(const Record& record)
+{
+    server_->replayed.push_back(record);
+    switch (record.kind) {
+    case RecordKind::prepare:
+        server_->in_doubt[record.xid] = {.xid = record.xid,
+                                         .gid = record.text,
+                                         .prepared = record.at,
+                                         .owner = {},
+                                         .database = {},
+                                         .owner_oid = record.owner,
+                                         .database_oid = record.database};
+        break;
+    case RecordKind::commit_prepared:
+    case RecordKind::rollback_prepared:
+        if (const auto it = server_->in_doubt.find(record.xid); it != server_->in_doubt.end()) {
+            auto& finished = record.kind == RecordKind::commit_prepared ? server_->committed
+                                                                        : server_->rolled_back;
+            finished.insert(it->second.gid);
+            server_->in_doubt.erase(it);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+Reached FakeTarget::recover(const std::function<void(model::Offset)>& progress,
+                            std::stop_token stop)
+{
+    enter("recover");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->phase == Phase::absent) throw Error{Code::failed, "recover() before prepare()"};
+    const RecoveryGoal goal = server_->spec.goal;
+    if (server_->phase == Phase::prepared) {
+        model::Offset at = start_of(server_->spec.backup_label);
+        base::Bytes pending;
+        for (bool found = false; !found;) {
+            if (stop.stop_requested()) throw Error{Code::cancelled, "stopped"};
+            const model::Offset end = at + pending.size();
+            const base::Bytes more =
+                servers_->read_log_(config_.member, goal.epoch, end, end + kSegmentSize);
+            if (more.empty())
+                throw Error{Code::point_not_reachable,
+                            fmt::format("the log ends at {}", model::format_offset(end))};
+            pending.insert(pending.end(), more.begin(), more.end());
+            std::size_t used = 0;
+            while (const auto next = decode_record(base::ByteView(pending).subspan(used))) {
+                found = is_goal(next->record, at);
+                if (found) break;
+                replay(next->record);
+                used += next->size;
+                at += next->size;
+                if (goal.name && next->record.kind == RecordKind::restore_point &&
+                    next->record.text == *goal.name) {
+                    found = true;
+                    break;
+                }
+            }
+            pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(used));
+            if (progress) progress(at);
+        }
+        server_->position = {goal.epoch, at};
+        server_->phase = Phase::at_goal;
+        server_->calls.emplace_back("recover");
+    }
+    return {.position = server_->position, .evidence = "fake recovery stopped there"};
+}
+
+model::LogPosition FakeTarget::promote(std::stop_token /*stop*/)
+{
+    enter("promote");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->phase == Phase::at_goal) {
+        server_->phase = Phase::promoted;
+        server_->position.epoch += 1;
+        server_->calls.emplace_back("promote");
+    }
+    if (server_->phase < Phase::promoted) throw Error{Code::failed, "promote() before recover()"};
+    server_->running = true;
+    return server_->position;
+}
+
+void FakeTarget::resume(std::stop_token /*stop*/)
+{
+    enter("resume");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->phase < Phase::promoted) throw Error{Code::failed, "resume() before promote()"};
+    server_->running = true;
+    server_->calls.emplace_back("resume");
+}
+
+std::vector<PreparedBranch> FakeTarget::prepared()
+{
+    enter("prepared");
+    const std::lock_guard lock(servers_->mutex_);
+    if (!server_->running) throw Error{Code::failed, "prepared() of a stopped server"};
+    std::vector<PreparedBranch> out;
+    for (const auto& [xid, branch] : server_->in_doubt)
+        out.push_back(branch);
+    return out;
+}
+
+void FakeTarget::settle(const PreparedBranch& branch, bool commit)
+{
+    enter("settle");
+    const std::lock_guard lock(servers_->mutex_);
+    const auto it = server_->in_doubt.find(branch.xid);
+    if (!server_->running || it == server_->in_doubt.end() || it->second.gid != branch.gid)
+        throw Error{Code::failed, fmt::format("{} is not prepared here", branch.gid)};
+    (commit ? server_->committed : server_->rolled_back).insert(branch.gid);
+    server_->settled[branch.gid] = commit;
+    server_->in_doubt.erase(it);
+    server_->calls.push_back("settle " + branch.gid);
+}
+
+std::vector<std::string> FakeTarget::warnings()
+{
+    enter("warnings");
+    return {};
+}
+
+HandOver FakeTarget::hand_over(const HandOverOptions& options, std::stop_token /*stop*/)
+{
+    enter("hand_over");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->phase < Phase::promoted) throw Error{Code::failed, "hand_over() before promote()"};
+    server_->phase = Phase::handed_over;
+    server_->running = options.start;
+    server_->hand_over = options;
+    server_->calls.emplace_back("hand_over");
+    HandOver out;
+    if (!options.as_production) out.neutralised = {"archiving"};
+    if (options.start) {
+        out.socket_dir = config_.work_dir.string();
+        out.port = 5432;
+    } else {
+        out.start_command = "fake start " + config_.dir.string();
+    }
+    return out;
+}
+
+void FakeTarget::stop()
+{
+    const std::lock_guard lock(servers_->mutex_);
+    server_->running = false;
+    server_->calls.emplace_back("stop");
+}
+
+std::string FakeTarget::private_conninfo() const
+{
+    return "host=" + config_.work_dir.string();
+}
+
+} // namespace tidemark::engine::fake
