@@ -45,6 +45,8 @@ struct RecoverySpec {
     std::map<std::string, std::string>
         limits; ///< max_prepared_transactions and friends, minimum values
     std::string superuser;
+    /// At backup time (BackupFacts), for warnings(); may be empty.
+    std::map<std::string, std::string> collation_versions = {};
 };
 
 struct Reached {
@@ -55,7 +57,7 @@ struct Reached {
 struct HandOverOptions {
     bool as_production = false;
     bool start = false;
-    std::vector<CapturedFile> captured; ///< configuration to hand over beside the data
+    std::vector<CapturedFile> captured = {}; ///< configuration to hand over beside the data
 };
 
 struct HandOver {

@@ -104,7 +104,9 @@ void read_databases(Connection& connection, BackupFacts& facts)
     }
 }
 
-void read_collations(Connection& connection, BackupFacts& facts)
+} // namespace
+
+std::map<std::string, std::string> collation_versions(Connection& connection)
 {
     int version = connection.server_version();
     std::string locale = version >= 170000   ? "coalesce(colllocale, collcollate)"
@@ -125,11 +127,15 @@ void read_collations(Connection& connection, BackupFacts& facts)
             "WHERE pg_catalog.pg_database_collation_actual_version(oid) IS NOT NULL",
             version >= 170000 ? "datlocale" : "daticulocale");
     }
+    std::map<std::string, std::string> versions;
     auto rows = connection.exec(sql);
     for (int i = 0; i < rows.rows(); ++i) {
-        facts.collation_versions[std::string(rows.get(i, 0))] = rows.get(i, 1);
+        versions[std::string(rows.get(i, 0))] = rows.get(i, 1);
     }
+    return versions;
 }
+
+namespace {
 
 void read_settings(Connection& connection, BackupFacts& facts)
 {
@@ -234,7 +240,7 @@ BackupFacts collect_facts(Connection& connection, const ConfigReader& reader)
     facts.bootstrap_superuser =
         ask(connection, "SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10").value_or("");
     read_databases(connection, facts);
-    read_collations(connection, facts);
+    facts.collation_versions = collation_versions(connection);
     read_settings(connection, facts);
     facts.captured = capture_configuration(find_configuration(connection), reader);
     return facts;

@@ -4,6 +4,7 @@
 #include "engine/postgres/pq.h"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,5 +42,9 @@ ConfigReader local_reader(ConfigReader fallback);
 
 /// Facts about the server that a restore needs and no file tells. The captured files are added.
 BackupFacts collect_facts(Connection& connection, const ConfigReader& reader);
+
+/// Versions that this server's host gives to the locales its databases use: "provider:name" ->
+/// version, provider as in pg_collation.
+std::map<std::string, std::string> collation_versions(Connection& connection);
 
 } // namespace tidemark::engine::postgres

@@ -107,7 +107,12 @@ void add_recovery(Settings& out, const ServerSetup& setup)
     if (goal.position) {
         out.emplace_back("recovery_target_lsn", model::format_offset(*goal.position));
     }
-    if (goal.time) out.emplace_back("recovery_target_time", base::format_time(*goal.time));
+    if (goal.time) {
+        // "Z" is an abbreviation, which the server does not know yet when it reads this.
+        auto time = base::format_time(*goal.time);
+        time.replace(time.size() - 1, 1, "+00");
+        out.emplace_back("recovery_target_time", time);
+    }
     if (goal.name) out.emplace_back("recovery_target_name", *goal.name);
     out.emplace_back("recovery_target_action",
                      setup.purpose == ServerPurpose::recover ? "shutdown" : "promote");

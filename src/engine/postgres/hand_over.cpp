@@ -1,0 +1,243 @@
+#include "engine/postgres/hand_over.h"
+
+#include "base/error.h"
+#include "engine/postgres/conf_file.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <set>
+
+namespace tidemark::engine::postgres {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kOurMark = "# Written by tidemark";
+constexpr const char* kAutoConf = "postgresql.auto.conf";
+constexpr const char* kCapturedFolder = "captured";
+
+bool is_ours(const std::optional<std::string>& text)
+{
+    return text && text->starts_with(kOurMark);
+}
+
+/// Sets the backup's file aside unless an earlier run did.
+void keep_original(const TargetFolder& data, const std::string& name)
+{
+    if (!is_ours(data.read(name))) data.set_aside(name);
+}
+
+const CapturedFile* find_role(const std::vector<CapturedFile>& captured, std::string_view role)
+{
+    for (const auto& file : captured) {
+        if (file.role == role && file.content) return &file;
+    }
+    return nullptr;
+}
+
+/// The production text of one of the three files: captured, or from the data directory.
+std::string original(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+                     std::string_view role, const std::string& name)
+{
+    if (const auto* file = find_role(captured, role)) return *file->content;
+    if (auto text = data.read(name + ".from-backup")) return *text;
+    auto text = data.read(name);
+    return text && !is_ours(text) ? *text : "";
+}
+
+void note_neutralised(std::string_view text, const std::vector<std::string>& libraries,
+                      std::set<std::string>& out)
+{
+    // Names only where the value may hold a secret.
+    constexpr std::array<std::string_view, 6> kSilenced = {
+        "archive_command",  "archive_library",         "restore_command",
+        "primary_conninfo", "archive_cleanup_command", "recovery_end_command"};
+    constexpr std::array<std::string_view, 5> kShown = {
+        "archive_mode", "listen_addresses", "synchronous_standby_names",
+        "session_preload_libraries", "local_preload_libraries"};
+    for (const auto& line : split_lines(text)) {
+        auto setting = parse_conf_line(line);
+        if (!setting || setting->value.empty()) continue;
+        const auto& [name, value] = *setting;
+        if (std::find(kSilenced.begin(), kSilenced.end(), name) != kSilenced.end()) {
+            out.insert(name + " is not in force");
+        } else if (std::find(kShown.begin(), kShown.end(), name) != kShown.end()) {
+            out.insert(fmt::format("{} = {} is not in force", name, value));
+        } else if (name == "shared_preload_libraries") {
+            for (std::string_view rest = value; !rest.empty();) {
+                auto library = rest.substr(0, rest.find(','));
+                rest.remove_prefix(std::min(rest.size(), library.size() + 1));
+                while (library.starts_with(' '))
+                    library.remove_prefix(1);
+                if (std::find(libraries.begin(), libraries.end(), library) == libraries.end()) {
+                    out.insert(fmt::format("library {} is not preloaded", library));
+                }
+            }
+        } else if (name.starts_with("cron.")) {
+            out.insert(name + " is not in force");
+        }
+    }
+}
+
+/// Rewrites the files of one production configuration for its new place.
+class Mover {
+public:
+    Mover(const TargetFolder& data, const std::vector<CapturedFile>& captured, HandOver& result)
+        : data_(data), captured_(captured), result_(result)
+    {
+        auto at = [&](const char* name) { return (data.path() / name).native(); };
+        settings_["data_directory"] = data.path().native();
+        settings_["hba_file"] = at("pg_hba.conf");
+        settings_["ident_file"] = at("pg_ident.conf");
+        for (const char* name :
+             {"external_pid_file", "recovery_target", "recovery_target_lsn", "recovery_target_time",
+              "recovery_target_name", "recovery_target_xid", "recovery_target_timeline",
+              "recovery_target_inclusive", "recovery_target_action", "primary_conninfo",
+              "primary_slot_name", "promote_trigger_file"}) {
+            settings_[name] = std::nullopt;
+        }
+    }
+
+    /// The text of the file that lay at `path`, made fit.
+    std::string move(const std::string& path, const std::string& shown, const std::string& text)
+    {
+        ConfEdit edit;
+        edit.settings = settings_;
+        auto folder = fs::path(path).parent_path();
+        for (const auto& line : split_lines(text)) {
+            if (auto include = parse_include(line)) {
+                auto target = (folder / include->path).lexically_normal();
+                if (auto moved = place_of(target)) edit.includes[include->path] = *moved;
+            } else if (auto setting = parse_conf_line(line)) {
+                adapt(*setting, edit);
+            }
+        }
+        auto edited = edit_conf(text, edit);
+        for (const auto& change : edited.changed) {
+            result_.changed_lines.push_back(fmt::format("{}: {}", shown, change));
+        }
+        return edited.text;
+    }
+
+    /// Writes the captured includes below DIR/captured, under their old paths.
+    void write_includes()
+    {
+        for (const auto& file : captured_) {
+            if (file.role != "include" || !file.content) continue;
+            auto relative = fs::path(kCapturedFolder) / fs::path(file.path).relative_path();
+            make_folders(relative.parent_path());
+            data_.write(relative.string(), move(file.path, file.path, *file.content));
+        }
+    }
+
+private:
+    std::optional<std::string> place_of(const fs::path& target) const
+    {
+        for (const auto& file : captured_) {
+            if (file.role != "include" || !file.content) continue;
+            auto inside =
+                file.path == target.native() || file.path.starts_with((target / "").native());
+            if (inside) return (data_.path() / kCapturedFolder / target.relative_path()).native();
+        }
+        return std::nullopt;
+    }
+
+    void make_folders(const fs::path& relative)
+    {
+        fs::path path;
+        for (const auto& part : relative) {
+            path /= part;
+            data_.make_folder(path.string());
+        }
+    }
+
+    /// Paths of the old host that this one lacks.
+    static void adapt(const ConfLine& setting, ConfEdit& edit)
+    {
+        const auto& [name, value] = setting;
+        bool absolute = value.starts_with('/');
+        if (name == "stats_temp_directory" && absolute && !fs::is_directory(value)) {
+            edit.settings[name] = std::nullopt;
+        }
+        if ((name == "ssl_cert_file" || name == "ssl_key_file" || name == "ssl_ca_file" ||
+             name == "ssl_crl_file" || name == "ssl_dh_params_file") &&
+            absolute && !fs::exists(value)) {
+            edit.settings[name] = std::nullopt;
+            edit.settings["ssl"] = "off";
+        }
+        if (name == "unix_socket_directories") {
+            auto first = value.substr(0, value.find(','));
+            if (first.starts_with('/') && !fs::is_directory(first)) {
+                edit.settings[name] = edit.settings["data_directory"];
+            }
+        }
+    }
+
+    const TargetFolder& data_;
+    const std::vector<CapturedFile>& captured_;
+    HandOver& result_;
+    std::map<std::string, std::optional<std::string>> settings_;
+};
+
+} // namespace
+
+void write_quarantine(const TargetFolder& data, ServerSetup setup,
+                      const std::vector<CapturedFile>& captured, HandOver& result)
+{
+    for (const char* name : {"postgresql.conf", "pg_hba.conf", "pg_ident.conf", kAutoConf}) {
+        keep_original(data, name);
+    }
+    std::set<std::string> notes;
+    note_neutralised(original(data, captured, "config", "postgresql.conf"), setup.preload_libraries,
+                     notes);
+    note_neutralised(original(data, {}, "", kAutoConf), setup.preload_libraries, notes);
+    for (const auto& file : captured) {
+        if (file.role == "include" && file.content) {
+            note_neutralised(*file.content, setup.preload_libraries, notes);
+        }
+    }
+    result.neutralised.insert(result.neutralised.end(), notes.begin(), notes.end());
+    setup.hba_file = data.path() / "pg_hba.conf";
+    setup.ident_file = data.path() / "pg_ident.conf";
+    data.write("pg_hba.conf", private_hba());
+    data.write("pg_ident.conf", std::string(kOurMark) + ".\n");
+    data.write(kAutoConf, std::string(kOurMark) + "; ALTER SYSTEM writes below.\n");
+    data.write("postgresql.conf", server_configuration(setup));
+}
+
+void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+                      HandOver& result)
+{
+    auto config = original(data, captured, "config", "postgresql.conf");
+    auto hba = original(data, captured, "hba", "pg_hba.conf");
+    auto ident = original(data, captured, "ident", "pg_ident.conf");
+    auto auto_conf = original(data, {}, "", kAutoConf);
+    if (hba.empty() || config.empty()) {
+        throw base::Error{base::Code::not_restorable,
+                          "the backup holds no postgresql.conf or pg_hba.conf to put back",
+                          {.hint = "hand over in quarantine, or grant the backup role "
+                                   "pg_read_server_files and back up again"}};
+    }
+    for (const char* name : {"postgresql.conf", "pg_hba.conf", "pg_ident.conf", kAutoConf}) {
+        keep_original(data, name);
+    }
+    Mover mover{data, captured, result};
+    auto path_of = [&](std::string_view role, const char* name) {
+        const auto* file = find_role(captured, role);
+        return file != nullptr ? file->path : (data.path() / name).native();
+    };
+    mover.write_includes();
+    std::string mark =
+        std::string(kOurMark) + " from the backup's own; changed lines were listed.\n";
+    auto put = [&](std::string_view role, const char* name, const std::string& text) {
+        data.write(name, mark + mover.move(path_of(role, name), name, text));
+    };
+    put("hba", "pg_hba.conf", hba);
+    put("ident", "pg_ident.conf", ident);
+    put("", kAutoConf, auto_conf);
+    put("config", "postgresql.conf", config);
+}
+
+} // namespace tidemark::engine::postgres

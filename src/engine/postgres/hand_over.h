@@ -1,0 +1,25 @@
+#pragma once
+
+#include "engine/postgres/recovery_config.h"
+#include "engine/postgres/target_folder.h"
+#include "engine/restore_target.h"
+
+#include <string>
+#include <vector>
+
+namespace tidemark::engine::postgres {
+
+/// Writes the configuration under which a restored server is handed over (rules.md 27), such that
+/// `pg_ctl -D DIR start` starts it. The server must be stopped. May be repeated.
+///
+/// Quarantine: `setup` (purpose keep) becomes postgresql.conf; what the backup held lies beside as
+/// *.from-backup. Fills `neutralised` with what the backup's configuration would have done.
+void write_quarantine(const TargetFolder& data, ServerSetup setup,
+                      const std::vector<CapturedFile>& captured, HandOver& result);
+
+/// As production: the captured or copied configuration is put back, with every path that would
+/// lead to the old place rewritten; each changed line is listed.
+void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+                      HandOver& result);
+
+} // namespace tidemark::engine::postgres

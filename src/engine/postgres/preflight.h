@@ -1,0 +1,34 @@
+#pragma once
+
+#include "engine/postgres/server_process.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tidemark::engine::postgres {
+
+/// Are these libraries installed for the server's programs in `bin_dir`? Error{member_not_ready}
+/// names the missing ones.
+void require_libraries(const std::filesystem::path& bin_dir,
+                       const std::vector<std::string>& libraries);
+
+/// Asks the programs which data directory a configuration means, before anything is started.
+/// Error{failed} when it is another than the launch says.
+void require_data_directory(const ServerLaunch& launch);
+
+/// One value from the database template1 of a server that is not running, as its bootstrap
+/// superuser, by the server's single-user mode.
+std::string ask_single_user(const ServerLaunch& launch, const std::string& query);
+
+/// Lines 4 and 5 of postmaster.pid.
+struct PidFile {
+    int port = 0;
+    std::string socket_dir;
+};
+PidFile read_pid_file(const std::filesystem::path& data_dir);
+
+/// How programs of the server are run: its user, no working directory, messages in English.
+base::ProcessOptions server_process_options(const ServerLaunch& launch);
+
+} // namespace tidemark::engine::postgres

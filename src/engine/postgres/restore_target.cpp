@@ -1,0 +1,394 @@
+#include "engine/postgres/restore_target.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/postgres/control_file.h"
+#include "engine/postgres/hand_over.h"
+#include "engine/postgres/preflight.h"
+#include "engine/postgres/recovery_log.h"
+#include "engine/postgres/recovery_run.h"
+#include "engine/postgres/restore_work.h"
+
+#include <fmt/format.h>
+#include <thread>
+
+namespace tidemark::engine::postgres {
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using base::Code;
+using base::Error;
+
+bool same_goal(const RecoveryGoal& a, const RecoveryGoal& b)
+{
+    return a.position == b.position && a.time == b.time && a.name == b.name && a.epoch == b.epoch;
+}
+
+class PostgresTarget final : public RestoreTarget {
+public:
+    explicit PostgresTarget(const TargetConfig& config)
+        : config_(config), work_(config, server_user(config.user))
+    {
+    }
+    PostgresTarget(const PostgresTarget&) = delete;
+    PostgresTarget& operator=(const PostgresTarget&) = delete;
+    ~PostgresTarget() override
+    {
+        try {
+            stop();
+        } catch (const Error& error) {
+            base::log_warning("member {}: {}", config_.member, error.what());
+        }
+    }
+
+    void preflight() override { require_libraries(bin_dir(), config_.preload_libraries); }
+
+    void prepare(const RecoverySpec& spec) override;
+    Reached recover(const std::function<void(model::Offset)>& progress,
+                    std::stop_token stop) override;
+    model::LogPosition promote(std::stop_token stop) override;
+    void resume(std::stop_token stop) override;
+    std::vector<PreparedBranch> prepared() override { return server().prepared(); }
+    void settle(const PreparedBranch& branch, bool commit) override
+    {
+        server().settle(branch, commit);
+    }
+    std::vector<std::string> warnings() override
+    {
+        return server().warnings(work_.memory().collations);
+    }
+    HandOver hand_over(const HandOverOptions& options, std::stop_token stop) override;
+    void stop() override
+    {
+        if (process_) process_->stop();
+        process_.reset();
+    }
+    std::string private_conninfo() const override { return work_.server().conninfo("postgres"); }
+
+private:
+    const fs::path& bin_dir()
+    {
+        if (bin_dir_.empty()) bin_dir_ = find_server_binaries(config_.bin_dir, config_.version_num);
+        return bin_dir_;
+    }
+    ControlFile control() const
+    {
+        return base::with_context(config_.dir.native(), [&] {
+            return parse_control_file(
+                base::read_file(config_.dir / "global/pg_control", kControlFileSize));
+        });
+    }
+    void refuse_strangers();
+    void clear_leftovers(const RecoverySpec& spec);
+    void start(ServerPurpose purpose);
+    /// Replay opened a new timeline: nothing leads back.
+    bool is_promoted(const ControlFile& control);
+    model::LogPosition branch_point(model::Epoch epoch);
+    void find_superuser();
+    RestoredServer server();
+    void start_handed_over(HandOver& result);
+
+    TargetConfig config_;
+    mutable RestoreWork work_; ///< remembers what it has read
+    fs::path bin_dir_;
+    std::optional<ServerProcess> process_;
+};
+
+void PostgresTarget::refuse_strangers()
+{
+    auto found = find_running_server(config_.dir, config_.work_dir);
+    if (!found) return;
+    if (found->pid != 0 && !found->ours) {
+        throw Error{Code::target_not_empty,
+                    fmt::format("a server (process {}) that is not ours runs in {}", found->pid,
+                                config_.dir.native()),
+                    {.hint = "stop it, or restore to another folder"}};
+    }
+    stop_server(config_.dir, config_.work_dir, *found);
+}
+
+void PostgresTarget::prepare(const RecoverySpec& spec)
+{
+    work_.folder().create();
+    work_.data().require_usable();
+    refuse_strangers();
+    auto control_file = control();
+    if (!config_.system_id.empty() && std::to_string(control_file.system_id) != config_.system_id) {
+        throw Error{Code::identity_mismatch,
+                    fmt::format("{} holds system {} instead of {}", config_.dir.native(),
+                                control_file.system_id, config_.system_id)};
+    }
+    if (control_file.checkpoint.epoch > spec.goal.epoch) {
+        throw Error{Code::target_not_empty,
+                    fmt::format("{} has been promoted already", config_.dir.native()),
+                    {.hint = "go on with this restore, or discard it and begin anew"}};
+    }
+    RestoreMemory memory;
+    memory.goal = spec.goal;
+    memory.restore_command = spec.restore_command;
+    memory.superuser = spec.superuser.empty() ? "postgres" : spec.superuser;
+    memory.collations = spec.collation_versions;
+    memory.limits = spec.limits;
+    auto at_least = [&](const std::string& name, std::uint32_t value) {
+        memory.limits[name] = larger_limit(memory.limits[name], std::to_string(value));
+    };
+    at_least("max_connections", control_file.max_connections);
+    at_least("max_prepared_transactions", control_file.max_prepared_transactions);
+    at_least("max_worker_processes", control_file.max_worker_processes);
+    at_least("max_locks_per_transaction", control_file.max_locks_per_transaction);
+
+    // An earlier run of ours got into recovery: it goes on from its last restartpoint. The label is
+    // the server's to remove, and must not come back.
+    bool under_way = !work_.data().exists("backup_label") &&
+                     work_.data().read("backup_label.old") == spec.backup_label &&
+                     (control_file.state == ClusterState::in_archive_recovery ||
+                      control_file.state == ClusterState::shut_down_in_recovery);
+    if (under_way && !same_goal(spec.goal, work_.memory().goal)) {
+        throw Error{Code::target_not_empty,
+                    fmt::format("{} is being restored to {}", config_.dir.native(),
+                                describe_goal(work_.memory().goal)),
+                    {.hint = "go on with that restore, or discard it and begin anew"}};
+    }
+    if (!under_way) {
+        work_.set_reached(std::nullopt);
+        work_.folder().remove("handed-over");
+        clear_leftovers(spec);
+    }
+    work_.remember(memory);
+}
+
+void PostgresTarget::clear_leftovers(const RecoverySpec& spec)
+{
+    const auto& data = work_.data();
+    for (const char* name : {"postmaster.pid", "postmaster.opts", "standby.signal",
+                             "backup_label.old", "tablespace_map.old", "recovery.done"}) {
+        data.remove(name);
+    }
+    for (const char* name : {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_dynshmem", "pg_notify",
+                             "pg_serial", "pg_snapshots", "pg_subtrans"}) {
+        data.empty(name);
+    }
+    // The server makes the links anew, from tablespace_map: never to the original places.
+    data.remove_links("pg_tblspc");
+    data.set_aside("postgresql.auto.conf");
+    data.write("recovery.signal", "");
+    if (spec.tablespace_map.empty()) {
+        data.remove("tablespace_map");
+    } else {
+        data.write("tablespace_map", spec.tablespace_map);
+    }
+    data.write("backup_label", spec.backup_label);
+}
+
+void PostgresTarget::start(ServerPurpose purpose)
+{
+    process_.emplace(work_.configure(purpose, bin_dir()));
+    process_->start();
+}
+
+Reached PostgresTarget::recover(const std::function<void(model::Offset)>& progress,
+                                std::stop_token stop)
+{
+    auto before = control();
+    if (auto known = work_.reached(); known &&
+                                      before.state == ClusterState::shut_down_in_recovery &&
+                                      !find_running_server(config_.dir, config_.work_dir)) {
+        return *known;
+    }
+    const auto& goal = work_.memory().goal;
+    auto launch = work_.configure(ServerPurpose::recover, bin_dir());
+    process_.emplace(launch);
+    auto run = run_recovery(*process_, launch.log_file, before.wal_segment_size, progress, stop);
+    process_.reset();
+    auto reached = judge_recovery(run, goal, control(), launch.log_file.native());
+    work_.set_reached(reached);
+    return reached;
+}
+
+bool PostgresTarget::is_promoted(const ControlFile& control)
+{
+    auto epoch = work_.memory().goal.epoch;
+    return control.checkpoint.epoch > epoch ||
+           (control.state == ClusterState::in_production && control.min_recovery.epoch > epoch);
+}
+
+model::LogPosition PostgresTarget::promote(std::stop_token stop)
+{
+    refuse_strangers();
+    auto before = control();
+    if (!is_promoted(before)) {
+        if (before.state == ClusterState::in_production) {
+            throw Error{Code::failed, fmt::format("{} has not been recovered to its goal yet",
+                                                  config_.dir.native())};
+        }
+        if (!work_.data().exists("recovery.signal")) {
+            // Killed in the midst of a promotion: without the signal the server would take what
+            // lies in pg_wal for its own, beyond the goal.
+            work_.data().empty("pg_wal");
+            work_.data().write("recovery.signal", "");
+        }
+        auto launch = work_.configure(ServerPurpose::promote, bin_dir());
+        process_.emplace(launch);
+        promote_server(*process_, work_.server(), launch.log_file, before.wal_segment_size,
+                       work_.memory().goal, stop);
+    } else {
+        start(ServerPurpose::run);
+    }
+    resume(stop);
+    return branch_point(control_epoch(server()));
+}
+
+/// Where the new timeline leaves the old one, from its history file.
+model::LogPosition PostgresTarget::branch_point(model::Epoch epoch)
+{
+    const auto& goal = work_.memory().goal;
+    auto name = fmt::format("pg_wal/{:08X}.history", epoch);
+    auto text = work_.data().read(name);
+    if (!text) return {epoch, 0};
+    auto history = model::parse_history(epoch, *text);
+    if (history.ancestors().empty()) return {epoch, 0};
+    auto last = history.ancestors().back();
+    if (goal.position && last.left_at > *goal.position) {
+        throw Error{Code::point_not_reachable,
+                    fmt::format("the server branched off at {}, past the goal {}",
+                                model::format_offset(last.left_at),
+                                model::format_offset(*goal.position)),
+                    {.hint = "discard this restore and report a bug"}};
+    }
+    return {epoch, last.left_at};
+}
+
+void PostgresTarget::resume(std::stop_token stop)
+{
+    if (!process_) {
+        process_.emplace(work_.configure(ServerPurpose::run, bin_dir()));
+        if (!process_->adopt()) {
+            if (!is_promoted(control())) {
+                throw Error{Code::failed,
+                            fmt::format("{} has not been promoted yet", config_.dir.native())};
+            }
+            process_->start();
+        }
+    }
+    auto alive = [&] { return process_->running(); };
+    try {
+        if (!work_.server().wait_until_open(alive, stop)) {
+            process_.reset();
+            throw Error{
+                Code::failed,
+                "the promoted server ended by itself",
+                {.hint = fmt::format("its log is {}", (config_.work_dir / "run.log").native())}};
+        }
+    } catch (const SqlError& error) {
+        // The role has another name at the goal than it had at the backup.
+        if (error.sqlstate() != "28000") throw;
+        find_superuser();
+        start(ServerPurpose::run);
+        if (!work_.server().wait_until_open(alive, stop)) {
+            throw Error{Code::failed, "the promoted server ended by itself"};
+        }
+    }
+    work_.server().require_identity(config_.dir, config_.system_id);
+}
+
+void PostgresTarget::find_superuser()
+{
+    stop();
+    auto launch = work_.configure(ServerPurpose::run, bin_dir());
+    auto memory = work_.memory();
+    memory.superuser = ask_single_user(launch, "SELECT rolname FROM pg_authid WHERE oid = 10");
+    base::log_info("member {}: the bootstrap superuser is called {} at the goal", config_.member,
+                   memory.superuser);
+    work_.remember(memory);
+}
+
+RestoredServer PostgresTarget::server()
+{
+    if (!process_ || !process_->running()) {
+        process_.reset();
+        resume({});
+    }
+    return work_.server();
+}
+
+HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_token stop)
+{
+    HandOver result;
+    auto running = find_running_server(config_.dir, config_.work_dir);
+    bool handed_over =
+        work_.folder().exists("handed-over") && running && running->pid != 0 && !running->ours;
+    if (handed_over) {
+        // An earlier run of ours came this far and died before it could say so.
+        stop_server(config_.dir, config_.work_dir, *running);
+    } else {
+        auto restored = server();
+        restored.close_opened_databases();
+        if (!options.as_production) {
+            for (const auto& name : restored.disable_subscriptions()) {
+                result.neutralised.push_back(fmt::format("subscription {} is disabled", name));
+            }
+        }
+    }
+    this->stop();
+    if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
+
+    auto setup = work_.setup(ServerPurpose::keep);
+    if (config_.dir.native().size() <= kLongestSocketDir) setup.socket_dir = config_.dir;
+    if (options.as_production) {
+        write_production(work_.data(), options.captured, result);
+    } else {
+        write_quarantine(work_.data(), setup, options.captured, result);
+    }
+    ServerLaunch plain{.bin_dir = bin_dir(),
+                       .data_dir = config_.dir,
+                       .work_dir = config_.work_dir,
+                       .config_file = config_.dir / "postgresql.conf",
+                       .log_file = {},
+                       .user = work_.user()};
+    require_data_directory(plain);
+    work_.folder().write("handed-over", "");
+    auto command = fmt::format("{} -D {} -l {} start", (bin_dir() / "pg_ctl").native(),
+                               config_.dir.native(), (config_.dir / "server.log").native());
+    if (options.start) {
+        start_handed_over(result);
+    } else {
+        result.start_command = work_.user()
+                                   ? fmt::format("runuser -u {} -- {}", work_.user()->name, command)
+                                   : command;
+    }
+    return result;
+}
+
+void PostgresTarget::start_handed_over(HandOver& result)
+{
+    base::ProcessOptions options;
+    options.user = work_.user();
+    options.directory = "/";
+    options.new_session = true;
+    auto log = config_.dir / "server.log";
+    auto started =
+        base::run({bin_dir() / "pg_ctl", "-D", config_.dir, "-l", log, "-w", "-t", "600", "start"},
+                  {.process = options});
+    if (!started.exit.success()) {
+        throw Error{
+            Code::failed,
+            fmt::format("the handed-over server does not start: {}{}", started.out, started.err),
+            {.hint = "its log is " + log.native()}};
+    }
+    auto place = read_pid_file(config_.dir);
+    result.port = place.port;
+    result.socket_dir = place.socket_dir;
+}
+
+} // namespace
+
+std::unique_ptr<RestoreTarget> open_postgres_target(const TargetConfig& config)
+{
+    return std::make_unique<PostgresTarget>(config);
+}
+
+} // namespace tidemark::engine::postgres

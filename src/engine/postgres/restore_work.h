@@ -1,0 +1,62 @@
+#pragma once
+
+#include "engine/postgres/recovery_config.h"
+#include "engine/postgres/restored_server.h"
+#include "engine/postgres/server_process.h"
+#include "engine/postgres/target_folder.h"
+#include "engine/restore_target.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace tidemark::engine::postgres {
+
+/// What a restore remembers about its goal in the work folder, so that any later run of ours can
+/// go on: written by prepare(), read by every other step.
+struct RestoreMemory {
+    RecoveryGoal goal;
+    std::string restore_command;
+    std::map<std::string, std::string> limits;
+    std::string superuser;
+    std::map<std::string, std::string> collations;
+};
+std::string format_memory(const RestoreMemory& memory);
+RestoreMemory parse_memory(std::string_view text);
+
+/// The work folder of one restored member: generated configuration, private socket, server logs.
+class RestoreWork {
+public:
+    RestoreWork(const TargetConfig& config, std::optional<base::User> user);
+
+    const TargetFolder& folder() const { return folder_; }
+    const TargetFolder& data() const { return data_; }
+    const std::optional<base::User>& user() const { return user_; }
+
+    void remember(const RestoreMemory& memory);
+    /// Error{failed} when nothing was prepared here.
+    const RestoreMemory& memory();
+
+    /// Where phase 1 ended, if it did for the present goal.
+    std::optional<Reached> reached();
+    void set_reached(const std::optional<Reached>& reached);
+
+    /// Writes the configuration for `purpose` and tells how to start the server with it.
+    ServerLaunch configure(ServerPurpose purpose, const std::filesystem::path& bin_dir);
+    ServerSetup setup(ServerPurpose purpose);
+    RestoredServer server();
+    /// Ours and private (0700); short enough for a socket, if need be below /tmp.
+    std::filesystem::path socket_dir();
+
+private:
+    TargetConfig config_;
+    std::optional<base::User> user_;
+    TargetFolder folder_;
+    TargetFolder data_;
+    std::optional<RestoreMemory> memory_;
+};
+
+/// The longest folder in which a server can make its socket (sun_path, and its lock file).
+inline constexpr std::size_t kLongestSocketDir = 107 - sizeof("/.s.PGSQL.65535.lock");
+
+} // namespace tidemark::engine::postgres

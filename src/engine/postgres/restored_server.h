@@ -1,0 +1,73 @@
+#pragma once
+
+#include "engine/postgres/pq.h"
+#include "engine/postgres/target_folder.h"
+#include "engine/restore_target.h"
+#include "model/identity.h"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tidemark::engine::postgres {
+
+/// SQL on a restored server that only we can reach. Every connection is made for one question, so
+/// that a restart in between does no harm.
+class RestoredServer {
+public:
+    struct Place {
+        std::filesystem::path socket_dir;
+        int port = 5432;
+        std::string superuser;
+    };
+    /// `journal` is our work folder: it remembers databases that are opened for a moment, so that
+    /// a run after a crash closes them again.
+    RestoredServer(Place place, TargetFolder journal)
+        : place_(std::move(place)), journal_(std::move(journal))
+    {
+    }
+
+    /// key=value form for libpq.
+    std::string conninfo(const std::string& database) const;
+    /// To a database that accepts connections, whichever there is.
+    Connection connect() const;
+    Connection connect(const std::string& database) const;
+
+    /// Waits until the server accepts connections and has left recovery; `alive` tells whether
+    /// waiting still makes sense. False when it does not.
+    bool wait_until_open(const std::function<bool()>& alive, std::stop_token stop) const;
+    /// Error{identity_mismatch} unless it is the server of `data_dir` and of this system.
+    void require_identity(const std::filesystem::path& data_dir,
+                          const std::string& system_id) const;
+
+    /// Puts back what an earlier run may have left open.
+    void close_opened_databases() const;
+    std::vector<model::PreparedBranch> prepared() const;
+    /// Finishes the branch in its own database; does nothing when it is finished already.
+    void settle(const model::PreparedBranch& branch, bool commit) const;
+    /// Switches subscriptions off in every database; returns "database.subscription" of each.
+    std::vector<std::string> disable_subscriptions() const;
+    /// What an operator should read; `collations` are the versions where the backup was taken.
+    std::vector<std::string> warnings(const std::map<std::string, std::string>& collations) const;
+
+private:
+    struct Database {
+        std::string name;
+        bool accepts = true;
+    };
+    std::vector<Database> databases() const;
+    std::vector<Database> databases_with_subscriptions() const;
+    void add_database_warnings(const std::string& name, std::vector<std::string>& out) const;
+    /// Runs `body` on a connection to the database, which is opened for that time if need be.
+    void in_database(const Database& database, const std::function<void(Connection&)>& body) const;
+
+    void set_accepting(Connection& admin, const std::string& database, bool accepting) const;
+
+    Place place_;
+    TargetFolder journal_;
+};
+
+} // namespace tidemark::engine::postgres
