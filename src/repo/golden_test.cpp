@@ -127,6 +127,55 @@ TEST(GoldenTest, CompressedBackup)
     check_backup("zstd", 3, false);
 }
 
+/// The bytes of the worked example that docs/repository-format-binary.md calls `name`.
+Bytes documented(const std::string& name)
+{
+    std::ifstream in(TIDEMARK_SOURCE_DIR "/docs/repository-format-binary.md");
+    std::string line;
+    while (std::getline(in, line) && line != "```hex " + name) {
+    }
+    std::string hex;
+    while (std::getline(in, line) && line != "```") {
+        for (char c : line.substr(6, 47)) {
+            if (c != ' ') hex += c;
+        }
+    }
+    return base::from_hex(hex).value_or(Bytes{});
+}
+
+TEST(DocumentedTest, ThePackAndThePageMap)
+{
+    store::MemoryStorage storage;
+    PackNumbers numbers;
+    PageMapWriter map(storage, kTestMember, 1, 2);
+    PackingCounters counters;
+    PackWriter packs(storage, numbers,
+                     {.member = kTestMember,
+                      .backup = 1,
+                      .lease = 2,
+                      .compression = stream::compression_of_level(0)});
+    FramePacker packer(std::move(packs), map, counters, {});
+    map.add_file({0, model::FileKind::regular, "PG_VERSION", "", 0600,
+                  base::Time{base::Duration{1'000'000}}, 3});
+    packer.add(0, 0, base::as_bytes("15\n"));
+    packer.finish();
+    map.finish();
+    EXPECT_EQ(store::get(storage, pack_key(kTestMember, {1, 2, 0}), 1 << 20), documented("pack"));
+    EXPECT_EQ(store::get(storage, page_map_key(kTestMember, 1, 2), 1 << 20), documented("pagemap"));
+}
+
+TEST(DocumentedTest, ThePiece)
+{
+    PieceBuilder builder({.engine = EngineTag::postgresql,
+                          .system_id = 1,
+                          .segment_size = 16 << 20,
+                          .version_num = 150'018,
+                          .range = {.epoch = 1, .from = 0x3000000, .to = 0}},
+                         {.level = 0, .limit = kPieceLimit});
+    EXPECT_EQ(builder.append(base::as_bytes("tide")), 4U);
+    EXPECT_EQ(builder.finish().bytes, documented("piece"));
+}
+
 BuiltPiece piece_of_level(int level)
 {
     PieceBuilder builder({.engine = EngineTag::postgresql,

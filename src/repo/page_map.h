@@ -69,7 +69,7 @@ struct PageMapInfo {
 };
 
 /// Holds files and extents together: no file twice, no extent of an unknown file or beyond a file's
-/// size, not more bytes than the file has. 40 bytes of memory a file. Error{failed}.
+/// size, not more bytes than the file has. About 70 bytes of memory a file. Error{failed}.
 class FileLedger {
 public:
     void declare(const model::FileEntry& entry);

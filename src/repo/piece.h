@@ -81,7 +81,7 @@ private:
     Options options_;
     FrameSealer sealer_;
     base::Bytes pending_;
-    base::Bytes frames_;
+    base::Bytes object_; ///< room for the header, then the frames
     std::vector<FrameHeader> headers_;
     std::size_t plain_ = 0;
 };

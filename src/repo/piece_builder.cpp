@@ -1,6 +1,9 @@
 #include "base/check.h"
 #include "repo/piece_parts.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace tidemark::repo {
 
 using base::Bytes;
@@ -28,8 +31,9 @@ Bytes encode_header(const PieceInfo& info, std::size_t frames)
     return out.take();
 }
 
+/// `object` has hashed everything before the trailer; afterwards it has hashed the trailer too.
 Bytes encode_trailer(const std::vector<FrameHeader>& frames, std::uint64_t plain,
-                     stream::Sha256& before)
+                     stream::Sha256& object)
 {
     ByteWriter out;
     put_skippable(out, piece_trailer_size(frames.size()) - kSkippableSize);
@@ -40,11 +44,13 @@ Bytes encode_trailer(const std::vector<FrameHeader>& frames, std::uint64_t plain
         out.u32(frame.plain_length);
     }
     out.u64(plain);
-    before.update(out.bytes());
-    out.raw(before.digest());
+    std::size_t covered = out.size();
+    object.update(out.bytes());
+    out.raw(object.digest());
     out.u32(0);
     put_crc(out);
     CHECK(out.size() == piece_trailer_size(frames.size()));
+    object.update(ByteView(out.bytes()).subspan(covered));
     return out.take();
 }
 
@@ -76,7 +82,7 @@ void PieceBuilder::seal()
     auto number = static_cast<std::uint32_t>(headers_.size());
     headers_.push_back(sealer_.seal(number, pending_));
     ByteView frame = sealer_.bytes();
-    frames_.insert(frames_.end(), frame.begin(), frame.end());
+    object_.insert(object_.end(), frame.begin(), frame.end());
     pending_.clear();
 }
 
@@ -85,15 +91,13 @@ BuiltPiece PieceBuilder::finish()
     CHECK(plain_ > 0);
     if (!pending_.empty()) seal();
     info_.range.to = end();
-    BuiltPiece built{.info = info_, .bytes = encode_header(info_, headers_.size()), .sha256 = {}};
-    built.bytes.reserve(built.bytes.size() + frames_.size() + piece_trailer_size(headers_.size()));
-    built.bytes.insert(built.bytes.end(), frames_.begin(), frames_.end());
-    frames_ = {};
-    stream::Sha256 before;
-    before.update(built.bytes);
-    Bytes trailer = encode_trailer(headers_, plain_, before);
-    built.bytes.insert(built.bytes.end(), trailer.begin(), trailer.end());
-    built.sha256 = stream::sha256(built.bytes);
+    Bytes header = encode_header(info_, headers_.size());
+    std::copy(header.begin(), header.end(), object_.begin());
+    stream::Sha256 hash;
+    hash.update(object_);
+    Bytes trailer = encode_trailer(headers_, plain_, hash);
+    object_.insert(object_.end(), trailer.begin(), trailer.end());
+    BuiltPiece built{.info = info_, .bytes = std::move(object_), .sha256 = hash.digest()};
     return built;
 }
 
