@@ -74,7 +74,8 @@ public:
     Committed append(const Lease* lease, const Encode& encode) const;
 
 private:
-    std::optional<CommitHeader> header_of(model::Number number) const;
+    void refuse_stale(const CommitHeader& ours, base::ByteView theirs,
+                      const std::string& name) const;
 
     store::Storage& storage_;
     std::string prefix_;

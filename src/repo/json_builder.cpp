@@ -1,0 +1,150 @@
+#include "repo/base64.h"
+#include "repo/json.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::repo {
+
+namespace {
+
+using Node = nlohmann::ordered_json;
+
+/// Well-formed UTF-8 as RFC 3629 has it: no surrogates, nothing overlong, nothing above U+10FFFF.
+bool is_utf8(std::string_view text)
+{
+    std::size_t i = 0;
+    while (i < text.size()) {
+        auto byte = [&](std::size_t at) {
+            return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+        };
+        unsigned first = byte(i);
+        std::size_t more = first < 0x80                     ? 0
+                           : first >= 0xC2 && first <= 0xDF ? 1
+                           : first >= 0xE0 && first <= 0xEF ? 2
+                           : first >= 0xF0 && first <= 0xF4 ? 3
+                                                            : 4;
+        if (more == 4) return false;
+        unsigned second = byte(i + 1);
+        if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+            (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
+            return false;
+        for (std::size_t k = 1; k <= more; ++k)
+            if ((byte(i + k) & 0xC0) != 0x80) return false;
+        i += 1 + more;
+    }
+    return true;
+}
+
+Node text_node(std::string_view value)
+{
+    if (is_utf8(value)) return std::string(value);
+    return Node::object({{"base64", to_base64(base::as_bytes(value))}});
+}
+
+} // namespace
+
+struct JsonBuilder::Tree {
+    Node root = Node::object();
+};
+
+JsonBuilder::JsonBuilder() : tree_(std::make_unique<Tree>()) {}
+JsonBuilder::JsonBuilder(std::string_view kind, std::uint64_t format) : JsonBuilder()
+{
+    text("kind", kind).number("format", format).text("written_by", "tidemark " TIDEMARK_VERSION);
+}
+JsonBuilder::JsonBuilder(JsonBuilder&&) noexcept = default;
+JsonBuilder& JsonBuilder::operator=(JsonBuilder&&) noexcept = default;
+JsonBuilder::~JsonBuilder() = default;
+
+JsonBuilder& JsonBuilder::text(std::string_view name, std::string_view value)
+{
+    tree_->root[std::string(name)] = text_node(value);
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::flag(std::string_view name, bool value)
+{
+    tree_->root[std::string(name)] = value;
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::number(std::string_view name, std::uint64_t value)
+{
+    tree_->root[std::string(name)] = value;
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::signed_number(std::string_view name, std::int64_t value)
+{
+    tree_->root[std::string(name)] = value;
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::time(std::string_view name, base::Time value)
+{
+    return text(name, base::format_time(value));
+}
+
+JsonBuilder& JsonBuilder::offset(std::string_view name, model::Offset value)
+{
+    return text(name, model::format_offset(value));
+}
+
+JsonBuilder& JsonBuilder::position(std::string_view name, const model::LogPosition& value)
+{
+    return text(name, model::format_position(value));
+}
+
+JsonBuilder& JsonBuilder::digest(std::string_view name, const model::Digest& value)
+{
+    return text(name, base::to_hex(value));
+}
+
+JsonBuilder& JsonBuilder::object(std::string_view name, JsonBuilder value)
+{
+    tree_->root[std::string(name)] = std::move(value.tree_->root);
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::array(std::string_view name, std::vector<JsonBuilder> values)
+{
+    Node list = Node::array();
+    for (JsonBuilder& value : values) list.push_back(std::move(value.tree_->root));
+    tree_->root[std::string(name)] = std::move(list);
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::texts(std::string_view name, const std::vector<std::string>& values)
+{
+    Node list = Node::array();
+    for (const std::string& value : values) list.push_back(text_node(value));
+    tree_->root[std::string(name)] = std::move(list);
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::numbers(std::string_view name, const std::vector<std::uint64_t>& values)
+{
+    Node list = Node::array();
+    for (std::uint64_t value : values) list.push_back(value);
+    tree_->root[std::string(name)] = std::move(list);
+    return *this;
+}
+
+JsonBuilder& JsonBuilder::text_map(std::string_view name,
+                                   const std::map<std::string, std::string>& values)
+{
+    bool plain = std::all_of(values.begin(), values.end(),
+                             [](const auto& entry) { return is_utf8(entry.first); });
+    Node node = plain ? Node::object() : Node::array();
+    for (const auto& [key, value] : values) {
+        if (plain) node[key] = text_node(value);
+        else node.push_back(Node::object({{"name", text_node(key)}, {"value", text_node(value)}}));
+    }
+    tree_->root[std::string(name)] = std::move(node);
+    return *this;
+}
+
+base::Bytes JsonBuilder::bytes() const { return base::to_bytes(tree_->root.dump(1) + "\n"); }
+
+} // namespace tidemark::repo

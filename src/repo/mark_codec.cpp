@@ -1,0 +1,169 @@
+#include "repo/branch_codec.h"
+#include "repo/codec_parts.h"
+#include "repo/marks.h"
+
+namespace tidemark::repo {
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::string_view kKind = "mark";
+
+using model::ViolationKind;
+constexpr EnumName<ViolationKind> kViolations[] = {
+    {ViolationKind::below_lower_bound, "below_lower_bound"},
+    {ViolationKind::before_previous, "before_previous"},
+    {ViolationKind::fixed_must_retreat, "fixed_must_retreat"},
+    {ViolationKind::fixed_outside, "fixed_outside"},
+    {ViolationKind::log_gap, "log_gap"}};
+
+JsonBuilder retreat_to_json(const model::Retreat& retreat)
+{
+    JsonBuilder out;
+    put_text(out, "global_id", retreat.global_id);
+    out.number("xid", retreat.xid);
+    put_position(out, "commit", retreat.commit);
+    put_text(out, "because_of", retreat.because_of);
+    put_position(out, "prepare", retreat.prepare);
+    return out;
+}
+
+model::Retreat read_retreat(const JsonObject& from)
+{
+    return {.global_id = get_text(from, "global_id"),
+            .xid = from.u32("xid"),
+            .commit = get_position(from, "commit"),
+            .because_of = get_text(from, "because_of"),
+            .prepare = get_position(from, "prepare")};
+}
+
+JsonBuilder member_to_json(const model::MarkMember& member)
+{
+    JsonBuilder out;
+    out.text("name", member.name)
+        .text("engine", member.engine)
+        .text("system_id", member.system_id)
+        .text("version", member.version)
+        .object("history", to_json(member.history))
+        .offset("b", member.b)
+        .offset("r", member.r)
+        .offset("r_end", member.r_end)
+        .offset("e", member.e)
+        .position("cut", member.cut)
+        .offset("log_end", member.log_end)
+        .number("retreat_bytes", member.retreat_bytes);
+    if (member.retreat) out.object("retreat", retreat_to_json(*member.retreat));
+    if (member.clock) out.object("clock", to_json(*member.clock));
+    return out;
+}
+
+model::MarkMember read_member(const JsonObject& from)
+{
+    model::MarkMember out;
+    out.name = from.text("name");
+    out.engine = from.text("engine");
+    out.system_id = from.text("system_id");
+    out.version = from.text("version");
+    out.history = history(from.object("history"));
+    out.b = from.offset("b");
+    out.r = from.offset("r");
+    out.r_end = from.offset("r_end");
+    out.e = from.offset("e");
+    out.cut = from.position("cut");
+    out.log_end = from.offset("log_end");
+    out.retreat_bytes = from.u64("retreat_bytes");
+    if (auto retreat = from.maybe_object("retreat")) out.retreat = read_retreat(*retreat);
+    if (auto clock = from.maybe_object("clock")) out.clock = clock_reading(*clock);
+    return out;
+}
+
+JsonBuilder violation_to_json(const model::Violation& violation)
+{
+    JsonBuilder out;
+    out.text("kind", enum_name(kViolations, violation.kind))
+        .text("member", violation.member)
+        .offset("cut", violation.cut)
+        .offset("bound", violation.bound);
+    put_text(out, "global_id", violation.global_id);
+    return out;
+}
+
+model::Violation read_violation(const JsonObject& from)
+{
+    return {.kind = get_enum(from, "kind", kViolations),
+            .member = from.text("member"),
+            .cut = from.offset("cut"),
+            .bound = from.offset("bound"),
+            .global_id = get_text(from, "global_id")};
+}
+
+JsonBuilder flags_to_json(const model::CutFlags& flags)
+{
+    JsonBuilder out;
+    out.flag("two_phase_only", flags.two_phase_only)
+        .flag("heuristic_damage", flags.heuristic_damage)
+        .flag("differs_from_production", flags.differs_from_production)
+        .flag("unknown_verdicts", flags.unknown_verdicts)
+        .flag("lost_prepares", flags.lost_prepares)
+        .flag("unknown_finishes", flags.unknown_finishes)
+        .flag("relies_on_clocks", flags.relies_on_clocks);
+    return out;
+}
+
+model::CutFlags read_flags(const JsonObject& from)
+{
+    return {.two_phase_only = from.flag("two_phase_only"),
+            .heuristic_damage = from.flag("heuristic_damage"),
+            .differs_from_production = from.flag("differs_from_production"),
+            .unknown_verdicts = from.flag("unknown_verdicts"),
+            .lost_prepares = from.flag("lost_prepares"),
+            .unknown_finishes = from.flag("unknown_finishes"),
+            .relies_on_clocks = from.flag("relies_on_clocks")};
+}
+
+} // namespace
+
+base::Bytes encode_mark(const model::Mark& mark, const CommitHeader& header)
+{
+    JsonBuilder out{kKind, kFormat};
+    write_header(out, header);
+    out.text("id", mark_id(header.number)).text("group", mark.group);
+    put_text(out, "name", mark.name);
+    out.text("restore_point", mark.restore_point)
+        .time("created", mark.created)
+        .signed_number("spread_us", mark.spread.count());
+    put_list(out, "members", mark.members, member_to_json);
+    out.number("iterations", mark.iterations);
+    if (mark.previous) out.text("previous", *mark.previous);
+    put_list(out, "anchor", mark.anchor, sweep_to_json);
+    out.object("flags", flags_to_json(mark.flags));
+    put_list(out, "violations", mark.violations, violation_to_json);
+    out.object("at", to_json(mark.at)).object("table", to_json(mark.table));
+    return out.bytes();
+}
+
+StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
+{
+    auto document = JsonDocument::parse(bytes, object.key);
+    JsonObject from = document.expect(kKind, kFormat);
+    StoredMark out{.header = read_header(from), .object = object, .value = {}};
+    model::Mark& value = out.value;
+    value.id = from.text("id");
+    value.number = out.header.number;
+    value.name = get_text(from, "name");
+    value.group = from.text("group");
+    value.restore_point = from.text("restore_point");
+    value.created = from.time("created");
+    value.spread = base::Duration{from.i64("spread_us")};
+    value.members = get_list(from, "members", read_member);
+    value.iterations = from.u32("iterations");
+    value.previous = from.maybe_text("previous");
+    value.anchor = get_list(from, "anchor", sweep);
+    value.flags = read_flags(from.object("flags"));
+    value.violations = get_list(from, "violations", read_violation);
+    value.at = evaluation(from.object("at"));
+    value.table = open_transactions(from.object("table"));
+    return out;
+}
+
+} // namespace tidemark::repo

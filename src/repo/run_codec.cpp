@@ -1,0 +1,60 @@
+#include "repo/codec_parts.h"
+#include "repo/runs.h"
+
+namespace tidemark::repo {
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::string_view kKind = "run";
+
+} // namespace
+
+base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
+{
+    JsonBuilder out{kKind, kFormat};
+    write_header(out, header);
+    out.text("group", run.group)
+        .text("command", run.command)
+        .text("host", run.host)
+        .time("started", run.started)
+        .time("ended", run.ended)
+        .signed_number("exit_code", run.exit_code);
+    if (run.error) {
+        JsonBuilder error;
+        error.text("code", run.error->code)
+            .text("message", run.error->message)
+            .text("hint", run.error->hint);
+        out.object("error", std::move(error));
+    }
+    out.texts("warnings", run.warnings);
+    if (run.set) out.number("set", *run.set);
+    if (run.mark) out.number("mark", *run.mark);
+    return out.bytes();
+}
+
+StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
+{
+    auto document = JsonDocument::parse(bytes, object.key);
+    JsonObject from = document.expect(kKind, kFormat);
+    StoredRun out{.header = read_header(from), .object = object, .value = {}};
+    model::Run& value = out.value;
+    value.group = from.text("group");
+    value.command = from.text("command");
+    value.host = from.text("host");
+    value.started = from.time("started");
+    value.ended = from.time("ended");
+    std::int64_t exit_code = from.i64("exit_code");
+    if (exit_code < 0 || exit_code > 255) from.refuse("exit_code", "is no exit code");
+    value.exit_code = static_cast<int>(exit_code);
+    if (auto error = from.maybe_object("error"))
+        value.error = model::RunError{.code = error->text("code"),
+                                      .message = error->text("message"),
+                                      .hint = error->text("hint")};
+    value.warnings = from.texts("warnings");
+    value.set = from.maybe_u64("set");
+    value.mark = from.maybe_u64("mark");
+    return out;
+}
+
+} // namespace tidemark::repo
