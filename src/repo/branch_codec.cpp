@@ -16,9 +16,8 @@ constexpr EnumName<Finish> kFinishes[] = {{Finish::open, "open"},
                                           {Finish::rolled_back, "rolled_back"},
                                           {Finish::unseen, "unseen"},
                                           {Finish::lost, "lost"}};
-constexpr EnumName<Decision> kDecisions[] = {{Decision::unknown, "unknown"},
-                                             {Decision::commit, "commit"},
-                                             {Decision::rollback, "rollback"}};
+constexpr EnumName<Decision> kDecisions[] = {
+    {Decision::unknown, "unknown"}, {Decision::commit, "commit"}, {Decision::rollback, "rollback"}};
 constexpr EnumName<Reason> kReasons[] = {{Reason::committed, "committed"},
                                          {Reason::not_committed, "not_committed"},
                                          {Reason::seeded, "seeded"},
@@ -33,7 +32,7 @@ constexpr EnumName<StateAt> kStates[] = {{StateAt::absent, "absent"},
                                          {StateAt::finished_unseen, "finished_unseen"},
                                          {StateAt::lost, "lost"}};
 
-JsonBuilder to_json(const model::Verdict& verdict)
+JsonBuilder verdict_to_json(const model::Verdict& verdict)
 {
     JsonBuilder out;
     out.text("decision", enum_name(kDecisions, verdict.decision))
@@ -53,10 +52,10 @@ model::Verdict verdict(const JsonObject& from)
             .evidence = get_text(from, "evidence")};
 }
 
-JsonBuilder to_json(const model::InDoubt& doubt)
+JsonBuilder doubt_to_json(const model::InDoubt& doubt)
 {
     JsonBuilder out;
-    out.object("branch", to_json(doubt.branch)).object("verdict", to_json(doubt.verdict));
+    out.object("branch", to_json(doubt.branch)).object("verdict", verdict_to_json(doubt.verdict));
     put_flag(out, "differs_from_production", doubt.differs_from_production);
     return out;
 }
@@ -68,7 +67,7 @@ model::InDoubt in_doubt(const JsonObject& from)
             .differs_from_production = get_flag(from, "differs_from_production")};
 }
 
-JsonBuilder to_json(const model::TransactionAt& transaction)
+JsonBuilder transaction_to_json(const model::TransactionAt& transaction)
 {
     JsonBuilder out;
     out.text("global_id", transaction.global_id);
@@ -91,13 +90,14 @@ model::TransactionAt transaction(const JsonObject& from)
             })};
 }
 
-JsonBuilder transaction_to_json(const model::TransactionAt& transaction)
+JsonBuilder finish_to_json(const model::UnknownFinish& finish)
 {
-    return to_json(transaction);
+    return to_json(finish);
 }
-JsonBuilder finish_to_json(const model::UnknownFinish& finish) { return to_json(finish); }
-JsonBuilder branch_to_json(const model::Branch& branch) { return to_json(branch); }
-JsonBuilder doubt_to_json(const model::InDoubt& doubt) { return to_json(doubt); }
+JsonBuilder branch_to_json(const model::Branch& branch)
+{
+    return to_json(branch);
+}
 
 } // namespace
 

@@ -76,14 +76,16 @@ model::Identity identity(const JsonObject& from)
 JsonBuilder sweep_to_json(const model::Sweep& sweep)
 {
     JsonBuilder out;
-    for (const auto& [name, offset] : sweep) out.offset(name, offset);
+    for (const auto& [name, offset] : sweep)
+        out.offset(name, offset);
     return out;
 }
 
 model::Sweep sweep(const JsonObject& from)
 {
     model::Sweep out;
-    for (const std::string& name : from.names()) out.emplace(name, from.offset(name));
+    for (const std::string& name : from.names())
+        out.emplace(name, from.offset(name));
     return out;
 }
 

@@ -47,7 +47,8 @@ void put_list(JsonBuilder& into, std::string_view name, const std::vector<T>& va
 {
     std::vector<JsonBuilder> list;
     list.reserve(values.size());
-    for (const T& value : values) list.push_back(make(value));
+    for (const T& value : values)
+        list.push_back(make(value));
     into.array(name, std::move(list));
 }
 

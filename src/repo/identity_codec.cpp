@@ -54,7 +54,9 @@ StoredIdentity decode_identity(base::ByteView bytes, const model::ObjectRef& obj
 {
     auto document = JsonDocument::parse(bytes, object.key);
     JsonObject from = document.expect(kKind, kFormat);
-    StoredIdentity out{.header = read_header(from), .object = object, .value = {}};
+    StoredIdentity out;
+    out.header = read_header(from);
+    out.object = object;
     model::MemberIdentity& value = out.value;
     value.group = from.text("group");
     value.member = from.text("member");

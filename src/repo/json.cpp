@@ -57,8 +57,8 @@ JsonDocument::~JsonDocument() = default;
 JsonDocument JsonDocument::parse(base::ByteView bytes, std::string what)
 {
     if (bytes.size() > kMaxJsonBytes)
-        throw Error{Code::failed,
-                    fmt::format("{} has {} bytes, more than {}", what, bytes.size(), kMaxJsonBytes)};
+        throw Error{Code::failed, fmt::format("{} has {} bytes, more than {}", what, bytes.size(),
+                                              kMaxJsonBytes)};
     auto tree = std::make_unique<Tree>();
     try {
         tree->root = Node::parse(base::as_text(bytes), Watch{what});
@@ -70,22 +70,26 @@ JsonDocument JsonDocument::parse(base::ByteView bytes, std::string what)
     return JsonDocument{std::move(tree), std::move(what)};
 }
 
-JsonObject JsonDocument::root() const { return JsonObject{&tree_->root, what_}; }
+JsonObject JsonDocument::root() const
+{
+    return JsonObject{&tree_->root, what_};
+}
 
 JsonObject JsonDocument::expect(std::string_view kind, std::uint64_t newest_format) const
 {
     JsonObject object = root();
     if (object.text("kind") != kind)
-        object.refuse("kind", fmt::format("is \"{}\" and should be \"{}\"", object.text("kind"), kind));
+        object.refuse("kind",
+                      fmt::format("is \"{}\" and should be \"{}\"", object.text("kind"), kind));
     std::uint64_t format = object.u64("format");
     if (format == 0) object.refuse("format", "is 0");
     if (format > newest_format)
         throw Error{Code::repository_newer,
                     fmt::format("{} is written in format {} of \"{}\"; this program reads up to {}",
                                 what_, format, kind, newest_format),
-                    {.hint = fmt::format("use {} or a newer version",
-                                         object.maybe_text("written_by").value_or(
-                                             "the version that wrote it"))}};
+                    {.hint = fmt::format(
+                         "use {} or a newer version",
+                         object.maybe_text("written_by").value_or("the version that wrote it"))}};
     return object;
 }
 
@@ -104,7 +108,8 @@ std::string JsonObject::name_of(std::string_view name) const
 
 void JsonObject::refuse(std::string_view name, std::string_view why) const
 {
-    throw Error{Code::failed, fmt::format("{} {}", name_of(name), why),
+    throw Error{Code::failed,
+                fmt::format("{} {}", name_of(name), why),
                 {.hint = "run `tidemark verify` to see what is damaged and what it costs"}};
 }
 
@@ -128,16 +133,23 @@ std::string JsonObject::text_of(const void* node, std::string_view name) const
     return std::string(base::as_text(*bytes));
 }
 
-bool JsonObject::has(std::string_view name) const { return find(name) != nullptr; }
+bool JsonObject::has(std::string_view name) const
+{
+    return find(name) != nullptr;
+}
 
 std::vector<std::string> JsonObject::names() const
 {
     std::vector<std::string> out;
-    for (const auto& entry : static_cast<const Node*>(node_)->items()) out.push_back(entry.key());
+    for (const auto& entry : static_cast<const Node*>(node_)->items())
+        out.push_back(entry.key());
     return out;
 }
 
-std::string JsonObject::text(std::string_view name) const { return text_of(need(name), name); }
+std::string JsonObject::text(std::string_view name) const
+{
+    return text_of(need(name), name);
+}
 
 std::optional<std::string> JsonObject::maybe_text(std::string_view name) const
 {
@@ -267,7 +279,8 @@ std::vector<std::uint64_t> JsonObject::numbers(std::string_view name) const
 {
     std::vector<std::uint64_t> out;
     for (const Node& value : need_array(*this, need(name), name)) {
-        if (!value.is_number_unsigned()) refuse(name, "should hold numbers without sign or fraction");
+        if (!value.is_number_unsigned())
+            refuse(name, "should hold numbers without sign or fraction");
         out.push_back(value.get<std::uint64_t>());
     }
     return out;
@@ -285,7 +298,8 @@ std::map<std::string, std::string> JsonObject::text_map(std::string_view name) c
         return out;
     }
     if (!value.is_object()) refuse(name, "should be an object");
-    for (const auto& [key, item] : value.items()) out.emplace(key, text_of(&item, name));
+    for (const auto& [key, item] : value.items())
+        out.emplace(key, text_of(&item, name));
     return out;
 }
 

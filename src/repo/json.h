@@ -17,7 +17,8 @@
 /// The repository's small objects are JSON. Conventions, see docs/repository-format.md:
 ///  - offsets are texts "16/B374D848", positions "16/B374D848@3", times ISO 8601 in UTC with
 ///    microseconds, hashes 64 hex digits, counts numbers without a fraction;
-///  - a text that is no UTF-8 is the object {"base64": "..."}; a table one of whose names is none is
+///  - a text that is no UTF-8 is the object {"base64": "..."}; a table one of whose names is none
+///  is
 ///    a list of {"name", "value"};
 ///  - unknown fields are tolerated, a missing or mistyped one and a name that occurs twice are not.
 namespace tidemark::repo {

@@ -110,7 +110,8 @@ JsonBuilder& JsonBuilder::object(std::string_view name, JsonBuilder value)
 JsonBuilder& JsonBuilder::array(std::string_view name, std::vector<JsonBuilder> values)
 {
     Node list = Node::array();
-    for (JsonBuilder& value : values) list.push_back(std::move(value.tree_->root));
+    for (JsonBuilder& value : values)
+        list.push_back(std::move(value.tree_->root));
     tree_->root[std::string(name)] = std::move(list);
     return *this;
 }
@@ -118,7 +119,8 @@ JsonBuilder& JsonBuilder::array(std::string_view name, std::vector<JsonBuilder> 
 JsonBuilder& JsonBuilder::texts(std::string_view name, const std::vector<std::string>& values)
 {
     Node list = Node::array();
-    for (const std::string& value : values) list.push_back(text_node(value));
+    for (const std::string& value : values)
+        list.push_back(text_node(value));
     tree_->root[std::string(name)] = std::move(list);
     return *this;
 }
@@ -126,7 +128,8 @@ JsonBuilder& JsonBuilder::texts(std::string_view name, const std::vector<std::st
 JsonBuilder& JsonBuilder::numbers(std::string_view name, const std::vector<std::uint64_t>& values)
 {
     Node list = Node::array();
-    for (std::uint64_t value : values) list.push_back(value);
+    for (std::uint64_t value : values)
+        list.push_back(value);
     tree_->root[std::string(name)] = std::move(list);
     return *this;
 }
@@ -138,13 +141,18 @@ JsonBuilder& JsonBuilder::text_map(std::string_view name,
                              [](const auto& entry) { return is_utf8(entry.first); });
     Node node = plain ? Node::object() : Node::array();
     for (const auto& [key, value] : values) {
-        if (plain) node[key] = text_node(value);
-        else node.push_back(Node::object({{"name", text_node(key)}, {"value", text_node(value)}}));
+        if (plain)
+            node[key] = text_node(value);
+        else
+            node.push_back(Node::object({{"name", text_node(key)}, {"value", text_node(value)}}));
     }
     tree_->root[std::string(name)] = std::move(node);
     return *this;
 }
 
-base::Bytes JsonBuilder::bytes() const { return base::to_bytes(tree_->root.dump(1) + "\n"); }
+base::Bytes JsonBuilder::bytes() const
+{
+    return base::to_bytes(tree_->root.dump(1) + "\n");
+}
 
 } // namespace tidemark::repo

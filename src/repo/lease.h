@@ -87,16 +87,17 @@ public:
 
 private:
     Lease(store::Storage& storage, std::string group, std::string activity);
-    void start_renewing();
+    bool try_acquire(const LeaseOwner& owner, base::Duration ttl);
+    bool advance(LeaseState next) const;
     void renew_locked() const;
-    void trim() const;
-    [[noreturn]] void throw_lost(const std::optional<LeaseState>& newest) const;
+    void keep_renewing(std::stop_token stop);
+    [[noreturn]] void throw_lost() const;
 
     store::Storage& storage_;
     std::string group_;
     std::string activity_;
-    model::Number term_ = 0;
     mutable LeaseState mine_; ///< the newest object of ours
+    model::Number term_ = 0;
     mutable std::atomic<bool> lost_ = false;
     bool released_ = false;
     mutable std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include "store/storage.h"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace tidemark::repo {
@@ -33,5 +34,8 @@ struct LogCatalog {
     /// Adds a piece just written, so that the listing need not be repeated.
     void add(LogPiece piece);
 };
+
+/// "16/B374D848 to 16/B4000000 of timeline 3", for people.
+std::string format_range(const model::LogRange& range);
 
 } // namespace tidemark::repo

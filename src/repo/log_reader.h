@@ -6,6 +6,8 @@
 #include "store/storage.h"
 
 #include <functional>
+#include <optional>
+#include <vector>
 
 namespace tidemark::repo {
 
@@ -27,18 +29,22 @@ public:
     /// The same in one buffer; at most 256 MiB.
     base::Bytes read(const model::History& history, const model::LogPosition& from,
                      const model::LogPosition& to) const;
-    /// The index of one piece. A missing or unreadable one comes from `rebuild`; it is then stored
-    /// again if its name is free.
+    /// The index of one piece. One that is missing, unreadable or of another piece is made again by
+    /// `rebuild` and stored if its name is free. Without a `rebuild` it is an Error.
     model::LogIndex index(const LogPiece& piece, const RebuildIndex& rebuild) const;
     /// Indexes of the pieces that cover [from, to) along `history`, in order.
     std::vector<model::LogIndex> indexes(const model::History& history,
                                          const model::LogPosition& from,
                                          const model::LogPosition& to,
                                          const RebuildIndex& rebuild) const;
+    /// Makes the index of a piece anew, in place of the one that is there.
+    model::LogIndex reindex(const LogPiece& piece, const RebuildIndex& rebuild) const;
 
 private:
-    void read_piece(const LogPiece& piece, model::Offset from, model::Offset to,
-                    const Take& take) const;
+    std::optional<model::LogIndex> stored_index(const LogPiece& piece) const;
+    void store_index(const LogPiece& piece, const model::LogIndex& index) const;
+    void read_range(model::LogRange range, const Take& take) const;
+    void read_piece(const LogPiece& piece, model::LogRange& range, const Take& take) const;
 
     store::Storage& storage_;
     LogCatalog catalog_;

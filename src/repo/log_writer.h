@@ -1,10 +1,10 @@
 #pragma once
 
-#include "base/bytes.h"
 #include "model/backup_set.h"
 #include "model/ids.h"
 #include "model/log_events.h"
 #include "repo/lease.h"
+#include "repo/piece.h"
 #include "store/storage.h"
 
 #include <optional>
@@ -15,8 +15,7 @@ namespace tidemark::repo {
 class LogWriter {
 public:
     struct Options {
-        int compression_level = 2;          ///< zstd; 0 stores bytes as they are
-        std::uint32_t log_segment_size = 0; ///< where a new chain may begin (rules.md 11)
+        std::uint32_t log_segment_size = 0; ///< bytes; where a new chain may begin (rules.md 11)
     };
     /// `end`: where the durable log ends now (LogCatalog::durable_end); empty without any log.
     LogWriter(store::Storage& storage, model::MemberId id, const Lease& lease,
@@ -30,9 +29,9 @@ public:
     /// must be stored already, and our log must reach `at`; else Error{log_gap}.
     void switch_epoch(model::Epoch next, model::Offset at);
     /// Stores a piece, then its index, and returns when both are durable. A piece that does not
-    /// begin at end() is Error{log_gap}; a lost lease is Error{lease_held}.
-    model::PieceRef put(const model::LogRange& range, base::ByteView bytes,
-                        const model::LogIndex& index);
+    /// begin at end() is Error{log_gap}; a lost lease is Error{lease_held}. The index describes
+    /// exactly the piece's range.
+    model::PieceRef put(const BuiltPiece& piece, const model::LogIndex& index);
 
 private:
     store::Storage& storage_;

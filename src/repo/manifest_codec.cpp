@@ -13,7 +13,8 @@ constexpr EnumName<model::BackupType> kTypes[] = {{model::BackupType::full, "ful
 std::map<std::string, std::string> by_text(const std::map<std::uint32_t, std::string>& from)
 {
     std::map<std::string, std::string> out;
-    for (const auto& [oid, name] : from) out.emplace(std::to_string(oid), name);
+    for (const auto& [oid, name] : from)
+        out.emplace(std::to_string(oid), name);
     return out;
 }
 
@@ -147,7 +148,9 @@ StoredManifest decode_manifest(base::ByteView bytes, const model::ObjectRef& obj
 {
     auto document = JsonDocument::parse(bytes, object.key);
     JsonObject from = document.expect(kKind, kFormat);
-    StoredManifest out{.header = read_header(from), .object = object, .value = {}};
+    StoredManifest out;
+    out.header = read_header(from);
+    out.object = object;
     model::Manifest& value = out.value;
     value.group = from.text("group");
     value.member = from.text("member");

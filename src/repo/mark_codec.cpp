@@ -146,7 +146,9 @@ StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
     JsonObject from = document.expect(kKind, kFormat);
-    StoredMark out{.header = read_header(from), .object = object, .value = {}};
+    StoredMark out;
+    out.header = read_header(from);
+    out.object = object;
     model::Mark& value = out.value;
     value.id = from.text("id");
     value.number = out.header.number;

@@ -37,7 +37,9 @@ StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
     JsonObject from = document.expect(kKind, kFormat);
-    StoredRun out{.header = read_header(from), .object = object, .value = {}};
+    StoredRun out;
+    out.header = read_header(from);
+    out.object = object;
     model::Run& value = out.value;
     value.group = from.text("group");
     value.command = from.text("command");

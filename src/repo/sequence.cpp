@@ -84,41 +84,45 @@ std::optional<Sequence::Found> Sequence::read(model::Number number) const
 Sequence::Committed Sequence::append(const Lease* lease, const Encode& encode) const
 {
     auto last = newest();
-    std::optional<Found> before;
-    if (last) before = read(*last);
     while (true) {
         CommitHeader header{.number = last.value_or(0) + 1, .lease = {}, .predecessor = {}};
         if (lease != nullptr) header.lease = lease->stamp();
-        if (before) header.predecessor = before->object;
+        if (last) {
+            Found before = need(*last);
+            refuse_stale(header, before);
+            header.predecessor = before.object;
+        }
         base::Bytes bytes = encode(header);
         if (lease != nullptr) lease->check();
-        std::string name = key(header.number);
-        if (store::put(storage_, name, bytes) == store::Created::yes)
-            return {.header = std::move(header),
-                    .object = {.key = name,
-                               .size = bytes.size(),
-                               .sha256 = stream::sha256(bytes)}};
+        model::ObjectRef object{
+            .key = key(header.number), .size = bytes.size(), .sha256 = stream::sha256(bytes)};
+        // A store that repeats a request on its own may answer "already there" about our object.
+        if (store::put(storage_, object.key, bytes) == store::Created::yes ||
+            need(header.number).object == object)
+            return {.header = std::move(header), .object = std::move(object)};
         last = header.number;
-        before = read(*last);
-        if (!before)
-            throw Error{Code::failed,
-                        fmt::format("{} appeared and vanished while the next one was written", name),
-                        {.hint = "run the same command again", .transient = true}};
-        refuse_stale(header, before->bytes, name);
     }
 }
 
-void Sequence::refuse_stale(const CommitHeader& ours, base::ByteView theirs,
-                            const std::string& name) const
+Sequence::Found Sequence::need(model::Number number) const
 {
-    auto document = JsonDocument::parse(theirs, name);
+    auto found = read(number);
+    if (found) return std::move(*found);
+    throw Error{Code::failed,
+                fmt::format("{} vanished while the one after it was written", key(number)),
+                {.hint = "run the same command again", .transient = true}};
+}
+
+void Sequence::refuse_stale(const CommitHeader& ours, const Found& theirs) const
+{
+    auto document = JsonDocument::parse(theirs.bytes, theirs.object.key);
     CommitHeader other = read_header(document.root());
     if (!ours.lease || !other.lease || ours.lease->activity != other.lease->activity) return;
     if (other.lease->number > ours.lease->number)
         throw Error{Code::lease_held,
                     fmt::format("{} was written by a later owner of the lease \"{}\" ({}, ours is "
                                 "{}); nothing was written",
-                                name, ours.lease->activity, other.lease->number,
+                                theirs.object.key, ours.lease->activity, other.lease->number,
                                 ours.lease->number),
                     {.hint = "another job took over; run the same command again"}};
 }

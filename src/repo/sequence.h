@@ -37,7 +37,7 @@ CommitHeader read_header(const JsonObject& from);
 /// A commit object as it lies in the repository.
 template <typename T> struct Stored {
     CommitHeader header;
-    model::ObjectRef object;
+    model::ObjectRef object; ///< the commit object itself
     T value;
     model::Number number() const { return header.number; }
     friend bool operator==(const Stored&, const Stored&) = default;
@@ -74,8 +74,8 @@ public:
     Committed append(const Lease* lease, const Encode& encode) const;
 
 private:
-    void refuse_stale(const CommitHeader& ours, base::ByteView theirs,
-                      const std::string& name) const;
+    Found need(model::Number number) const;
+    void refuse_stale(const CommitHeader& ours, const Found& theirs) const;
 
     store::Storage& storage_;
     std::string prefix_;

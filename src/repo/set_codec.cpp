@@ -62,7 +62,8 @@ base::Bytes encode_set(const model::BackupSet& set, const CommitHeader& header)
         .time("started", set.started)
         .time("ended", set.ended);
     JsonBuilder members;
-    for (const auto& [name, member] : set.members) members.object(name, member_to_json(member));
+    for (const auto& [name, member] : set.members)
+        members.object(name, member_to_json(member));
     out.object("members", std::move(members));
     return out.bytes();
 }
@@ -71,7 +72,9 @@ StoredSet decode_set(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
     JsonObject from = document.expect(kKind, kFormat);
-    StoredSet out{.header = read_header(from), .object = object, .value = {}};
+    StoredSet out;
+    out.header = read_header(from);
+    out.object = object;
     out.value.group = from.text("group");
     out.value.kind = get_enum(from, "set_kind", kKinds);
     out.value.mark = from.u64("mark");

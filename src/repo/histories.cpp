@@ -1,0 +1,80 @@
+#include "repo/histories.h"
+
+#include "base/error.h"
+#include "repo/json.h"
+#include "repo/layout.h"
+#include "repo/log_catalog.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::repo {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+constexpr std::size_t kMaxHistory = 16u << 20;
+
+std::optional<std::string> get_text(store::Storage& storage, const std::string& key)
+{
+    auto bytes = store::get(storage, key, kMaxHistory);
+    if (!bytes) return std::nullopt;
+    return std::string(base::as_text(*bytes));
+}
+
+} // namespace
+
+void store_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                   const std::string& text)
+{
+    model::parse_history(epoch, text);
+    std::string key = history_key(id, epoch);
+    if (store::put(storage, key, base::as_bytes(text)) == store::Created::yes) return;
+    if (get_text(storage, key) == text) return;
+    throw Error{Code::identity_mismatch,
+                fmt::format("the history of timeline {} of member {} differs from the stored one "
+                            "({}): two servers used this number",
+                            epoch, id.member, key),
+                {.hint = "the member now is another branch of the same database; give it a member "
+                         "name of its own, or point the url at the server that was backed up"}};
+}
+
+std::optional<std::string> load_history_text(store::Storage& storage, const model::MemberId& id,
+                                             model::Epoch epoch)
+{
+    return get_text(storage, history_key(id, epoch));
+}
+
+model::History load_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch)
+{
+    auto text = load_history_text(storage, id, epoch);
+    if (text) return model::parse_history(epoch, *text);
+    if (epoch == 1) return model::History{1};
+    throw Error{Code::log_gap,
+                fmt::format("the history of timeline {} of member {} is not in the repository",
+                            epoch, id.member),
+                {.hint = "run `tidemark log`, which fetches it from the server"}};
+}
+
+model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,
+                         const std::string& who)
+{
+    LogCatalog catalog = LogCatalog::load(storage, id);
+    model::Epoch next = at_least;
+    for (const LogPiece& piece : catalog.pieces)
+        next = std::max(next, piece.range.epoch + 1);
+    for (model::Epoch epoch : catalog.histories)
+        next = std::max(next, epoch + 1);
+    for (model::Epoch epoch : catalog.claims)
+        next = std::max(next, epoch + 1);
+    JsonBuilder claim{"claim", 1};
+    claim.text("who", who).time("at", storage.now());
+    base::Bytes bytes = claim.bytes();
+    while (store::put(storage, claim_key(id, next), bytes) != store::Created::yes)
+        ++next;
+    return next;
+}
+
+} // namespace tidemark::repo

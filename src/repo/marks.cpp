@@ -1,0 +1,119 @@
+#include "repo/marks.h"
+
+#include "base/error.h"
+#include "repo/layout.h"
+#include "repo/sequence_items.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+
+namespace tidemark::repo {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+std::optional<model::Number> parse_number(std::string_view text)
+{
+    if (text.starts_with("m-")) text.remove_prefix(2);
+    model::Number number = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size() || number == 0 ||
+        number > model::kMaxNumber)
+        return std::nullopt;
+    return number;
+}
+
+} // namespace
+
+std::string mark_id(model::Number number)
+{
+    return fmt::format("m-{}", number);
+}
+
+MarkSelector parse_mark_selector(std::string_view text)
+{
+    if (text.empty() || text == "latest") return {};
+    MarkSelector out;
+    if (auto number = parse_number(text)) {
+        out.kind = MarkSelector::Kind::number;
+        out.number = *number;
+    } else if (auto time = base::parse_time(text)) {
+        out.kind = MarkSelector::Kind::time;
+        out.time = *time;
+    } else {
+        out.kind = MarkSelector::Kind::name;
+        out.name = std::string(text);
+    }
+    return out;
+}
+
+Marks::Marks(store::Storage& storage, const std::string& group)
+    : group_(group), sequence_(storage, marks_prefix(group))
+{
+}
+
+std::optional<StoredMark> Marks::load(model::Number number) const
+{
+    return load_item(sequence_, number, decode_mark);
+}
+
+std::optional<StoredMark> Marks::latest() const
+{
+    return latest_item(sequence_, decode_mark);
+}
+
+std::vector<StoredMark> Marks::list(std::size_t limit) const
+{
+    return list_items(sequence_, limit, decode_mark);
+}
+
+std::optional<StoredMark> Marks::find(const MarkSelector& selector) const
+{
+    using Kind = MarkSelector::Kind;
+    if (selector.kind == Kind::latest) return latest();
+    if (selector.kind == Kind::number) return load(selector.number);
+    // Clocks step back, so times do not grow with the numbers: no bisection, the newest that fits.
+    auto all = numbers();
+    for (auto at = all.rbegin(); at != all.rend(); ++at) {
+        auto mark = load(*at);
+        if (!mark) continue;
+        bool fits = selector.kind == Kind::name ? mark->value.name == selector.name
+                                                : mark->value.created <= selector.time;
+        if (fits) return mark;
+    }
+    return std::nullopt;
+}
+
+StoredMark Marks::need(std::string_view text) const
+{
+    auto found = find(parse_mark_selector(text));
+    if (found) return std::move(*found);
+    auto all = numbers();
+    if (all.empty())
+        throw Error{Code::not_restorable,
+                    fmt::format("group {} has no mark yet", group_),
+                    {.hint = "run `tidemark backup`, which ends with one"}};
+    throw Error{Code::usage,
+                fmt::format("group {} has no mark \"{}\"; there are {} to {}", group_, text,
+                            mark_id(all.front()), mark_id(all.back())),
+                {.hint = "`tidemark list marks` shows them with names and times"}};
+}
+
+StoredMark Marks::append(const Lease& lease, const model::Mark& mark) const
+{
+    StoredMark out;
+    out.value = mark;
+    out.value.group = group_;
+    auto committed = sequence_.append(
+        &lease, [&](const CommitHeader& header) { return encode_mark(out.value, header); });
+    out.value.number = committed.header.number;
+    out.value.id = mark_id(committed.header.number);
+    out.header = std::move(committed.header);
+    out.object = std::move(committed.object);
+    return out;
+}
+
+} // namespace tidemark::repo
