@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace tidemark::repo {
 
@@ -62,13 +63,14 @@ model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, mod
                          const std::string& who)
 {
     LogCatalog catalog = LogCatalog::load(storage, id);
-    model::Epoch next = at_least;
+    std::set<model::Epoch> used{catalog.histories.begin(), catalog.histories.end()};
+    used.insert(catalog.claims.begin(), catalog.claims.end());
     for (const LogPiece& piece : catalog.pieces)
-        next = std::max(next, piece.range.epoch + 1);
-    for (model::Epoch epoch : catalog.histories)
-        next = std::max(next, epoch + 1);
-    for (model::Epoch epoch : catalog.claims)
-        next = std::max(next, epoch + 1);
+        used.insert(piece.range.epoch);
+    // The lowest free one: PostgreSQL takes the first number without a history file (timeline.c).
+    model::Epoch next = std::max<model::Epoch>(at_least, 2);
+    while (used.contains(next))
+        ++next;
     JsonBuilder claim{"claim", 1};
     claim.text("who", who).time("at", storage.now());
     base::Bytes bytes = claim.bytes();
