@@ -27,6 +27,8 @@ public:
     void remember(const std::string& repository_id, const std::string& group, const Heads& heads);
 
 private:
+    std::filesystem::path path_of(const std::string& repository_id) const;
+
     std::filesystem::path folder_;
 };
 

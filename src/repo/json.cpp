@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "repo/base64.h"
+#include "stream/checksum.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -44,6 +45,7 @@ private:
 
 struct JsonDocument::Tree {
     Node root;
+    std::string check; ///< as it must be
 };
 
 JsonDocument::JsonDocument(std::unique_ptr<Tree> tree, std::string what)
@@ -67,6 +69,7 @@ JsonDocument JsonDocument::parse(base::ByteView bytes, std::string what)
     }
     if (!tree->root.is_object())
         throw Error{Code::failed, fmt::format("{} is no JSON object", what)};
+    if (bytes.size() > kCheckFromEnd) tree->check = json_check(bytes);
     return JsonDocument{std::move(tree), std::move(what)};
 }
 
@@ -75,8 +78,29 @@ JsonObject JsonDocument::root() const
     return JsonObject{&tree_->root, what_};
 }
 
+std::string json_check(base::ByteView bytes)
+{
+    static constexpr std::string_view kZeros =
+        "0000000000000000000000000000000000000000000000000000000000000000";
+    stream::Sha256 hash;
+    hash.update(bytes.first(bytes.size() - kCheckFromEnd));
+    hash.update(base::as_bytes(kZeros));
+    hash.update(bytes.last(kCheckFromEnd - kZeros.size()));
+    return base::to_hex(hash.digest());
+}
+
+void JsonDocument::require_check() const
+{
+    auto at = tree_->root.find("check");
+    if (at == tree_->root.end() || !at->is_string() || *at != tree_->check)
+        throw Error{Code::failed,
+                    fmt::format("{} is damaged: its bytes are not those that were written", what_),
+                    {.hint = "run `tidemark verify` to see what it costs"}};
+}
+
 JsonObject JsonDocument::expect(std::string_view kind, std::uint64_t newest_format) const
 {
+    require_check();
     JsonObject object = root();
     if (object.text("kind") != kind)
         object.refuse("kind",

@@ -20,6 +20,7 @@
 ///  - a text that is no UTF-8 is the object {"base64": "..."}; a table one of whose names is none
 ///  is
 ///    a list of {"name", "value"};
+///  - the last field, "check", is the SHA-256 of the object's bytes with 64 zeros in its place;
 ///  - unknown fields are tolerated, a missing or mistyped one and a name that occurs twice are not.
 namespace tidemark::repo {
 
@@ -84,13 +85,14 @@ public:
     ~JsonDocument();
 
     JsonObject root() const;
-    /// The root after its "kind" and "format" were checked: another kind is Error{failed}, a higher
-    /// format Error{repository_newer} saying which version is needed.
+    /// The root after its "check", "kind" and "format" were checked: wrong bytes and another kind
+    /// are Error{failed}, a higher format Error{repository_newer} saying which version is needed.
     JsonObject expect(std::string_view kind, std::uint64_t newest_format) const;
 
 private:
     struct Tree;
     JsonDocument(std::unique_ptr<Tree> tree, std::string what);
+    void require_check() const;
     std::unique_ptr<Tree> tree_;
     std::string what_;
 };
@@ -99,7 +101,7 @@ private:
 class JsonBuilder {
 public:
     JsonBuilder();
-    /// With "kind", "format" and "written_by" set.
+    /// With "kind", "format" and "written_by" set; bytes() adds "check".
     JsonBuilder(std::string_view kind, std::uint64_t format);
     JsonBuilder(JsonBuilder&&) noexcept;
     JsonBuilder& operator=(JsonBuilder&&) noexcept;
@@ -125,6 +127,12 @@ public:
 private:
     struct Tree;
     std::unique_ptr<Tree> tree_;
+    bool checked_ = false;
 };
+
+/// How many bytes lie between the first digit of "check" and the end of the object.
+inline constexpr std::size_t kCheckFromEnd = 64 + 4;
+/// The value that "check" must have: its own digits count as zeros.
+std::string json_check(base::ByteView bytes);
 
 } // namespace tidemark::repo

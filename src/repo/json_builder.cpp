@@ -51,6 +51,7 @@ struct JsonBuilder::Tree {
 JsonBuilder::JsonBuilder() : tree_(std::make_unique<Tree>()) {}
 JsonBuilder::JsonBuilder(std::string_view kind, std::uint64_t format) : JsonBuilder()
 {
+    checked_ = true;
     text("kind", kind).number("format", format).text("written_by", "tidemark " TIDEMARK_VERSION);
 }
 JsonBuilder::JsonBuilder(JsonBuilder&&) noexcept = default;
@@ -152,7 +153,14 @@ JsonBuilder& JsonBuilder::text_map(std::string_view name,
 
 base::Bytes JsonBuilder::bytes() const
 {
-    return base::to_bytes(tree_->root.dump(1) + "\n");
+    if (!checked_) return base::to_bytes(tree_->root.dump(1) + "\n");
+    Node root = tree_->root;
+    root["check"] = std::string(64, '0');
+    base::Bytes out = base::to_bytes(root.dump(1) + "\n");
+    std::string check = json_check(out);
+    base::ByteView digits = base::as_bytes(check);
+    std::copy(digits.begin(), digits.end(), out.end() - kCheckFromEnd);
+    return out;
 }
 
 } // namespace tidemark::repo

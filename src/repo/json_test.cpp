@@ -164,20 +164,35 @@ TEST(Json, RefusesDepthAndGarbage)
         EXPECT_EQ(error_of([&] { parse(text); }).code(), Code::failed) << text;
 }
 
+std::string with_format(std::string_view kind, std::uint64_t format)
+{
+    JsonBuilder out{kind, format};
+    out.text("added_later", "x").text("written_by", "tidemark 3.1.0");
+    return std::string(base::as_text(out.bytes()));
+}
+
 TEST(Json, NewerFormatSaysWhichVersionIsNeeded)
 {
-    auto error = error_of([] {
-        (void)parse(R"({"kind":"mark","format":2,"written_by":"tidemark 3.1.0"})")
-            .expect("mark", 1);
-    });
+    auto error = error_of([] { (void)parse(with_format("mark", 2)).expect("mark", 1); });
     EXPECT_EQ(error.code(), Code::repository_newer);
     EXPECT_THAT(error.message(), HasSubstr("format 2"));
     EXPECT_THAT(error.hint(), HasSubstr("tidemark 3.1.0"));
-    EXPECT_EQ(
-        error_of([] { (void)parse(R"({"kind":"set","format":1})").expect("mark", 1); }).code(),
-        Code::failed);
-    EXPECT_NO_THROW(
-        (void)parse(R"({"kind":"mark","format":1,"added_later":{"x":[]}})").expect("mark", 1));
+    EXPECT_EQ(error_of([] { (void)parse(with_format("set", 1)).expect("mark", 1); }).code(),
+              Code::failed);
+    EXPECT_NO_THROW((void)parse(with_format("mark", 1)).expect("mark", 1));
+}
+
+TEST(Json, EveryFlippedBitIsSeen)
+{
+    const std::string good = with_format("mark", 1);
+    for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+        std::string bad = good;
+        bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+        EXPECT_EQ(error_of([&] { (void)parse(bad).expect("mark", 1); }).code(), Code::failed)
+            << "bit " << bit;
+    }
+    for (std::size_t size = 0; size < good.size(); ++size)
+        EXPECT_THROW((void)parse(good.substr(0, size)).expect("mark", 1), Error);
 }
 
 } // namespace

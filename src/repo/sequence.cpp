@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "repo/codec_parts.h"
 #include "repo/lease.h"
 #include "stream/checksum.h"
@@ -16,7 +17,7 @@ using base::Error;
 
 void write_header(JsonBuilder& into, const CommitHeader& header)
 {
-    into.number("number", header.number);
+    into.number("number", header.number).text("nonce", header.nonce);
     if (header.lease) {
         JsonBuilder lease;
         lease.text("activity", header.lease->activity).number("number", header.lease->number);
@@ -30,12 +31,24 @@ CommitHeader read_header(const JsonObject& from)
     CommitHeader out;
     out.number = from.u64("number");
     if (out.number == 0 || out.number > model::kMaxNumber) from.refuse("number", "is out of range");
+    out.nonce = from.text("nonce");
     if (auto lease = from.maybe_object("lease"))
         out.lease = LeaseStamp{.activity = lease->text("activity"), .number = lease->u64("number")};
     if (auto predecessor = from.maybe_object("predecessor"))
         out.predecessor = object_ref(*predecessor);
     return out;
 }
+
+namespace {
+
+std::string random_nonce()
+{
+    base::Bytes bytes(8);
+    base::SystemRandom{}.fill(bytes);
+    return base::to_hex(bytes);
+}
+
+} // namespace
 
 Sequence::Sequence(store::Storage& storage, std::string prefix, std::string suffix)
     : storage_(storage), prefix_(std::move(prefix)), suffix_(std::move(suffix))
@@ -85,7 +98,9 @@ Sequence::Committed Sequence::append(const Lease* lease, const Encode& encode) c
 {
     auto last = newest();
     while (true) {
-        CommitHeader header{.number = last.value_or(0) + 1, .lease = {}, .predecessor = {}};
+        CommitHeader header;
+        header.number = last.value_or(0) + 1;
+        header.nonce = random_nonce();
         if (lease != nullptr) header.lease = lease->stamp();
         if (last) {
             Found before = need(*last);

@@ -28,6 +28,7 @@ struct CommitHeader {
     model::Number number = 0;
     std::optional<LeaseStamp> lease;
     std::optional<model::ObjectRef> predecessor; ///< absent on number 1 only
+    std::string nonce; ///< random: tells two writers' objects apart whatever they say
     friend bool operator==(const CommitHeader&, const CommitHeader&) = default;
 };
 

@@ -1,0 +1,101 @@
+#include "repo/head_memory.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "repo/json.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::repo {
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::string_view kKind = "heads";
+constexpr std::size_t kMaxFile = 1u << 20;
+
+using AllHeads = std::map<std::string, Heads>;
+
+AllHeads read_heads(const std::filesystem::path& path)
+{
+    AllHeads out;
+    if (!std::filesystem::exists(path)) return out;
+    auto document = JsonDocument::parse(base::read_file(path, kMaxFile), path.string());
+    document.expect(kKind, kFormat)
+        .each_named("groups", [&](const std::string& group, const JsonObject& heads) {
+            out.emplace(group, Heads{.mark = heads.u64("mark"), .set = heads.u64("set")});
+        });
+    return out;
+}
+
+base::Bytes encode_heads(const AllHeads& all)
+{
+    JsonBuilder groups;
+    for (const auto& [group, heads] : all) {
+        JsonBuilder line;
+        line.number("mark", heads.mark).number("set", heads.set);
+        groups.object(group, std::move(line));
+    }
+    JsonBuilder out{kKind, kFormat};
+    out.object("groups", std::move(groups));
+    return out.bytes();
+}
+
+} // namespace
+
+HeadMemory::HeadMemory(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+std::filesystem::path HeadMemory::path_of(const std::string& repository_id) const
+{
+    bool plain = repository_id.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (repository_id.empty() || !plain)
+        throw base::Error{base::Code::failed,
+                          fmt::format("\"{}\" is no repository id", repository_id)};
+    return folder_ / (repository_id + ".json");
+}
+
+std::optional<Heads> HeadMemory::recall(const std::string& repository_id,
+                                        const std::string& group) const
+{
+    AllHeads all = read_heads(path_of(repository_id));
+    auto at = all.find(group);
+    if (at == all.end()) return std::nullopt;
+    return at->second;
+}
+
+void HeadMemory::remember(const std::string& repository_id, const std::string& group,
+                          const Heads& heads)
+{
+    std::filesystem::path path = path_of(repository_id);
+    AllHeads all;
+    try {
+        all = read_heads(path);
+    } catch (const base::Error& error) {
+        base::log_warning("what was remembered is lost: {}", error.what());
+    }
+    Heads& known = all[group];
+    Heads newest{.mark = std::max(known.mark, heads.mark), .set = std::max(known.set, heads.set)};
+    if (newest == known) return;
+    known = newest;
+    std::filesystem::create_directories(folder_);
+    base::replace_file(path, encode_heads(all));
+}
+
+std::optional<std::string> went_back(const std::optional<Heads>& remembered, const Heads& now)
+{
+    if (!remembered) return std::nullopt;
+    if (now.mark < remembered->mark)
+        return fmt::format("the repository went back: its newest mark is {}, but mark {} was seen "
+                           "here before",
+                           now.mark == 0 ? "none" : fmt::format("m-{}", now.mark),
+                           fmt::format("m-{}", remembered->mark));
+    if (now.set < remembered->set)
+        return fmt::format("the repository went back: its newest backup set is {}, but set {} was "
+                           "seen here before",
+                           now.set, remembered->set);
+    return std::nullopt;
+}
+
+} // namespace tidemark::repo
