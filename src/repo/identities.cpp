@@ -13,6 +13,11 @@ Identities::Identities(store::Storage& storage, const model::MemberId& id)
 {
 }
 
+std::optional<StoredIdentity> Identities::load(model::Number number) const
+{
+    return load_item(sequence_, number, decode_identity);
+}
+
 std::optional<StoredIdentity> Identities::latest() const
 {
     return latest_item(sequence_, decode_identity);

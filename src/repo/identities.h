@@ -20,6 +20,7 @@ class Identities {
 public:
     Identities(store::Storage& storage, const model::MemberId& id);
 
+    std::optional<StoredIdentity> load(model::Number number) const;
     std::optional<StoredIdentity> latest() const;
     /// Newest first.
     std::vector<StoredIdentity> list() const;

@@ -37,7 +37,8 @@ struct RestorePlan {
     std::string group;
     std::optional<StoredMark> mark; ///< absent for an arbitrary vector
     std::map<std::string, MemberPlan> members;
-    std::uint64_t bytes_to_write = 0;
+    std::uint64_t bytes_to_write = 0; ///< sums over the members
+    std::uint64_t file_bytes = 0;
     std::uint64_t log_bytes = 0;
     std::uint64_t stored_bytes = 0;
     std::vector<std::string> warnings;
@@ -93,5 +94,7 @@ RestorePlan need_plan(PlanResult result);
 
 /// The newest restorable mark, if any.
 std::optional<model::Number> newest_restorable(const RepositoryView& view);
+/// Which of the view's marks can be restored, ascending; much cheaper than a plan for each.
+std::vector<model::Number> restorable_marks(const RepositoryView& view);
 
 } // namespace tidemark::repo

@@ -37,8 +37,11 @@ struct VerifyOptions {
 
 struct VerifyReport {
     std::vector<Fault> faults;
-    std::uint64_t objects = 0;
-    std::uint64_t bytes = 0; ///< read and hashed
+    /// What is worth knowing and costs nothing: indexes that will be made again, healed gaps,
+    /// leftovers of runs that died.
+    std::vector<std::string> notes;
+    std::uint64_t objects = 0; ///< looked at
+    std::uint64_t bytes = 0;   ///< read and hashed
     std::uint64_t marks = 0;
     std::uint64_t restorable_marks = 0;
     bool ok() const { return faults.empty(); }
@@ -47,6 +50,9 @@ struct VerifyReport {
 /// `progress(done, total)`: stored bytes; called from several threads.
 using VerifyProgress = std::function<void(std::uint64_t, std::uint64_t)>;
 
+/// Checks that every object is there and holds the bytes that were written, that commit objects
+/// follow each other and that the log has no gap. Memory does not grow with the data. Errors are
+/// only those that keep it from looking: repository_unreachable, repository_newer, cancelled.
 VerifyReport verify(const Repository& repository, const std::string& group,
                     const VerifyOptions& options = {}, const VerifyProgress& progress = {},
                     std::stop_token stop = {});

@@ -36,6 +36,13 @@ auto load_all(const Source& source, const Sequence& names, std::size_t limit,
     return out;
 }
 
+void drop_proof(model::Mark& mark)
+{
+    mark.anchor = {};
+    mark.at = {};
+    mark.table = {};
+}
+
 void load_histories(store::Storage& storage, MemberView& member,
                     std::map<std::string, std::string>& unreadable)
 {
@@ -89,6 +96,9 @@ RepositoryView load_view(store::Storage& storage, const std::string& group,
     out.group = group;
     out.marks = load_all(Marks{storage, group}, Sequence{storage, marks_prefix(group)},
                          options.marks, out.unreadable);
+    if (!options.proofs)
+        for (StoredMark& mark : out.marks)
+            drop_proof(mark.value);
     out.sets =
         load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)}, 0, out.unreadable);
     for (const std::string& member : repository.members(group))

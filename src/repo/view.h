@@ -37,6 +37,9 @@ struct RepositoryView {
 
 struct ViewOptions {
     std::size_t marks = 0; ///< only so many of the newest; 0: all
+    /// Keep the marks' proofs: branches, verdicts, tables. Without them thousands of marks are
+    /// small.
+    bool proofs = true;
 };
 /// Loads it. Commit objects that cannot be read become `unreadable`, except that a newer format is
 /// Error{repository_newer}. An unknown group is Error{usage} naming those there are.

@@ -1,0 +1,219 @@
+#include "repo/planner.h"
+
+#include "repo/layout.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <tuple>
+
+namespace tidemark::repo {
+
+using model::LogPosition;
+
+std::vector<MemberGoal> goals_of(const model::Mark& mark, const std::vector<std::string>& wanted)
+{
+    std::vector<MemberGoal> out;
+    for (const model::MarkMember& member : mark.members) {
+        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), member.name) == wanted.end())
+            continue;
+        out.push_back({.member = member.name,
+                       .history = member.history,
+                       .target = member.cut,
+                       .log_to = {.epoch = member.history.current(), .offset = member.log_end},
+                       .system_id = member.system_id});
+    }
+    return out;
+}
+
+Planner::Planner(const RepositoryView& view, bool allow_damaged)
+    : view_(view), allow_damaged_(allow_damaged)
+{
+}
+
+Planner::MemberFacts& Planner::facts(const std::string& member)
+{
+    auto at = facts_.find(member);
+    if (at == facts_.end()) at = facts_.emplace(member, make_facts(member)).first;
+    return at->second;
+}
+
+Planner::MemberFacts Planner::make_facts(const std::string& member) const
+{
+    MemberFacts out;
+    auto found = view_.members.find(member);
+    if (found == view_.members.end()) return out;
+    out.view = &found->second;
+    std::set<model::Number> in_sets;
+    for (const StoredSet& set : view_.sets) {
+        auto part = set.value.members.find(member);
+        if (part == set.value.members.end()) continue;
+        if (part->second.backup) in_sets.insert(*part->second.backup);
+        for (const model::PieceRef& piece : part->second.pieces)
+            out.named.emplace(piece.object.key, piece);
+    }
+    for (const LogPiece& piece : out.view->log.pieces)
+        if (!view_.damaged_objects.contains(piece.key)) out.usable.push_back(piece);
+    for (const StoredManifest& backup : out.view->backups) {
+        Candidate candidate{
+            .backup = &backup, .in_set = in_sets.contains(backup.number()), .lost = {}};
+        auto look = [&](const std::string& key, std::uint64_t size) {
+            auto there = out.view->packs.find(key);
+            if (there == out.view->packs.end() || there->second != size ||
+                view_.damaged_objects.contains(key))
+                candidate.lost.push_back(key);
+        };
+        if (view_.damaged_objects.contains(backup.object.key))
+            candidate.lost.push_back(backup.object.key);
+        look(backup.value.page_map.key, backup.value.page_map.size);
+        for (const model::PackRef& pack : backup.value.packs)
+            look(pack.key, pack.size);
+        out.backups.push_back(std::move(candidate));
+    }
+    std::stable_sort(out.backups.begin(), out.backups.end(),
+                     [](const Candidate& a, const Candidate& b) {
+                         auto rank = [](const Candidate& c) {
+                             return std::tuple{c.backup->value.is_damaged(), !c.in_set};
+                         };
+                         return rank(a) < rank(b);
+                     });
+    return out;
+}
+
+const std::vector<LogChain>& Planner::chains(MemberFacts& facts, const model::History& history)
+{
+    for (const auto& [known, chains] : facts.chains)
+        if (known == history) return chains;
+    facts.chains.emplace_back(history, find_chains(facts.usable, history));
+    return facts.chains.back().second;
+}
+
+bool Planner::history_known(const MemberFacts& facts, const model::History& history) const
+{
+    if (history.ancestors().empty() && history.current() == 1) return true;
+    if (view_.damaged_objects.contains(history_key(facts.view->log.id, history.current())))
+        return false;
+    auto stored = facts.view->histories.find(history.current());
+    return stored != facts.view->histories.end() && stored->second == history;
+}
+
+bool Planner::fits(const StoredManifest& backup, const MemberGoal& goal)
+{
+    const model::Manifest& value = backup.value;
+    if (!goal.system_id.empty() && value.identity.system_id != goal.system_id) return false;
+    if (!goal.history.contains(goal.target) || !goal.history.contains(goal.log_to) ||
+        goal.log_to.offset < goal.target.offset)
+        return false;
+    return goal.history.contains(value.start) && goal.history.contains(value.stop) &&
+           goal.history.order(value.stop, goal.target) <= 0;
+}
+
+bool Planner::usable(MemberFacts& facts, const Candidate& candidate, const MemberGoal& goal)
+{
+    if (!candidate.lost.empty() || !fits(*candidate.backup, goal)) return false;
+    if (candidate.backup->value.is_damaged() && !allow_damaged_) return false;
+    const auto& runs = chains(facts, goal.history);
+    return std::any_of(runs.begin(), runs.end(), [&](const LogChain& run) {
+        return run.start.offset <= candidate.backup->value.start.offset &&
+               goal.log_to.offset <= run.end.offset;
+    });
+}
+
+bool Planner::reachable(const MemberGoal& goal)
+{
+    MemberFacts& known = facts(goal.member);
+    if (known.view == nullptr || !history_known(known, goal.history)) return false;
+    return std::any_of(known.backups.begin(), known.backups.end(),
+                       [&](const Candidate& candidate) { return usable(known, candidate, goal); });
+}
+
+bool Planner::restorable(const model::Mark& mark)
+{
+    auto goals = goals_of(mark, {});
+    return !goals.empty() && std::all_of(goals.begin(), goals.end(),
+                                         [&](const MemberGoal& goal) { return reachable(goal); });
+}
+
+std::optional<MemberPlan> Planner::plan_member(const MemberGoal& goal,
+                                               std::vector<Obstacle>& obstacles,
+                                               std::vector<std::string>& warnings)
+{
+    MemberFacts& known = facts(goal.member);
+    if (known.view == nullptr || known.backups.empty()) {
+        obstacles.push_back({.kind = ObstacleKind::no_backup,
+                             .member = goal.member,
+                             .text = "no base backup of it is in the repository",
+                             .gap = {},
+                             .object = {}});
+        return std::nullopt;
+    }
+    if (!history_known(known, goal.history)) {
+        obstacles.push_back(
+            {.kind = ObstacleKind::missing_history,
+             .member = goal.member,
+             .text = fmt::format("the history file of timeline {} is missing or another one",
+                                 goal.history.current()),
+             .gap = {},
+             .object = history_key({view_.group, goal.member}, goal.history.current())});
+        return std::nullopt;
+    }
+    for (const Candidate& candidate : known.backups) {
+        if (!usable(known, candidate, goal)) continue;
+        MemberPlan plan = make_plan(known, candidate, goal);
+        if (plan.damaged)
+            warnings.push_back(fmt::format("member {}: backup {}, the only one that fits, holds {} "
+                                           "damaged pages",
+                                           goal.member, plan.backup.number(),
+                                           plan.backup.value.damaged.size()));
+        if (!candidate.in_set)
+            warnings.push_back(fmt::format("member {}: backup {} belongs to no complete backup "
+                                           "set; it is complete by itself",
+                                           goal.member, plan.backup.number()));
+        return plan;
+    }
+    bool any = false;
+    for (const Candidate& candidate : known.backups) {
+        if (!fits(*candidate.backup, goal)) continue;
+        any = true;
+        explain(known, candidate, goal, obstacles);
+    }
+    if (!any) explain_none(known, goal, obstacles);
+    return std::nullopt;
+}
+
+MemberPlan Planner::make_plan(MemberFacts& facts, const Candidate& candidate,
+                              const MemberGoal& goal) const
+{
+    const model::Manifest& manifest = candidate.backup->value;
+    MemberPlan out{.member = goal.member,
+                   .backup = *candidate.backup,
+                   .damaged = manifest.is_damaged(),
+                   .history = goal.history,
+                   .target = goal.target,
+                   .log_from = manifest.start,
+                   .log_to = goal.log_to};
+    for (const model::LogRange& range : epoch_ranges(goal.history, out.log_from, out.log_to)) {
+        for (LogPiece& piece : choose_cover(facts.usable, range).value()) {
+            auto named = facts.named.find(piece.key);
+            out.stored_bytes += piece.size;
+            out.pieces.push_back({.piece = std::move(piece), .sha256 = {}});
+            if (named != facts.named.end()) out.pieces.back().sha256 = named->second.object.sha256;
+        }
+    }
+    for (const auto& [epoch, history] : facts.view->histories) {
+        bool on_the_way =
+            epoch == goal.history.current() ||
+            std::any_of(
+                goal.history.ancestors().begin(), goal.history.ancestors().end(),
+                [&, e = epoch](const model::History::Step& step) { return step.epoch == e; });
+        if (epoch != 1 && on_the_way) out.history_files.push_back(epoch);
+    }
+    out.bytes_to_write = manifest.totals.plain_bytes;
+    out.file_bytes = manifest.totals.file_bytes;
+    out.log_bytes = out.log_to.offset - out.log_from.offset;
+    out.stored_bytes += manifest.page_map.size;
+    for (const model::PackRef& pack : manifest.packs)
+        out.stored_bytes += pack.size;
+    return out;
+}
+
+} // namespace tidemark::repo

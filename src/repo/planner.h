@@ -1,0 +1,74 @@
+#pragma once
+
+#include "repo/restore_plan.h"
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+// How plans are made; restore_plan.h is the face. For restore_plan and verify only.
+namespace tidemark::repo {
+
+/// Where one member shall be brought, and along which history.
+struct MemberGoal {
+    std::string member;
+    model::History history;
+    model::LogPosition target;
+    model::LogPosition log_to;
+    std::string system_id; ///< empty: any
+};
+
+/// The goals of a mark's members; of `wanted` only, when that is not empty.
+std::vector<MemberGoal> goals_of(const model::Mark& mark, const std::vector<std::string>& wanted);
+
+/// Answers for one view, which must outlive it. Keeps what the answers for many marks share.
+class Planner {
+public:
+    Planner(const RepositoryView& view, bool allow_damaged);
+
+    /// The same answer as plan_member, without the details.
+    bool reachable(const MemberGoal& goal);
+    bool restorable(const model::Mark& mark);
+    /// The member's plan, or nothing and the reasons added to `obstacles`.
+    std::optional<MemberPlan> plan_member(const MemberGoal& goal, std::vector<Obstacle>& obstacles,
+                                          std::vector<std::string>& warnings);
+
+private:
+    struct Candidate {
+        const StoredManifest* backup = nullptr;
+        bool in_set = false;
+        std::vector<std::string> lost; ///< objects that are gone or damaged
+    };
+    struct MemberFacts {
+        const MemberView* view = nullptr;
+        std::vector<LogPiece> usable;   ///< pieces that are not damaged
+        std::vector<Candidate> backups; ///< best first: sound, of a complete set, newest
+        std::map<std::string, model::PieceRef> named; ///< pieces that sets name, by key
+        std::vector<std::pair<model::History, std::vector<LogChain>>> chains;
+    };
+
+    MemberFacts& facts(const std::string& member);
+    MemberFacts make_facts(const std::string& member) const;
+    const std::vector<LogChain>& chains(MemberFacts& facts, const model::History& history);
+    bool history_known(const MemberFacts& facts, const model::History& history) const;
+    /// Consistent at or below the goal, on its history, of its database.
+    static bool fits(const StoredManifest& backup, const MemberGoal& goal);
+    bool usable(MemberFacts& facts, const Candidate& candidate, const MemberGoal& goal);
+
+    void explain_none(const MemberFacts& facts, const MemberGoal& goal,
+                      std::vector<Obstacle>& obstacles) const;
+    void explain(MemberFacts& facts, const Candidate& candidate, const MemberGoal& goal,
+                 std::vector<Obstacle>& obstacles) const;
+    void explain_gap(const MemberFacts& facts, const MemberGoal& goal, model::Number backup,
+                     const model::LogRange& gap, std::vector<Obstacle>& obstacles) const;
+    MemberPlan make_plan(MemberFacts& facts, const Candidate& candidate,
+                         const MemberGoal& goal) const;
+
+    const RepositoryView& view_;
+    bool allow_damaged_;
+    std::map<std::string, MemberFacts> facts_;
+};
+
+} // namespace tidemark::repo

@@ -1,0 +1,145 @@
+#include "repo/restore_plan.h"
+
+#include "base/error.h"
+#include "repo/planner.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::repo {
+
+namespace {
+
+void add_member(RestorePlan& plan, MemberPlan member)
+{
+    plan.bytes_to_write += member.bytes_to_write;
+    plan.file_bytes += member.file_bytes;
+    plan.log_bytes += member.log_bytes;
+    plan.stored_bytes += member.stored_bytes;
+    plan.members.emplace(member.member, std::move(member));
+}
+
+PlanResult plan_goals(Planner& planner, const std::vector<MemberGoal>& goals, RestorePlan plan)
+{
+    PlanResult out;
+    for (const MemberGoal& goal : goals) {
+        auto member = planner.plan_member(goal, out.obstacles, plan.warnings);
+        if (member) add_member(plan, std::move(*member));
+    }
+    if (out.obstacles.empty()) out.plan = std::move(plan);
+    return out;
+}
+
+void refuse_strangers(const std::vector<std::string>& wanted, const std::vector<MemberGoal>& goals,
+                      PlanResult& result)
+{
+    for (const std::string& name : wanted) {
+        bool known = std::any_of(goals.begin(), goals.end(),
+                                 [&](const MemberGoal& goal) { return goal.member == name; });
+        if (known) continue;
+        result.obstacles.push_back({.kind = ObstacleKind::not_in_mark,
+                                    .member = name,
+                                    .text = "the mark has no position for it",
+                                    .gap = {},
+                                    .object = {}});
+        result.plan.reset();
+    }
+}
+
+/// The marks next to `number` that can be restored.
+void find_neighbours(Planner& planner, const RepositoryView& view, model::Number number,
+                     PlanResult& result)
+{
+    for (const StoredMark& mark : view.marks) { // newest first
+        if (mark.number() < number && result.before) break;
+        if (mark.number() == number || !planner.restorable(mark.value)) continue;
+        if (mark.number() > number)
+            result.after = mark.number();
+        else
+            result.before = mark.number();
+    }
+}
+
+} // namespace
+
+PlanResult plan_restore(const RepositoryView& view, model::Number number,
+                        const PlanOptions& options)
+{
+    auto mark = std::find_if(view.marks.begin(), view.marks.end(),
+                             [&](const StoredMark& one) { return one.number() == number; });
+    if (mark == view.marks.end())
+        throw base::Error{base::Code::usage,
+                          fmt::format("group {} has no mark {}", view.group, mark_id(number)),
+                          {.hint = "`tidemark list marks` shows those there are"}};
+    Planner planner{view, options.allow_damaged};
+    RestorePlan plan;
+    plan.group = view.group;
+    plan.mark = *mark;
+    auto goals = goals_of(mark->value, options.members);
+    PlanResult out = plan_goals(planner, goals, std::move(plan));
+    refuse_strangers(options.members, goals, out);
+    if (!out.plan) find_neighbours(planner, view, number, out);
+    return out;
+}
+
+PlanResult plan_restore_to(const RepositoryView& view,
+                           const std::map<std::string, VectorTarget>& targets,
+                           const PlanOptions& options)
+{
+    Planner planner{view, options.allow_damaged};
+    std::vector<MemberGoal> goals;
+    RestorePlan plan;
+    plan.group = view.group;
+    for (const auto& [name, target] : targets) {
+        MemberGoal goal{.member = name,
+                        .history = model::History{target.log_to.epoch},
+                        .target = target.target,
+                        .log_to = target.log_to,
+                        .system_id = {}};
+        auto member = view.members.find(name);
+        if (member != view.members.end()) {
+            auto history = member->second.histories.find(target.log_to.epoch);
+            if (history != member->second.histories.end()) goal.history = history->second;
+        }
+        goals.push_back(std::move(goal));
+    }
+    return plan_goals(planner, goals, std::move(plan));
+}
+
+RestorePlan need_plan(PlanResult result)
+{
+    if (result.plan) return std::move(*result.plan);
+    std::string text = "the group cannot be restored there";
+    for (const Obstacle& obstacle : result.obstacles)
+        text += fmt::format("; member {}: {}", obstacle.member, obstacle.text);
+    std::string hint;
+    if (result.before)
+        hint = fmt::format("the nearest restorable mark before it is {}", mark_id(*result.before));
+    if (result.after)
+        hint += fmt::format("{}the nearest {} is {}", hint.empty() ? "" : ", ",
+                            result.before ? "after it" : "restorable mark after it",
+                            mark_id(*result.after));
+    if (hint.empty()) hint = "run `tidemark backup`: no mark of the group can be restored";
+    throw base::Error{base::Code::not_restorable, std::move(text), {.hint = std::move(hint)}};
+}
+
+std::optional<model::Number> newest_restorable(const RepositoryView& view)
+{
+    Planner planner{view, true};
+    for (const StoredMark& mark : view.marks)
+        if (!view.damaged_objects.contains(mark.object.key) && planner.restorable(mark.value))
+            return mark.number();
+    return std::nullopt;
+}
+
+std::vector<model::Number> restorable_marks(const RepositoryView& view)
+{
+    Planner planner{view, true};
+    std::vector<model::Number> out;
+    for (auto mark = view.marks.rbegin(); mark != view.marks.rend(); ++mark)
+        if (!view.damaged_objects.contains(mark->object.key) && planner.restorable(mark->value))
+            out.push_back(mark->number());
+    return out;
+}
+
+} // namespace tidemark::repo

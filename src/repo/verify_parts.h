@@ -1,0 +1,47 @@
+#pragma once
+
+#include "repo/verify.h"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+// The steps of verify(). For its sources only.
+namespace tidemark::repo {
+
+/// What several threads find. An object is blamed once, for the first thing found.
+class Findings {
+public:
+    void fault(FaultKind kind, const std::string& object, std::string text,
+               const std::string& member = "");
+    void note(std::string text);
+    void count(std::uint64_t objects) { objects_ += objects; }
+
+    std::vector<Fault> take_faults();
+    std::vector<std::string> take_notes();
+    std::uint64_t objects() const { return objects_; }
+    std::set<std::string> blamed() const;
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, Fault> faults_; ///< by object
+    std::vector<std::string> notes_;
+    std::atomic<std::uint64_t> objects_{0};
+};
+
+/// Every commit object can be read, and follows the one before it.
+void check_chains(store::Storage& storage, const RepositoryView& view, Findings& findings);
+
+/// Every object that manifests and sets name is there and holds what it must; adds those that are
+/// not to the view, so that it says what there would be without the faults. Returns bytes read.
+std::uint64_t check_data(store::Storage& storage, RepositoryView& view, Findings& findings,
+                         const VerifyOptions& options, const VerifyProgress& progress,
+                         std::stop_token stop);
+
+/// Fills in what each fault costs, and adds gaps in the log that cost something.
+void weigh(RepositoryView& view, Findings& findings, VerifyReport& report);
+
+} // namespace tidemark::repo
