@@ -8,6 +8,21 @@
 
 namespace tidemark::repo {
 
+model::PackRef pack_ref(const model::MemberId& id, const PackInfo& pack)
+{
+    return {.key = pack_key(id, pack.id),
+            .size = pack.length,
+            .frames = pack.frames,
+            .plain_bytes = pack.plain_bytes,
+            .root = pack.root};
+}
+
+model::ObjectRef page_map_ref(const model::MemberId& id, const PageMapInfo& map)
+{
+    return {
+        .key = page_map_key(id, map.backup, map.lease), .size = map.length, .sha256 = map.sha256};
+}
+
 Backups::Backups(store::Storage& storage, const model::MemberId& id)
     : id_(id), sequence_(storage, backups_prefix(id), "/manifest")
 {

@@ -2,6 +2,7 @@
 
 #include "model/manifest.h"
 #include "repo/lease.h"
+#include "repo/page_map.h"
 #include "repo/sequence.h"
 #include "store/storage.h"
 
@@ -15,6 +16,10 @@ using StoredManifest = Stored<model::Manifest>;
 
 base::Bytes encode_manifest(const model::Manifest& manifest, const CommitHeader& header);
 StoredManifest decode_manifest(base::ByteView bytes, const model::ObjectRef& object);
+
+/// How the manifest names a finished pack and the page map.
+model::PackRef pack_ref(const model::MemberId& id, const PackInfo& pack);
+model::ObjectRef page_map_ref(const model::MemberId& id, const PageMapInfo& map);
 
 /// The complete base backups of one member: those whose manifest is there.
 class Backups {

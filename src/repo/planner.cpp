@@ -1,5 +1,6 @@
 #include "repo/planner.h"
 
+#include "base/check.h"
 #include "repo/layout.h"
 
 #include <algorithm>
@@ -184,15 +185,18 @@ MemberPlan Planner::make_plan(MemberFacts& facts, const Candidate& candidate,
                               const MemberGoal& goal) const
 {
     const model::Manifest& manifest = candidate.backup->value;
-    MemberPlan out{.member = goal.member,
-                   .backup = *candidate.backup,
-                   .damaged = manifest.is_damaged(),
-                   .history = goal.history,
-                   .target = goal.target,
-                   .log_from = manifest.start,
-                   .log_to = goal.log_to};
+    MemberPlan out;
+    out.member = goal.member;
+    out.backup = *candidate.backup;
+    out.damaged = manifest.is_damaged();
+    out.history = goal.history;
+    out.target = goal.target;
+    out.log_from = manifest.start;
+    out.log_to = goal.log_to;
     for (const model::LogRange& range : epoch_ranges(goal.history, out.log_from, out.log_to)) {
-        for (LogPiece& piece : choose_cover(facts.usable, range).value()) {
+        auto cover = choose_cover(facts.usable, range);
+        CHECK(cover); // usable() saw a chain that holds the range
+        for (LogPiece& piece : *cover) {
             auto named = facts.named.find(piece.key);
             out.stored_bytes += piece.size;
             out.pieces.push_back({.piece = std::move(piece), .sha256 = {}});

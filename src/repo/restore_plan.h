@@ -28,9 +28,10 @@ struct MemberPlan {
     model::LogPosition log_to;   ///< log needed up to here so that the target can be recognised
     std::vector<PlannedPiece> pieces;        ///< cover [log_from, log_to), in order
     std::vector<model::Epoch> history_files; ///< needed to follow `history`
-    std::uint64_t bytes_to_write = 0;        ///< plain bytes of files
-    std::uint64_t log_bytes = 0;             ///< log_from .. log_to
-    std::uint64_t stored_bytes = 0;          ///< to read: packs, page map, pieces
+    std::uint64_t bytes_to_write = 0;        ///< plain bytes of files, zeros left out
+    std::uint64_t file_bytes = 0;   ///< sum of the files' sizes: room that the target must have
+    std::uint64_t log_bytes = 0;    ///< log_from .. log_to
+    std::uint64_t stored_bytes = 0; ///< to read: packs, page map, pieces
 };
 
 struct RestorePlan {

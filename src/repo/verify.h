@@ -31,7 +31,8 @@ struct Fault {
 };
 
 struct VerifyOptions {
-    bool data = true; ///< read packs and pieces, not only look for them
+    bool data = true;    ///< read packs, page maps and pieces, not only look for them
+    bool unpack = false; ///< also decompress every pack frame and check its plain bytes
     unsigned workers = 2;
 };
 
