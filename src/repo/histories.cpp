@@ -4,6 +4,7 @@
 #include "repo/json.h"
 #include "repo/layout.h"
 #include "repo/log_catalog.h"
+#include "stream/checksum.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -18,11 +19,29 @@ namespace {
 
 constexpr std::size_t kMaxHistory = 16u << 20;
 
+/// A last line of our own, which PostgreSQL passes over as a comment: history files have no other
+/// check.
+constexpr std::string_view kCheckLine = "# tidemark sha256 ";
+
+std::string sealed(std::string text)
+{
+    if (!text.empty() && text.back() != '\n') text += '\n';
+    std::string check = base::to_hex(stream::sha256(base::as_bytes(text)));
+    return fmt::format("{}{}{}\n", text, kCheckLine, check);
+}
+
 std::optional<std::string> get_text(store::Storage& storage, const std::string& key)
 {
     auto bytes = store::get(storage, key, kMaxHistory);
     if (!bytes) return std::nullopt;
-    return std::string(base::as_text(*bytes));
+    std::string stored(base::as_text(*bytes));
+    auto line = stored.rfind(kCheckLine);
+    std::string text = stored.substr(0, line == std::string::npos ? 0 : line);
+    if (sealed(text) != stored)
+        throw Error{Code::failed,
+                    fmt::format("{} is damaged: its bytes are not those that were written", key),
+                    {.hint = "run `tidemark verify` to see what it costs"}};
+    return text;
 }
 
 } // namespace
@@ -32,8 +51,10 @@ void store_history(store::Storage& storage, const model::MemberId& id, model::Ep
 {
     model::parse_history(epoch, text);
     std::string key = history_key(id, epoch);
-    if (store::put(storage, key, base::as_bytes(text)) == store::Created::yes) return;
-    if (get_text(storage, key) == text) return;
+    std::string object = sealed(text);
+    if (store::put(storage, key, base::as_bytes(object)) == store::Created::yes) return;
+    auto there = get_text(storage, key);
+    if (there && sealed(*there) == object) return;
     throw Error{Code::identity_mismatch,
                 fmt::format("the history of timeline {} of member {} differs from the stored one "
                             "({}): two servers used this number",

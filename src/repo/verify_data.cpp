@@ -108,7 +108,7 @@ private:
     void index(const model::MemberId& id, const LogPiece& piece,
                const stream::Sha256Digest& sha256);
     void overlap(const model::MemberId& id, const LogPiece& a, const LogPiece& b);
-    void histories(const model::MemberId& id, const MemberView& member);
+    void histories(const model::MemberId& id, MemberView& member);
     void leftovers(const std::string& name, const MemberView& member);
     /// True when it is there and has the size; else the fault is noted and the view completed.
     bool present(MemberView& member, const std::string& key, std::uint64_t size);
@@ -286,7 +286,7 @@ void Collector::pieces(const model::MemberId& id, MemberView& member)
     }
 }
 
-void Collector::histories(const model::MemberId& id, const MemberView& member)
+void Collector::histories(const model::MemberId& id, MemberView& member)
 {
     for (const StoredMark& mark : view_.marks) {
         for (const model::MarkMember& line : mark.value.members) {
@@ -301,6 +301,7 @@ void Collector::histories(const model::MemberId& id, const MemberView& member)
                     FaultKind::mismatch, key,
                     fmt::format("is not the history that mark {} names", mark_id(mark.number())),
                     id.member);
+            member.histories.insert_or_assign(epoch, line.history);
         }
     }
 }
