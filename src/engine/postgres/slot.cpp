@@ -20,9 +20,12 @@ SELECT s.slot_type, s.active, s.wal_status, s.restart_lsn, s.safe_wal_size,
        to_jsonb(s) ->> 'invalidation_reason',
        pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery()
                             THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
-                            ELSE pg_current_wal_lsn() END, s.restart_lsn)::bigint,
-       (SELECT g.setting::bigint FROM pg_settings g WHERE g.name = 'max_slot_wal_keep_size')
+                            ELSE pg_current_wal_lsn() END, s.restart_lsn)::bigint
   FROM pg_replication_slots s WHERE s.slot_name = $1)sql";
+
+// Holds whether the slot exists or not: init asks before it makes one.
+constexpr const char* kReadBound =
+    "SELECT g.setting::bigint FROM pg_settings g WHERE g.name = 'max_slot_wal_keep_size'";
 
 } // namespace
 
@@ -40,6 +43,11 @@ void require_slot_name(const std::string& name)
 SlotState read_slot(Connection& sql, const std::string& name)
 {
     SlotState state;
+    // Megabytes; -1 is "no bound" (guc_tables.c).
+    const Result limit = sql.exec(kReadBound);
+    if (const std::int64_t bound = limit.rows() == 0 ? -1 : limit.integer(0, 0).value_or(-1);
+        bound >= 0)
+        state.bound_bytes = static_cast<std::uint64_t>(bound) << 20;
     const Result row = sql.exec_params(kReadSlot, {name});
     if (row.rows() == 0) return state;
     if (row.get(0, 0) != "physical")
@@ -55,9 +63,6 @@ SlotState read_slot(Connection& sql, const std::string& name)
     state.lost = state.wal_status == "lost" || !row.is_null(0, 5);
     state.held_bytes =
         static_cast<std::uint64_t>(std::max<std::int64_t>(row.integer(0, 6).value_or(0), 0));
-    // Megabytes; -1 is "no bound" (guc_tables.c).
-    if (const std::int64_t bound = row.integer(0, 7).value_or(-1); bound >= 0)
-        state.bound_bytes = static_cast<std::uint64_t>(bound) << 20;
     return state;
 }
 
