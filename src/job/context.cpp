@@ -1,0 +1,29 @@
+#include "job/context.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+
+namespace tidemark::job {
+
+std::string slot_name(const std::string& group)
+{
+    std::string name = "tidemark_" + group;
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name.substr(0, 63);
+}
+
+engine::MemberConfig member_config(const model::GroupSpec& group, const model::MemberSpec& member)
+{
+    return {.name = member.name,
+            .url = member.url,
+            .data_dir = member.data_dir,
+            .slot = slot_name(group.name)};
+}
+
+std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member)
+{
+    return context.engine(member).connect(member_config(context.group, member));
+}
+
+} // namespace tidemark::job

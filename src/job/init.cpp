@@ -1,0 +1,177 @@
+#include "job/init.h"
+
+#include "base/error.h"
+#include "job/crew.h"
+#include "job/group_log.h"
+#include "repo/identities.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+/// Transactions listed before or after the slot was made; those no longer listed the second time
+/// are `gone`.
+std::vector<model::Seed> merge_seeds(const std::vector<model::PreparedBranch>& before,
+                                     const std::vector<model::PreparedBranch>& after)
+{
+    auto seed = [](const model::PreparedBranch& branch, bool gone) {
+        return model::Seed{.xid = branch.xid,
+                           .gid = branch.gid,
+                           .prepared_at = branch.prepared,
+                           .database = branch.database_oid,
+                           .database_name = branch.database,
+                           .owner = branch.owner_oid,
+                           .owner_name = branch.owner,
+                           .gone = gone};
+    };
+    auto same = [](const model::PreparedBranch& a, const model::PreparedBranch& b) {
+        return a.xid == b.xid && a.gid == b.gid;
+    };
+    std::vector<model::Seed> seeds;
+    for (const auto& branch : after)
+        seeds.push_back(seed(branch, false));
+    for (const auto& branch : before) {
+        bool still = std::any_of(after.begin(), after.end(),
+                                 [&](const auto& other) { return same(branch, other); });
+        if (!still) seeds.push_back(seed(branch, true));
+    }
+    return seeds;
+}
+
+/// What becomes known of a member while its slot is made.
+struct Joining {
+    model::Identity identity;
+    bool known = false;
+    bool slot_created = false;
+    model::LogPosition log_start;
+    std::vector<model::Seed> seeds;
+    std::optional<std::string> history;
+};
+
+void refuse_unbounded(const engine::SlotState& slot, engine::Session& session)
+{
+    if (slot.bound_bytes) return;
+    std::string fix = "set max_slot_wal_keep_size, or say --unbounded";
+    for (const auto& check : session.check()) {
+        if (check.name == "slot_bound" && !check.fix.empty())
+            fix = check.fix + "; or say --unbounded";
+    }
+    throw Error{Code::member_not_ready,
+                "max_slot_wal_keep_size is -1: a slot nobody reads could fill the server's disk",
+                {.hint = fix}};
+}
+
+/// The slot, and the transactions prepared around its making.
+void make_slot(Joining& joining, engine::Session& session)
+{
+    auto slot = session.slot();
+    if (slot.exists && slot.lost) session.drop_slot();
+    auto before = session.prepared();
+    model::LogPosition restart;
+    if (slot.exists && !slot.lost && slot.restart) {
+        restart = {joining.identity.position.epoch, *slot.restart};
+    } else {
+        restart = session.create_slot();
+        joining.slot_created = true;
+    }
+    joining.seeds = merge_seeds(before, session.prepared());
+    // A chain begins at a segment boundary: recovery verifies a segment's first page (rules.md 11).
+    joining.log_start = {joining.identity.position.epoch,
+                         restart.offset - restart.offset % joining.identity.log_segment_size};
+    joining.history = session.history_file(joining.identity.position.epoch);
+}
+
+model::MemberIdentity to_record(const Context& context, const std::string& member,
+                                const Joining& joining, std::vector<model::Sweep> anchor,
+                                const std::string& reason)
+{
+    return {.group = context.group.name,
+            .member = member,
+            .identity = joining.identity,
+            .slot = slot_name(context.group.name),
+            .log_start = joining.log_start,
+            .seeds = joining.seeds,
+            .anchor = std::move(anchor),
+            .history = joining.history,
+            .recorded = context.clock.now(),
+            .reason = reason};
+}
+
+} // namespace
+
+InitOutcome initialise(const Context& context, const InitOptions& options)
+{
+    auto lease = repo::Lease::acquire(context.storage(), context.group.name, "log", context.owner(),
+                                      {.ttl = context.lease_ttl});
+    Crew crew(member_names(context.group), context.stop);
+    std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());
+    std::vector<Joining> joining(crew.size());
+    auto identities = [&](std::size_t i) {
+        return repo::Identities(context.storage(),
+                                {.group = context.group.name, .member = crew.name(i)});
+    };
+    crew.run([&](std::size_t i, std::stop_token) {
+        sessions[i] = connect(context, context.group.members[i]);
+        joining[i].identity = sessions[i]->identify();
+        auto slot = sessions[i]->slot();
+        if (auto recorded = identities(i).latest()) {
+            repo::check_identity(recorded->value, joining[i].identity);
+            joining[i].known = slot.exists && !slot.lost;
+        }
+        if (!joining[i].known && !options.unbounded) refuse_unbounded(slot, *sessions[i]);
+    });
+    crew.run([&](std::size_t i, std::stop_token) {
+        if (!joining[i].known) make_slot(joining[i], *sessions[i]);
+    });
+    // Two sweeps after every member's log is being kept: they order what happens later across
+    // members (model/cut.h).
+    std::vector<model::Sweep> anchor;
+    bool all_new =
+        std::none_of(joining.begin(), joining.end(), [](const Joining& one) { return one.known; });
+    for (int sweep = 0; all_new && sweep < 2; ++sweep) {
+        std::vector<model::Offset> at(crew.size());
+        crew.run(
+            [&](std::size_t i, std::stop_token) { at[i] = sessions[i]->insert_position().offset; });
+        model::Sweep positions;
+        for (std::size_t i = 0; i < crew.size(); ++i)
+            positions.emplace(crew.name(i), at[i]);
+        anchor.push_back(std::move(positions));
+    }
+    InitOutcome outcome;
+    for (std::size_t i = 0; i < crew.size(); ++i) {
+        const auto& one = joining[i];
+        if (!one.known)
+            identities(i).append(lease.get(),
+                                 to_record(context, crew.name(i), one, anchor, "init"));
+        outcome.members.push_back({.name = crew.name(i),
+                                   .identity = one.identity,
+                                   .slot_created = one.slot_created,
+                                   .recorded = !one.known,
+                                   .seeds = one.seeds.size()});
+    }
+    return outcome;
+}
+
+model::MemberIdentity begin_chain(const Context& context, const model::MemberSpec& member,
+                                  engine::Session& session, const repo::Lease& lease,
+                                  const std::string& reason)
+{
+    Joining joining;
+    joining.identity = session.identify();
+    repo::Identities identities(context.storage(),
+                                {.group = context.group.name, .member = member.name});
+    if (auto recorded = identities.latest())
+        repo::check_identity(recorded->value, joining.identity);
+    make_slot(joining, session);
+    auto record = to_record(context, member.name, joining, {}, reason);
+    identities.append(&lease, record);
+    return record;
+}
+
+} // namespace tidemark::job

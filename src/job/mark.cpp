@@ -1,0 +1,272 @@
+#include "job/mark.h"
+
+#include "base/error.h"
+#include "base/random.h"
+#include "job/reindex.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// A mark that cannot be used (its cut would lie below the previous mark, or below a backup's end)
+/// is placed again this often.
+constexpr int kTries = 10;
+
+/// Wait for another job's log lease before giving up: a mark is short.
+constexpr auto kLeasePatience = std::chrono::seconds{30};
+
+std::string unique_suffix()
+{
+    base::SystemRandom random;
+    return fmt::format("{:08x}", random.next() & 0xffffffffU);
+}
+
+/// Where the events that this mark needs begin: the previous mark's bound, or the start of the
+/// chain.
+model::LogPosition events_from(const LogReceiver& receiver,
+                               const std::optional<repo::StoredMark>& previous,
+                               const std::string& member, const model::LogPosition& chain_start)
+{
+    if (!previous) return chain_start;
+    const auto& table = previous->value.table.members;
+    auto found = table.find(member);
+    if (found == table.end() || found->second.e < chain_start.offset) return chain_start;
+    return {receiver.history().epoch_at(found->second.e), found->second.e};
+}
+
+class Placer {
+public:
+    Placer(const Context& context, GroupLog& log, const MarkOptions& options)
+        : context_(context), log_(log), options_(options),
+          marks_(context.storage(), context.group.name),
+          sets_(context.storage(), context.group.name)
+    {
+    }
+
+    MarkOutcome run()
+    {
+        auto started = options_.started == base::Time{} ? context_.clock.now() : options_.started;
+        for (int attempt = 1;; ++attempt) {
+            if (auto mark = attempt_mark()) return commit(std::move(*mark), started);
+            if (attempt == kTries) {
+                throw Error{Code::mark_not_placed,
+                            fmt::format("no usable mark in {} tries: {}", kTries, why_not_),
+                            {.hint = "try again; if it stays, look for a transaction that is "
+                                     "prepared for very long"}};
+            }
+        }
+    }
+
+private:
+    std::optional<model::Mark> attempt_mark()
+    {
+        auto deadline = steady_clock::now() + context_.group.mark_wait;
+        previous_ = marks_.latest();
+        auto number = previous_ ? previous_->number() + 1 : 1;
+        std::string shown = options_.name.empty() ? repo::mark_id(number) : options_.name;
+        auto placement = log_.place(
+            model::restore_point_name(context_.group.mark_prefix, shown, unique_suffix()),
+            deadline);
+        log_.secure(placement, deadline);
+        first_sent_ = placement.first_sent;
+        last_answered_ = placement.last_answered;
+        auto input = make_input(placement);
+        auto cut = model::compute_cut(input);
+        if (!cut.usable() || !covers_backups(cut)) {
+            if (!cut.usable())
+                why_not_ = std::string(model::violation_name(cut.violations.front().kind));
+            return std::nullopt;
+        }
+        return make_mark(placement, input, std::move(cut));
+    }
+
+    /// The closing mark of a backup lies at or after every member's stop position (rules.md 10).
+    bool covers_backups(const model::CutResult& cut)
+    {
+        for (const auto& member : cut.members) {
+            auto taken = options_.backups.find(member.name);
+            if (taken == options_.backups.end()) continue;
+            if (member.cut.epoch == taken->second.stop.epoch &&
+                member.cut.offset < taken->second.stop.offset) {
+                why_not_ = fmt::format("the cut of {} lies before the end of its base backup",
+                                       member.name);
+                return false;
+            }
+        }
+        return true;
+    }
+
+    model::CutInput make_input(const Placement& placement)
+    {
+        model::CutInput input;
+        input.members.resize(log_.size());
+        input.previous = previous_ ? &previous_->value.table : nullptr;
+        log_.crew().run(
+            [&](std::size_t i, std::stop_token) { input.members[i] = read_member(i, placement); });
+        if (!previous_) input.anchor = log_.receiver(0).recorded().anchor;
+        return input;
+    }
+
+    model::CutMember read_member(std::size_t i, const Placement& placement)
+    {
+        const auto& spec = context_.group.members[i];
+        const auto& receiver = log_.receiver(i);
+        const auto& placed = placement.members[i];
+        auto chain = receiver.catalog().newest_chain(receiver.history());
+        if (!chain)
+            throw Error{Code::log_gap,
+                        "no log is stored for this member",
+                        {.hint = "tidemark backup starts a chain"}};
+        model::CutMember member;
+        member.b = placed.b;
+        member.r_end = placed.r_end;
+        member.e = placed.e;
+        member.log.name = spec.name;
+        member.log.history = receiver.history();
+        member.log.complete_since = chain->start.offset;
+        member.log.pattern = model::GidPattern::parse(spec.gid_pattern);
+        member.log.seeds = receiver.recorded().seeds;
+        member.log.clock = placed.clock;
+        auto from = events_from(receiver, previous_, spec.name, chain->start);
+        repo::LogReader reader(context_.storage(), receiver.catalog());
+        auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
+                                       receiver.history());
+        for (auto& index : reader.indexes(receiver.history(), from, receiver.durable(), rebuild)) {
+            for (auto& event : index.transactions)
+                member.log.events.push_back(std::move(event));
+            for (const auto& point : index.restore_points) {
+                if (point.name == placement.restore_point && point.end == placed.r_end)
+                    member.r = point.start;
+            }
+        }
+        if (member.r == 0) {
+            throw Error{Code::failed,
+                        fmt::format("the restore point {} is not in the log that was received",
+                                    placement.restore_point)};
+        }
+        return member;
+    }
+
+    model::Mark make_mark(const Placement& placement, const model::CutInput& input,
+                          model::CutResult cut)
+    {
+        model::Mark mark;
+        mark.name = options_.name;
+        mark.group = context_.group.name;
+        mark.restore_point = placement.restore_point;
+        mark.created = placement.created;
+        mark.spread = placement.spread;
+        for (std::size_t i = 0; i < input.members.size(); ++i) {
+            const auto& in = input.members[i];
+            const auto& receiver = log_.receiver(i);
+            model::MarkMember member{.name = in.log.name,
+                                     .engine = receiver.identity().engine,
+                                     .system_id = receiver.identity().system_id,
+                                     .version = receiver.identity().version,
+                                     .history = in.log.history,
+                                     .b = in.b,
+                                     .r = in.r,
+                                     .r_end = in.r_end,
+                                     .e = in.e,
+                                     .cut = cut.members[i].cut,
+                                     .log_end = std::max(in.e, in.r_end),
+                                     .retreat_bytes = cut.members[i].retreat_bytes,
+                                     .retreat = cut.members[i].retreat,
+                                     .clock = in.log.clock};
+            mark.members.push_back(std::move(member));
+        }
+        mark.iterations = cut.iterations;
+        if (previous_) mark.previous = repo::mark_id(previous_->number());
+        mark.anchor = input.anchor;
+        mark.at = std::move(cut.at);
+        mark.table = std::move(cut.table);
+        mark.violations = std::move(cut.violations);
+        mark.flags = cut.flags;
+        return mark;
+    }
+
+    MarkOutcome commit(model::Mark mark, base::Time started)
+    {
+        MarkOutcome outcome;
+        outcome.first_sent = first_sent_;
+        outcome.last_answered = last_answered_;
+        outcome.mark = marks_.append(log_.lease(), mark);
+        model::BackupSet set;
+        set.group = context_.group.name;
+        set.kind = options_.backups.empty() ? model::SetKind::log : model::SetKind::full;
+        set.mark = outcome.mark.number();
+        set.started = started;
+        auto earlier = sets_.list(1);
+        for (std::size_t i = 0; i < log_.size(); ++i) {
+            const auto& receiver = log_.receiver(i);
+            const auto& name = context_.group.members[i].name;
+            model::SetMember member;
+            member.pieces = repo::unnamed_pieces(context_.storage(), receiver.catalog(), earlier,
+                                                 receiver.pieces());
+            if (!member.pieces.empty()) {
+                const auto& first = member.pieces.front().range;
+                member.log_from = model::LogPosition{first.epoch, first.from};
+            }
+            member.log_to = receiver.durable();
+            if (auto taken = options_.backups.find(name); taken != options_.backups.end())
+                member.backup = taken->second.backup;
+            outcome.log_bytes += receiver.received_bytes();
+            set.members.emplace(name, std::move(member));
+        }
+        set.ended = context_.clock.now();
+        outcome.set = sets_.append(log_.lease(), set);
+        return outcome;
+    }
+
+    const Context& context_;
+    GroupLog& log_;
+    const MarkOptions& options_;
+    repo::Marks marks_;
+    repo::Sets sets_;
+    std::optional<repo::StoredMark> previous_;
+    std::string why_not_;
+    steady_clock::time_point first_sent_, last_answered_;
+};
+
+} // namespace
+
+MarkOutcome place_mark(const Context& context, GroupLog& log, const MarkOptions& options)
+{
+    return Placer(context, log, options).run();
+}
+
+MarkOutcome place_mark(const Context& context, const MarkOptions& options)
+{
+    GroupLog log(context, kLeasePatience);
+    log.open();
+    log.catch_up();
+    auto outcome = place_mark(context, log, options);
+    log.finish();
+    return outcome;
+}
+
+LogOutcome back_up_log(const Context& context)
+{
+    GroupLog log(context, kLeasePatience);
+    log.open();
+    log.catch_up();
+    LogOutcome outcome;
+    for (std::size_t i = 0; i < log.size(); ++i) {
+        const auto& receiver = log.receiver(i);
+        outcome.members.push_back({.name = context.group.members[i].name,
+                                   .end = receiver.durable(),
+                                   .bytes = receiver.received_bytes(),
+                                   .pieces = receiver.pieces().size()});
+    }
+    log.finish();
+    return outcome;
+}
+
+} // namespace tidemark::job

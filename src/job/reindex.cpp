@@ -1,0 +1,82 @@
+#include "job/reindex.h"
+
+#include "base/error.h"
+#include "repo/histories.h"
+#include "repo/identities.h"
+
+#include <algorithm>
+
+namespace tidemark::job {
+
+using model::LogPosition;
+using model::Offset;
+
+namespace {
+
+/// The start of the chain that `at` belongs to: no log is stored right below it.
+Offset chain_start(const repo::LogCatalog& catalog, const model::History& history,
+                   const LogPosition& at)
+{
+    Offset start = at.offset;
+    for (const auto& chain : repo::find_chains(catalog.pieces, history)) {
+        if (chain.start.offset <= at.offset && at.offset <= chain.end.offset)
+            start = chain.start.offset;
+    }
+    return start;
+}
+
+} // namespace
+
+repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSpec& member,
+                                   const model::Identity& identity, const repo::LogCatalog& catalog,
+                                   const model::History& history)
+{
+    return [&](const repo::LogPiece& piece) {
+        repo::LogReader reader(context.storage(), catalog);
+        auto along = history.current() == piece.range.epoch
+                         ? history
+                         : repo::load_history(context.storage(), catalog.id, piece.range.epoch);
+        LogPosition from{piece.range.epoch, piece.range.from};
+        // A segment's first page says how much of a record hangs over into it, so that is where
+        // reading can begin cold.
+        Offset cold = std::max(from.offset - from.offset % identity.log_segment_size,
+                               chain_start(catalog, along, from));
+        engine::DecoderStart start{.version_num = identity.version_num,
+                                   .system_id = identity.system_id,
+                                   .log_segment_size = identity.log_segment_size,
+                                   .epoch = piece.range.epoch,
+                                   .range_from = from.offset,
+                                   .feed_from = cold,
+                                   .at_record = cold % identity.log_segment_size != 0};
+        auto decoder = context.engine(member).open_decoder(start);
+        reader.read(
+            along, {along.epoch_at(cold), cold}, {piece.range.epoch, piece.range.to},
+            [&](const LogPosition& at, base::ByteView bytes) { decoder->feed(at.offset, bytes); });
+        return decoder->take();
+    };
+}
+
+ReindexReport reindex(const Context& context)
+{
+    ReindexReport report;
+    for (const auto& member : context.group.members) {
+        model::MemberId id{.group = context.group.name, .member = member.name};
+        auto recorded = repo::Identities(context.storage(), id).latest();
+        if (!recorded) continue;
+        auto catalog = repo::LogCatalog::load(context.storage(), id);
+        repo::LogReader reader(context.storage(), catalog);
+        for (const auto& piece : catalog.pieces) {
+            auto history = repo::load_history(context.storage(), id, piece.range.epoch);
+            auto rebuild =
+                index_rebuilder(context, member, recorded->value.identity, catalog, history);
+            ++report.pieces;
+            reader.index(piece, [&](const repo::LogPiece& missing) {
+                ++report.rebuilt;
+                return rebuild(missing);
+            });
+        }
+    }
+    return report;
+}
+
+} // namespace tidemark::job

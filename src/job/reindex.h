@@ -1,0 +1,22 @@
+#pragma once
+
+#include "job/context.h"
+#include "model/identity.h"
+#include "repo/log_reader.h"
+
+namespace tidemark::job {
+
+/// Makes a piece's index anew from its bytes and those before it, with the member's own log
+/// decoder. The references must outlive the returned function.
+repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSpec& member,
+                                   const model::Identity& identity, const repo::LogCatalog& catalog,
+                                   const model::History& history);
+
+struct ReindexReport {
+    std::uint64_t pieces = 0;
+    std::uint64_t rebuilt = 0;
+};
+/// Rebuilds every missing or unreadable index of the group.
+ReindexReport reindex(const Context& context);
+
+} // namespace tidemark::job
