@@ -1,0 +1,183 @@
+#include "job/audit.h"
+
+#include "base/error.h"
+#include "job/reindex.h"
+#include "model/gid_pattern.h"
+#include "repo/histories.h"
+#include "repo/identities.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+const model::MemberSpec* find_spec(const Context& context, const std::string& name)
+{
+    for (const auto& member : context.group.members) {
+        if (member.name == name) return &member;
+    }
+    return nullptr;
+}
+
+/// What was recorded about a member when the mark was placed.
+model::MemberIdentity identity_at(const Context& context, const model::MemberId& id,
+                                  base::Time time)
+{
+    auto all = repo::Identities(context.storage(), id).list();
+    for (const auto& one : all) {
+        if (one.value.recorded <= time) return one.value;
+    }
+    if (all.empty())
+        throw Error{Code::not_restorable,
+                    "the repository holds no identity of member " + id.member};
+    return all.back().value;
+}
+
+model::CutMember audit_member(const Context& context, const model::Mark& mark,
+                              const model::MarkMember& stored,
+                              const model::OpenTransactions* previous, std::uint64_t& log_bytes)
+{
+    model::MemberId id{.group = mark.group, .member = stored.name};
+    const auto* spec = find_spec(context, stored.name);
+    auto recorded = identity_at(context, id, mark.created);
+    repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
+    model::LogPosition end{stored.history.epoch_at(stored.log_end - 1), stored.log_end};
+    model::Offset chain_start = stored.log_end;
+    for (const auto& chain : repo::find_chains(reader.catalog().pieces, stored.history)) {
+        if (chain.start.offset < stored.log_end && stored.log_end <= chain.end.offset)
+            chain_start = chain.start.offset;
+    }
+    model::CutMember member;
+    member.b = stored.b;
+    member.r = stored.r;
+    member.r_end = stored.r_end;
+    member.e = stored.e;
+    member.log.name = stored.name;
+    member.log.history = stored.history;
+    member.log.complete_since = chain_start;
+    if (spec != nullptr) member.log.pattern = model::GidPattern::parse(spec->gid_pattern);
+    member.log.seeds = recorded.seeds;
+    member.log.clock = stored.clock;
+    model::Offset from = chain_start;
+    if (previous != nullptr) {
+        auto known = previous->members.find(stored.name);
+        if (known != previous->members.end() && known->second.e > chain_start)
+            from = known->second.e;
+    }
+    model::MemberSpec nameless{
+        .name = stored.name, .url = {}, .data_dir = {}, .gid_pattern = "identical"};
+    auto rebuild = index_rebuilder(context, spec != nullptr ? *spec : nameless, recorded.identity,
+                                   reader.catalog(), stored.history);
+    auto pieces =
+        reader.catalog().covering(stored.history, {stored.history.epoch_at(from), from}, end);
+    for (const auto& piece : pieces) {
+        auto index = rebuild(piece);
+        log_bytes += piece.range.to - piece.range.from;
+        for (auto& event : index.transactions)
+            member.log.events.push_back(std::move(event));
+    }
+    return member;
+}
+
+void compare(const model::Mark& stored, const model::CutResult& now,
+             std::vector<std::string>& differences)
+{
+    for (std::size_t i = 0; i < stored.members.size(); ++i) {
+        if (stored.members[i].cut == now.members[i].cut) continue;
+        differences.push_back(fmt::format("{}: the mark says {}, the log gives {}",
+                                          stored.members[i].name,
+                                          model::format_position(stored.members[i].cut),
+                                          model::format_position(now.members[i].cut)));
+    }
+    auto verdicts = [](const model::Evaluation& at) {
+        std::map<std::string, std::string> all;
+        for (const auto& doubt : at.in_doubt) {
+            all[doubt.branch.member + " " + doubt.branch.gid] =
+                std::string(model::decision_name(doubt.verdict.decision));
+        }
+        return all;
+    };
+    auto before = verdicts(stored.at);
+    auto after = verdicts(now.at);
+    for (const auto& [branch, verdict] : before) {
+        auto found = after.find(branch);
+        if (found == after.end())
+            differences.push_back(branch + ": the mark has it in doubt, the log does not");
+        else if (found->second != verdict)
+            differences.push_back(fmt::format("{}: the mark says {}, the log gives {}", branch,
+                                              verdict, found->second));
+    }
+    for (const auto& [branch, verdict] : after) {
+        if (!before.contains(branch))
+            differences.push_back(branch + ": in doubt by the log, not by the mark");
+    }
+    for (const auto& torn : now.at.torn)
+        differences.push_back("torn at the mark: " + torn.global_id);
+}
+
+} // namespace
+
+AuditReport audit_mark(const Context& context, const std::string& name)
+{
+    repo::Marks marks(context.storage(), context.group.name);
+    AuditReport report{
+        .mark = marks.need(name), .recomputed = {}, .log_bytes = 0, .differences = {}};
+    const auto& mark = report.mark.value;
+    std::optional<repo::StoredMark> previous;
+    if (mark.previous) previous = marks.find(repo::parse_mark_selector(*mark.previous));
+    if (mark.previous && !previous) {
+        throw Error{Code::not_restorable,
+                    fmt::format("the proof of {} continues from {}, which is no longer stored",
+                                repo::mark_id(report.mark.number()), *mark.previous)};
+    }
+    model::CutInput input;
+    input.previous = previous ? &previous->value.table : nullptr;
+    input.anchor = mark.anchor;
+    for (const auto& member : mark.members) {
+        base::with_context("member " + member.name, [&] {
+            input.members.push_back(
+                audit_member(context, mark, member, input.previous, report.log_bytes));
+        });
+    }
+    report.recomputed = model::compute_cut(input);
+    compare(mark, report.recomputed, report.differences);
+    return report;
+}
+
+std::vector<GidEvent> explain_gid(const Context& context, const std::string& gid)
+{
+    std::vector<GidEvent> found;
+    for (const auto& member : context.group.members) {
+        model::MemberId id{.group = context.group.name, .member = member.name};
+        auto recorded = repo::Identities(context.storage(), id).latest();
+        if (!recorded) continue;
+        auto pattern = model::GidPattern::parse(member.gid_pattern);
+        repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
+        std::map<std::uint32_t, std::string> open;
+        for (const auto& seed : recorded->value.seeds)
+            open[seed.xid] = seed.gid;
+        for (const auto& piece : reader.catalog().pieces) {
+            auto history = repo::load_history(context.storage(), id, piece.range.epoch);
+            auto index =
+                reader.index(piece, index_rebuilder(context, member, recorded->value.identity,
+                                                    reader.catalog(), history));
+            for (auto& event : index.transactions) {
+                if (event.kind == model::EventKind::prepare)
+                    open[event.xid] = event.gid;
+                else if (auto known = open.find(event.xid); known != open.end())
+                    event.gid = known->second;
+                if (event.gid == gid || pattern.global_id(event.gid) == gid)
+                    found.push_back({member.name, event});
+            }
+        }
+    }
+    return found;
+}
+
+} // namespace tidemark::job

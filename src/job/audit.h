@@ -1,0 +1,31 @@
+#pragma once
+
+#include "job/context.h"
+#include "model/cut.h"
+#include "repo/marks.h"
+
+#include <string>
+#include <vector>
+
+namespace tidemark::job {
+
+struct AuditReport {
+    repo::StoredMark mark;
+    model::CutResult recomputed;
+    std::uint64_t log_bytes = 0;          ///< decoded anew for it
+    std::vector<std::string> differences; ///< empty: the stored proof is what the logs say
+    bool good() const { return differences.empty(); }
+};
+
+/// Recomputes a mark's proof from the stored log itself (indexes are not trusted) and compares it
+/// with what is stored. Errors: log_gap when log the proof needs is no longer stored.
+AuditReport audit_mark(const Context& context, const std::string& mark);
+
+/// Everything the stored log shows about one gid or global id.
+struct GidEvent {
+    std::string member;
+    model::TransactionEvent event;
+};
+std::vector<GidEvent> explain_gid(const Context& context, const std::string& gid);
+
+} // namespace tidemark::job

@@ -1,0 +1,74 @@
+#include "job/backup.h"
+
+#include "base/error.h"
+#include "job/init.h"
+#include "job/member_backup.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+/// Another job may be placing a mark or catching up when the backup wants its closing mark.
+constexpr auto kClosingPatience = std::chrono::minutes{10};
+
+/// Makes sure that the log from the backup's start on is being kept: a slot that is missing or lost
+/// is made anew, and a new chain of log begins.
+bool keep_log(const Context& context, const model::MemberSpec& member, engine::Session& session)
+{
+    auto slot = session.slot();
+    if (slot.exists && !slot.lost) return false;
+    auto lease = repo::Lease::acquire(context.storage(), context.group.name, "log", context.owner(),
+                                      {.ttl = context.lease_ttl});
+    std::string reason = slot.exists ? "the slot was lost" : "the slot was missing";
+    begin_chain(context, member, session, *lease, reason);
+    context.progress.warn(fmt::format("{}: {}, so log between the last log backup and now is a "
+                                      "gap; a new chain begins with this backup",
+                                      member.name, reason));
+    return true;
+}
+
+} // namespace
+
+BackupOutcome back_up_group(const Context& context, const BackupOptions& options)
+{
+    BackupOutcome outcome;
+    auto started = context.clock.now();
+    Crew crew(member_names(context.group), context.stop);
+    outcome.members.resize(crew.size());
+    std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());
+    // One after the other: each may take the log lease for a moment.
+    for (std::size_t i = 0; i < crew.size(); ++i) {
+        base::with_context("member " + crew.name(i), [&] {
+            sessions[i] = connect(context, context.group.members[i]);
+            outcome.members[i].new_chain =
+                keep_log(context, context.group.members[i], *sessions[i]);
+        });
+    }
+    crew.run([&](std::size_t i, std::stop_token stop) {
+        auto start = std::chrono::steady_clock::now();
+        outcome.members[i].name = crew.name(i);
+        outcome.members[i].manifest =
+            back_up_member(context, context.group.members[i], *sessions[i], stop);
+        outcome.members[i].took =
+            std::chrono::duration_cast<base::Duration>(std::chrono::steady_clock::now() - start);
+    });
+    MarkOptions closing{.name = options.mark_name, .backups = {}, .started = started};
+    for (const auto& member : outcome.members) {
+        outcome.damaged = outcome.damaged || member.manifest.value.is_damaged();
+        closing.backups.emplace(
+            member.name, MarkOptions::Taken{member.manifest.number(), member.manifest.value.stop});
+    }
+    GroupLog log(context, kClosingPatience);
+    log.open();
+    log.catch_up();
+    outcome.closing = place_mark(context, log, closing);
+    log.finish();
+    return outcome;
+}
+
+} // namespace tidemark::job

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "job/mark.h"
+#include "repo/backups.h"
+
+#include <string>
+#include <vector>
+
+namespace tidemark::job {
+
+struct BackupOptions {
+    std::string mark_name; ///< of the closing mark
+};
+
+struct BackupOutcome {
+    struct Member {
+        std::string name;
+        repo::StoredManifest manifest;
+        base::Duration took{};
+        bool new_chain = false; ///< the slot was missing or lost and a new chain of log begins here
+    };
+    std::vector<Member> members;
+    MarkOutcome closing;
+    bool damaged = false; ///< a page stayed bad: exit 3
+};
+
+/// Full base backups of all members at once, then marks until one lies behind the end of every
+/// backup (rules.md 10), then the backup set. Log backups and marks of other processes go on
+/// meanwhile (rules.md 31).
+BackupOutcome back_up_group(const Context& context, const BackupOptions& options);
+
+} // namespace tidemark::job

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "job/context.h"
+#include "job/restore_state.h"
+#include "repo/restore_plan.h"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::job {
+
+struct RestoreOptions {
+    std::filesystem::path dir;                        ///< DIR/MEMBER/data is made for each member
+    std::map<std::string, std::filesystem::path> map; ///< another folder for one member
+    /// Another place for a tablespace, by member and oid; otherwise DIR/MEMBER/tablespaces/OID.
+    std::map<std::pair<std::string, std::uint32_t>, std::filesystem::path> tablespaces;
+    std::string user; ///< the server's system user; empty: this one
+    std::optional<std::filesystem::path> bin_dir;
+    std::vector<std::string> preload;
+    std::string helper; ///< path of the tidemark program, for restore_command
+    bool settle = true; ///< false keeps everything in doubt prepared
+    /// The operator's word where there is no evidence: (member, gid) -> commit.
+    std::map<std::pair<std::string, std::string>, bool> decisions;
+    bool force = false; ///< remove what is in the target
+    bool start = false;
+    bool as_production = false;
+    /// Stop after phase 1 of an arbitrary vector and let the server itself find the point
+    /// (contrasts only).
+    std::map<std::string, engine::RecoveryGoal> goals = {};
+};
+
+/// One in-doubt transaction and what was done about it.
+struct Decision {
+    std::string gid;
+    std::string global_id;
+    std::string database;
+    std::string action; ///< "commit", "rollback", "kept"
+    std::string evidence;
+    bool differs_from_production = false;
+};
+
+struct RestoredMember {
+    std::string name;
+    std::filesystem::path folder;
+    std::filesystem::path data_dir;
+    model::Number backup = 0;
+    std::uint64_t bytes = 0;     ///< of files, as planned
+    std::uint64_t log_bytes = 0; ///< replayed
+    model::LogPosition target;
+    model::LogPosition reached;
+    std::string evidence;   ///< the server's own words about where it stopped
+    model::Epoch epoch = 0; ///< the new one
+    std::vector<Decision> decisions;
+    std::vector<std::string> warnings;
+    engine::HandOver hand_over;
+    base::Duration write_time{}, recover_time{}, open_time{};
+};
+
+/// Work that the stored log shows after the restored position, and that is therefore lost.
+struct LostWork {
+    std::string member;
+    model::LogPosition from, to;
+    std::uint64_t commits = 0;
+    std::vector<std::string> gids; ///< of distributed transactions committed there
+};
+
+struct RestoreReport {
+    std::string group;
+    std::optional<repo::StoredMark> mark;
+    base::Time started, ended;
+    std::vector<RestoredMember> members;
+    std::vector<LostWork> lost;
+    std::vector<std::string> warnings;
+    bool unsettled = false; ///< something in doubt was kept: exit 3
+};
+
+/// What a restore would run into on this host, before anything is written. Throws target_not_empty,
+/// out_of_space, member_not_ready; returns warnings.
+std::vector<std::string> check_restore(const Context& context, const repo::RestorePlan& plan,
+                                       const RestoreOptions& options);
+
+/// Restores the group by `plan` (design.md 3). Continues an unfinished restore of the same mark in
+/// the same place.
+RestoreReport restore_group(const Context& context, const repo::RestorePlan& plan,
+                            const RestoreOptions& options);
+
+/// Gives up an unfinished restore: stops its servers and removes what it wrote. Returns what was
+/// removed.
+std::vector<std::filesystem::path> discard_restore(const Context& context,
+                                                   const repo::RestorePlan& plan,
+                                                   const RestoreOptions& options);
+
+/// Commits after each member's restored position that the stored log shows.
+std::vector<LostWork> find_lost_work(const Context& context, const repo::RestorePlan& plan);
+
+/// The folder of one member: the mapped one, or DIR/MEMBER.
+std::filesystem::path member_folder(const RestoreOptions& options, const std::string& member);
+
+} // namespace tidemark::job

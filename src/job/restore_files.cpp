@@ -1,0 +1,222 @@
+#include "job/restore_files.h"
+
+#include "base/error.h"
+#include "base/queue.h"
+#include "base/task_group.h"
+#include "repo/layout.h"
+#include "repo/page_map.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unordered_map>
+#include <vector>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+/// Frames waiting for a worker; each is a few kilobytes of extents, its bytes are read by the
+/// worker.
+constexpr std::size_t kQueuedFrames = 64;
+constexpr std::string_view kTablespaces = "pg_tblspc/";
+
+/// A file's place: which tree, and the path in it.
+struct Place {
+    const TargetTree* tree = nullptr;
+    std::string path;
+};
+
+struct Task {
+    repo::FrameRef frame;
+    std::vector<repo::Extent> extents;
+};
+
+/// The data directory and the tablespaces, each a tree of its own.
+class Trees {
+public:
+    explicit Trees(const RestoreFilesOptions& options)
+        : data_(options.data_dir, options.owner), links_(options.tablespaces)
+    {
+        for (const auto& [oid, path] : options.tablespaces)
+            spaces_.try_emplace(oid, path, options.owner);
+    }
+
+    /// "pg_tblspc/16471/PG_15_..." lies in the tablespace's own folder.
+    Place place(const std::string& path) const
+    {
+        if (!path.starts_with(kTablespaces)) return {&data_, path};
+        auto rest = std::string_view(path).substr(kTablespaces.size());
+        auto slash = rest.find('/');
+        if (slash == std::string_view::npos) return {&data_, path};
+        std::uint32_t oid = 0;
+        auto [end, error] = std::from_chars(rest.data(), rest.data() + slash, oid);
+        auto found = spaces_.find(oid);
+        if (error != std::errc{} || end != rest.data() + slash || found == spaces_.end()) {
+            throw Error{
+                Code::not_restorable,
+                fmt::format("the backup holds {}, which belongs to no tablespace it names", path)};
+        }
+        return {&found->second, std::string(rest.substr(slash + 1))};
+    }
+
+    void link(const std::string& path) const
+    {
+        auto rest = std::string_view(path).substr(std::min(path.size(), kTablespaces.size()));
+        std::uint32_t oid = 0;
+        auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), oid);
+        auto found = links_.find(oid);
+        if (error != std::errc{} || end != rest.data() + rest.size() || found == links_.end()) {
+            throw Error{
+                Code::not_restorable,
+                fmt::format("the backup holds the link {}, which is no tablespace it names", path)};
+        }
+        data_.make_link(path, found->second);
+    }
+
+    void sync() const
+    {
+        data_.sync();
+        for (const auto& [oid, tree] : spaces_)
+            tree.sync();
+    }
+
+private:
+    TargetTree data_;
+    std::map<std::uint32_t, TargetTree> spaces_;
+    std::map<std::uint32_t, std::filesystem::path> links_;
+};
+
+/// First reading of the page map: folders, empty files of the right size, links.
+class Skeleton final : public repo::PageMapVisitor {
+public:
+    explicit Skeleton(const Trees& trees) : trees_(trees) {}
+
+    void file(const model::FileEntry& entry) override
+    {
+        if (entry.kind == model::FileKind::directory)
+            folders_.push_back(entry);
+        else if (entry.kind == model::FileKind::tablespace_link)
+            links_.push_back(entry.path);
+        else
+            files_.emplace(entry.index, entry);
+    }
+
+    /// Parents before children, whatever the order in the map.
+    void create()
+    {
+        std::sort(folders_.begin(), folders_.end(),
+                  [](const auto& a, const auto& b) { return a.path < b.path; });
+        for (const auto& folder : folders_) {
+            auto place = trees_.place(folder.path);
+            place.tree->make_folder(place.path, folder.mode);
+        }
+        for (const auto& link : links_)
+            trees_.link(link);
+        for (const auto& [index, entry] : files_) {
+            auto place = trees_.place(entry.path);
+            place.tree->make_file(place.path, entry.mode, entry.size);
+            places_.emplace(index, std::move(place));
+        }
+        files_.clear();
+    }
+
+    const std::unordered_map<std::uint32_t, Place>& places() const { return places_; }
+
+private:
+    const Trees& trees_;
+    std::vector<model::FileEntry> folders_;
+    std::vector<std::string> links_;
+    std::unordered_map<std::uint32_t, model::FileEntry> files_;
+    std::unordered_map<std::uint32_t, Place> places_;
+};
+
+/// Second reading: every frame becomes a task for the workers.
+class Feeder final : public repo::PageMapVisitor {
+public:
+    Feeder(base::BoundedQueue<Task>& queue, std::stop_token stop)
+        : queue_(queue), stop_(std::move(stop))
+    {
+    }
+
+    void frame(const repo::FrameRef& frame, std::span<const repo::Extent> extents) override
+    {
+        if (!queue_.push({frame, {extents.begin(), extents.end()}}, stop_)) {
+            throw Error{Code::cancelled, "stopped while writing files"};
+        }
+    }
+
+private:
+    base::BoundedQueue<Task>& queue_;
+    std::stop_token stop_;
+};
+
+void write_frame(const Task& task, base::ByteView plain,
+                 const std::unordered_map<std::uint32_t, Place>& places,
+                 std::pair<std::uint32_t, base::Fd>& open)
+{
+    for (const auto& extent : task.extents) {
+        if (!open.second || open.first != extent.file) {
+            const auto& place = places.at(extent.file);
+            open = {extent.file, place.tree->open(place.path)};
+        }
+        base::pwrite_full(open.second.get(), plain.subspan(extent.plain_offset, extent.length),
+                          extent.offset, places.at(extent.file).path);
+        // Start the disk now, so that the sync at the end finds little to do.
+        ::sync_file_range(open.second.get(), static_cast<off_t>(extent.offset), extent.length,
+                          SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+} // namespace
+
+RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest& manifest,
+                            const RestoreFilesOptions& options,
+                            const std::function<void(std::uint64_t)>& progress,
+                            std::stop_token stop)
+{
+    const auto& backup = manifest.value;
+    model::MemberId id{.group = backup.group, .member = backup.member};
+    auto key = repo::parse_key(backup.page_map.key);
+    if (!key)
+        throw Error{Code::not_restorable,
+                    "the manifest names an impossible page map: " + backup.page_map.key};
+    auto read_map = [&](repo::PageMapVisitor& visitor) {
+        return repo::read_page_map(storage, id, key->number, key->lease, visitor,
+                                   backup.page_map.sha256);
+    };
+    Trees trees(options);
+    Skeleton skeleton(trees);
+    auto info = read_map(skeleton);
+    skeleton.create();
+
+    std::atomic<std::uint64_t> written{0};
+    base::BoundedQueue<Task> queue(kQueuedFrames);
+    base::TaskGroup group(stop);
+    for (std::uint32_t worker = 0; worker < options.workers; ++worker) {
+        group.add([&](std::stop_token stopped) {
+            repo::PackReader reader(storage, id);
+            std::pair<std::uint32_t, base::Fd> open;
+            while (auto task = queue.pop(stopped)) {
+                write_frame(*task, reader.read(task->frame), skeleton.places(), open);
+                progress(written += task->frame.plain_length);
+            }
+        });
+    }
+    group.add([&](std::stop_token stopped) {
+        Feeder feeder(queue, stopped);
+        read_map(feeder);
+        queue.close();
+    });
+    group.wait();
+    if (stop.stop_requested()) throw Error{Code::cancelled, "stopped while writing files"};
+    trees.sync();
+    return {.files = info.totals.files, .bytes = written};
+}
+
+} // namespace tidemark::job

@@ -1,0 +1,449 @@
+#include "job/restore_member.h"
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "job/restore_files.h"
+#include "repo/histories.h"
+
+#include <algorithm>
+#include <csignal>
+#include <fmt/format.h>
+#include <fstream>
+#include <set>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// Room for log segments in flight and the server's own files.
+constexpr std::uint64_t kHeadroom = 256ULL << 20;
+
+bool is_empty_folder(const fs::path& path)
+{
+    std::error_code error;
+    return !fs::exists(path, error) || (fs::is_directory(path, error) && fs::is_empty(path, error));
+}
+
+void make_folder(const fs::path& path, const std::optional<Owner>& owner)
+{
+    std::error_code error;
+    fs::create_directories(path.parent_path(), error);
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+        throw base::system_error("cannot create " + path.string(), errno);
+    if (::chmod(path.c_str(), 0700) != 0)
+        throw base::system_error("cannot set the mode of " + path.string(), errno);
+    if (owner && ::chown(path.c_str(), owner->uid, owner->gid) != 0) {
+        throw base::system_error("cannot give " + path.string() + " to the server's user", errno);
+    }
+}
+
+/// An argument of restore_command, which PostgreSQL hands to a shell; '%' is its own escape.
+std::string shell_quoted(const std::string& text)
+{
+    std::string out = "'";
+    for (char c : text) {
+        if (c == '\'')
+            out += "'\\''";
+        else if (c == '%')
+            out += "%%";
+        else
+            out += c;
+    }
+    return out + "'";
+}
+
+base::Duration since(steady_clock::time_point start)
+{
+    return std::chrono::duration_cast<base::Duration>(steady_clock::now() - start);
+}
+
+} // namespace
+
+std::filesystem::path member_folder(const RestoreOptions& options, const std::string& member)
+{
+    auto mapped = options.map.find(member);
+    return fs::absolute(mapped != options.map.end() ? mapped->second : options.dir / member);
+}
+
+MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& plan,
+                             const repo::MemberPlan& member, const RestoreOptions& options)
+    : context_(context), plan_(plan), member_(member), options_(options),
+      id_{.group = plan.group, .member = member.member},
+      folder_(member_folder(options, member.member)), data_dir_(folder_ / "data")
+{
+    if (!options.user.empty()) {
+        auto user = base::lookup_user(options.user);
+        if (user.uid != ::geteuid()) owner_ = Owner{user.uid, user.gid};
+    }
+    const auto& identity = member.backup.value.identity;
+    model::MemberSpec spec{.name = member.member, .url = {}, .data_dir = {}, .gid_pattern = {}};
+    target_ = context.engine(spec).open_target({.member = member.member,
+                                                .dir = data_dir_,
+                                                .work_dir = work_dir(),
+                                                .user = options.user,
+                                                .bin_dir = options.bin_dir,
+                                                .version_num = identity.version_num,
+                                                .system_id = identity.system_id,
+                                                .preload_libraries = options.preload});
+    state_ = {.repository = context.repository.head().id,
+              .group = plan.group,
+              .member = member.member,
+              .mark = plan.mark ? plan.mark->number() : 0,
+              .backup = member.backup.number(),
+              .target = member.target,
+              .phase = RestorePhase::writing,
+              .claimed = 0,
+              .reached = {}};
+    report_.name = member.member;
+    report_.folder = folder_;
+    report_.data_dir = data_dir_;
+    report_.backup = member.backup.number();
+    report_.bytes = member.bytes_to_write;
+    report_.log_bytes = member.log_bytes;
+    report_.target = member.target;
+}
+
+fs::path MemberRestore::tablespace(std::uint32_t oid) const
+{
+    auto mapped = options_.tablespaces.find({member_.member, oid});
+    return mapped != options_.tablespaces.end() ? fs::absolute(mapped->second)
+                                                : folder_ / "tablespaces" / std::to_string(oid);
+}
+
+void MemberRestore::enter(RestorePhase phase)
+{
+    state_.phase = phase;
+    save_restore_state(state_file(), state_);
+}
+
+void MemberRestore::refuse_running_server(const fs::path& data_dir) const
+{
+    std::ifstream file(data_dir / "postmaster.pid");
+    long pid = 0;
+    if (!(file >> pid) || pid <= 0) return;
+    if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return;
+    throw Error{Code::target_not_empty,
+                fmt::format("a server runs in {} (process {})", data_dir.string(), pid),
+                {.hint = "choose another folder; a running server is never overwritten, not even "
+                         "with --force"}};
+}
+
+void MemberRestore::refuse_occupied() const
+{
+    refuse_running_server(folder_);
+    refuse_running_server(data_dir_);
+    std::vector<fs::path> places{folder_};
+    for (const auto& [oid, location] : member_.backup.value.facts.tablespaces)
+        places.push_back(tablespace(oid));
+    for (const auto& place : places) {
+        if (options_.force || is_empty_folder(place)) continue;
+        throw Error{Code::target_not_empty,
+                    place.string() + " is not empty",
+                    {.hint = "choose another folder with --dir or --map, or remove what is there "
+                             "with --force"}};
+    }
+}
+
+void MemberRestore::check_space() const
+{
+    auto parent = folder_;
+    std::error_code error;
+    while (!fs::exists(parent, error))
+        parent = parent.parent_path();
+    struct statvfs info = {};
+    if (::statvfs(parent.c_str(), &info) != 0)
+        throw base::system_error("cannot look at " + parent.string(), errno);
+    auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    auto needed = member_.bytes_to_write + kHeadroom;
+    if (available < needed) {
+        throw Error{Code::out_of_space,
+                    fmt::format("{} has {} free, the restore needs {}", parent.string(),
+                                base::format_size(available), base::format_size(needed)),
+                    {.hint = "free space there, or put this member elsewhere with --map " +
+                             member_.member + "=DIR"}};
+    }
+}
+
+std::vector<std::string> MemberRestore::preflight()
+{
+    std::vector<std::string> warnings;
+    auto stored = load_restore_state(state_file());
+    if (stored && !options_.force) {
+        bool same = stored->repository == state_.repository && stored->group == state_.group &&
+                    stored->member == state_.member && stored->mark == state_.mark &&
+                    stored->target == state_.target;
+        if (!same) {
+            throw Error{Code::target_not_empty,
+                        fmt::format("{} holds a restore of {} to {}", folder_.string(),
+                                    stored->member,
+                                    stored->mark == 0 ? model::format_position(stored->target)
+                                                      : repo::mark_id(stored->mark)),
+                        {.hint = "go on with that one, or give it up with --discard"}};
+        }
+        if (stored->phase == RestorePhase::handed_over) {
+            throw Error{Code::target_not_empty,
+                        folder_.string() + " was restored to this mark and handed over already",
+                        {.hint = "choose another folder, or --force to restore once more"}};
+        }
+        warnings.push_back(
+            fmt::format("{} goes on from phase '{}'", member_.member, phase_name(stored->phase)));
+    } else {
+        refuse_occupied();
+        check_space();
+    }
+    target_->preflight();
+    return warnings;
+}
+
+void MemberRestore::begin()
+{
+    auto stored = load_restore_state(state_file());
+    if (stored && !options_.force) {
+        state_ = *stored;
+        resumed_ = true;
+        report_.evidence = state_.reached;
+        report_.reached = state_.target;
+        return;
+    }
+    if (options_.force) discard();
+    make_folder(folder_, owner_);
+    make_folder(work_dir(), owner_);
+    enter(RestorePhase::writing);
+}
+
+void MemberRestore::discard()
+{
+    refuse_running_server(folder_);
+    if (load_restore_state(state_file())) target_->stop();
+    refuse_running_server(data_dir_);
+    std::error_code error;
+    for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
+        for (const auto& entry : fs::directory_iterator(tablespace(oid), error))
+            fs::remove_all(entry.path());
+    }
+    for (const auto& entry : fs::directory_iterator(folder_, error))
+        fs::remove_all(entry.path());
+}
+
+void MemberRestore::write_files(std::stop_token stop)
+{
+    if (state_.phase > RestorePhase::writing) return;
+    auto start = steady_clock::now();
+    fs::remove_all(data_dir_);
+    make_folder(data_dir_, owner_);
+    RestoreFilesOptions files{
+        .data_dir = data_dir_, .tablespaces = {}, .owner = owner_, .workers = context_.workers};
+    for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
+        auto place = tablespace(oid);
+        fs::remove_all(place);
+        make_folder(place.parent_path(), owner_);
+        make_folder(place, owner_);
+        files.tablespaces.emplace(oid, place);
+    }
+    context_.progress.stage(member_.member, "write files", member_.backup.value.totals.plain_bytes);
+    restore_files(
+        context_.storage(), member_.backup, files,
+        [&](std::uint64_t done) { context_.progress.advance(member_.member, done); }, stop);
+    report_.write_time = since(start);
+    enter(RestorePhase::written);
+}
+
+engine::RecoverySpec MemberRestore::recovery_spec() const
+{
+    engine::RecoverySpec spec;
+    auto goal = options_.goals.find(member_.member);
+    if (goal != options_.goals.end())
+        spec.goal = goal->second;
+    else
+        spec.goal.position = member_.target.offset;
+    spec.goal.epoch = member_.history.current();
+    spec.restore_command = fmt::format("{} fetch-log {} %f %p", shell_quoted(helper_path()),
+                                       shell_quoted(work_dir().string()));
+    const auto& backup = member_.backup.value;
+    spec.backup_label = backup.backup_label;
+    for (const auto& [oid, location] : backup.facts.tablespaces) {
+        spec.tablespace_map += fmt::format("{} {}\n", oid, tablespace(oid).string());
+    }
+    spec.limits = backup.identity.settings;
+    spec.superuser = backup.facts.bootstrap_superuser;
+    return spec;
+}
+
+/// The server's user may not be able to reach our program (a build below /root): then it gets a
+/// copy of its own.
+std::string MemberRestore::helper_path() const
+{
+    return owner_ ? (work_dir() / "fetch-log").string() : options_.helper;
+}
+
+void MemberRestore::start_feeder()
+{
+    if (feeder_) return;
+    if (owner_) {
+        fs::copy_file(options_.helper, helper_path(), fs::copy_options::overwrite_existing);
+        fs::permissions(helper_path(), fs::perms::owner_all | fs::perms::group_read |
+                                           fs::perms::group_exec | fs::perms::others_read |
+                                           fs::perms::others_exec);
+    }
+    feeder_ = std::make_unique<LogFeeder>(
+        context_.storage(), member_,
+        LogFeeder::Options{.folder = work_dir(),
+                           .owner = owner_,
+                           .segment_size = member_.backup.value.identity.log_segment_size});
+    if (state_.claimed != 0) feeder_->reserve_below(state_.claimed);
+}
+
+void MemberRestore::recover(std::stop_token stop)
+{
+    if (state_.phase >= RestorePhase::promoted) return;
+    target_->prepare(recovery_spec());
+    if (state_.phase >= RestorePhase::at_mark) return;
+    auto start = steady_clock::now();
+    start_feeder();
+    context_.progress.stage(member_.member, "replay log", member_.log_bytes);
+    try {
+        auto reached = target_->recover(
+            [&](model::Offset at) {
+                auto from = member_.log_from.offset;
+                context_.progress.advance(member_.member, at > from ? at - from : 0);
+            },
+            stop);
+        report_.reached = reached.position;
+        report_.evidence = reached.evidence;
+    } catch (Error& error) {
+        if (auto why = feeder_->failure())
+            error.add_context("log could not be delivered (" + *why + ")");
+        throw;
+    }
+    state_.reached = report_.evidence;
+    report_.recover_time = since(start);
+    enter(RestorePhase::at_mark);
+    context_.progress.finished(member_.member);
+}
+
+void MemberRestore::promote(std::stop_token stop)
+{
+    auto start = steady_clock::now();
+    if (state_.phase >= RestorePhase::promoted) {
+        target_->resume(stop);
+        return;
+    }
+    context_.progress.stage(member_.member, "promote");
+    if (state_.phase < RestorePhase::claimed) {
+        state_.claimed = repo::claim_epoch(context_.storage(), id_, member_.history.current() + 1,
+                                           context_.host + ":" + folder_.string());
+        enter(RestorePhase::claimed);
+    }
+    start_feeder();
+    feeder_->reserve_below(state_.claimed);
+    auto opened = target_->promote(stop);
+    report_.epoch = opened.epoch;
+    if (opened.epoch != state_.claimed) {
+        throw Error{Code::identity_mismatch,
+                    fmt::format("the server went to timeline {}, {} was claimed for it",
+                                opened.epoch, state_.claimed)};
+    }
+    report_.open_time = since(start);
+    enter(RestorePhase::promoted);
+}
+
+/// What recovery left prepared must be what the mark says is in doubt: no more, no less.
+void MemberRestore::compare_prepared(const std::vector<engine::PreparedBranch>& prepared) const
+{
+    if (!plan_.mark) return;
+    std::set<std::string> expected;
+    for (const auto& doubt : plan_.mark->value.at.in_doubt) {
+        if (doubt.branch.member == member_.member) expected.insert(doubt.branch.gid);
+    }
+    std::string missing, surplus;
+    for (const auto& branch : prepared) {
+        if (expected.erase(branch.gid) == 0) surplus += (surplus.empty() ? "" : ", ") + branch.gid;
+    }
+    for (const auto& gid : expected)
+        missing += (missing.empty() ? "" : ", ") + gid;
+    if (missing.empty() && surplus.empty()) return;
+    throw Error{Code::not_restorable,
+                fmt::format("what is prepared after recovery is not what the mark says:{}{}",
+                            missing.empty() ? "" : " missing " + missing,
+                            surplus.empty() ? "" : " unexpected " + surplus),
+                {.hint = "the members stay closed on their private sockets; tidemark audit shows "
+                         "the mark's proof; "
+                         "restore to an earlier mark with --discard first"}};
+}
+
+Decision MemberRestore::decide(const engine::PreparedBranch& branch,
+                               std::optional<bool>& commit) const
+{
+    Decision decision{.gid = branch.gid,
+                      .global_id = branch.gid,
+                      .database = branch.database,
+                      .action = "kept",
+                      .evidence = "the mark says nothing about it"};
+    const model::InDoubt* found = nullptr;
+    if (plan_.mark) {
+        for (const auto& doubt : plan_.mark->value.at.in_doubt) {
+            if (doubt.branch.member == member_.member && doubt.branch.gid == branch.gid)
+                found = &doubt;
+        }
+    }
+    if (found != nullptr) {
+        decision.global_id = found->branch.global_id;
+        decision.evidence = found->verdict.evidence;
+        decision.differs_from_production = found->differs_from_production;
+        if (found->verdict.decision == model::Decision::commit) commit = true;
+        if (found->verdict.decision == model::Decision::rollback) commit = false;
+    }
+    if (!commit) {
+        auto word = options_.decisions.find({member_.member, branch.gid});
+        if (word != options_.decisions.end()) {
+            commit = word->second;
+            decision.evidence += "; decided by the operator";
+        }
+    }
+    if (!options_.settle) commit.reset();
+    if (commit) decision.action = *commit ? "commit" : "rollback";
+    return decision;
+}
+
+void MemberRestore::settle()
+{
+    auto prepared = target_->prepared();
+    if (state_.phase < RestorePhase::compared) {
+        compare_prepared(prepared);
+        enter(RestorePhase::compared);
+    }
+    for (const auto& branch : prepared) {
+        std::optional<bool> commit;
+        auto decision = decide(branch, commit);
+        if (commit)
+            target_->settle(branch, *commit);
+        else
+            unsettled_ = true;
+        report_.decisions.push_back(std::move(decision));
+    }
+    report_.warnings = target_->warnings();
+    if (state_.phase < RestorePhase::settled) enter(RestorePhase::settled);
+}
+
+void MemberRestore::hand_over(std::stop_token stop)
+{
+    context_.progress.stage(member_.member, "hand over");
+    if (state_.claimed != 0) report_.epoch = state_.claimed;
+    report_.hand_over = target_->hand_over({.as_production = options_.as_production,
+                                            .start = options_.start,
+                                            .captured = member_.backup.value.facts.captured},
+                                           stop);
+    feeder_.reset();
+    enter(RestorePhase::handed_over);
+    context_.progress.finished(member_.member);
+}
+
+} // namespace tidemark::job

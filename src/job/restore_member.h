@@ -1,0 +1,67 @@
+#pragma once
+
+#include "job/context.h"
+#include "job/log_feeder.h"
+#include "job/restore.h"
+
+#include <memory>
+
+namespace tidemark::job {
+
+/// One member on its way from a plan to a server that is handed over. The steps are called in order
+/// by the group's restore; each does nothing when the state file says that it was done.
+class MemberRestore {
+public:
+    MemberRestore(const Context& context, const repo::RestorePlan& plan,
+                  const repo::MemberPlan& member, const RestoreOptions& options);
+
+    const RestoreState& state() const { return state_; }
+    /// Refuses what must not be overwritten, checks space and programs; writes nothing. Returns
+    /// warnings.
+    std::vector<std::string> preflight();
+    /// Makes the folders, or takes an unfinished restore up again.
+    void begin();
+    void write_files(std::stop_token stop);
+    /// Phase 1.
+    void recover(std::stop_token stop);
+    /// Phase 2.
+    void promote(std::stop_token stop);
+    void settle();
+    void hand_over(std::stop_token stop);
+    /// Stops what runs and removes everything.
+    void discard();
+    RestoredMember report() const { return report_; }
+    bool unsettled() const { return unsettled_; }
+    engine::RestoreTarget& target() { return *target_; }
+
+private:
+    std::filesystem::path work_dir() const { return folder_ / "tidemark"; }
+    std::filesystem::path state_file() const { return work_dir() / "state.json"; }
+    std::filesystem::path tablespace(std::uint32_t oid) const;
+    void enter(RestorePhase phase);
+    void refuse_running_server(const std::filesystem::path& data_dir) const;
+    void refuse_occupied() const;
+    void check_space() const;
+    engine::RecoverySpec recovery_spec() const;
+    std::string helper_path() const;
+    void start_feeder();
+    Decision decide(const engine::PreparedBranch& branch, std::optional<bool>& commit) const;
+    void compare_prepared(const std::vector<engine::PreparedBranch>& prepared) const;
+
+    const Context& context_;
+    const repo::RestorePlan& plan_;
+    const repo::MemberPlan& member_;
+    const RestoreOptions& options_;
+    model::MemberId id_;
+    std::filesystem::path folder_;
+    std::filesystem::path data_dir_;
+    std::optional<Owner> owner_;
+    bool resumed_ = false;
+    RestoreState state_;
+    RestoredMember report_;
+    bool unsettled_ = false;
+    std::unique_ptr<engine::RestoreTarget> target_;
+    std::unique_ptr<LogFeeder> feeder_;
+};
+
+} // namespace tidemark::job

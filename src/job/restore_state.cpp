@@ -1,0 +1,81 @@
+#include "job/restore_state.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#include <array>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+constexpr std::array<std::string_view, 9> kPhases = {"",         "writing", "written",
+                                                     "at_mark",  "claimed", "promoted",
+                                                     "compared", "settled", "handed_over"};
+constexpr std::size_t kMaxState = 1U << 20;
+
+RestorePhase parse_phase(const std::string& text)
+{
+    for (std::size_t i = 1; i < kPhases.size(); ++i) {
+        if (kPhases[i] == text) return static_cast<RestorePhase>(i);
+    }
+    throw Error{Code::failed, "unknown phase '" + text + "'"};
+}
+
+} // namespace
+
+std::string_view phase_name(RestorePhase phase)
+{
+    return kPhases.at(static_cast<std::size_t>(phase));
+}
+
+std::optional<RestoreState> load_restore_state(const std::filesystem::path& file)
+{
+    if (!std::filesystem::exists(file)) return std::nullopt;
+    auto bytes = base::read_file(file, kMaxState);
+    try {
+        auto json = nlohmann::json::parse(base::as_text(bytes));
+        if (json.at("format") != 1)
+            throw Error{Code::repository_newer, "was written by a newer Tidemark"};
+        auto target = model::parse_position(json.at("target").get<std::string>());
+        if (!target) throw Error{Code::failed, "holds no position"};
+        return RestoreState{.repository = json.at("repository"),
+                            .group = json.at("group"),
+                            .member = json.at("member"),
+                            .mark = json.at("mark"),
+                            .backup = json.at("backup"),
+                            .target = *target,
+                            .phase = parse_phase(json.at("phase")),
+                            .claimed = json.at("claimed"),
+                            .reached = json.at("reached")};
+    } catch (const nlohmann::json::exception& error) {
+        throw Error{Code::failed,
+                    fmt::format("{} cannot be understood: {}", file.string(), error.what()),
+                    {.hint = "give this restore up with --discard and start again"}};
+    } catch (Error& error) {
+        error.add_context(file.string());
+        throw;
+    }
+}
+
+void save_restore_state(const std::filesystem::path& file, const RestoreState& state)
+{
+    nlohmann::json json = {{"format", 1},
+                           {"repository", state.repository},
+                           {"group", state.group},
+                           {"member", state.member},
+                           {"mark", state.mark},
+                           {"backup", state.backup},
+                           {"target", model::format_position(state.target)},
+                           {"phase", phase_name(state.phase)},
+                           {"claimed", state.claimed},
+                           {"reached", state.reached}};
+    base::replace_file(file, base::as_bytes(json.dump(2) + "\n"));
+}
+
+} // namespace tidemark::job

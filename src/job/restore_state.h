@@ -1,0 +1,46 @@
+#pragma once
+
+#include "model/ids.h"
+#include "model/log_position.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace tidemark::job {
+
+/// How far one member's restore has come (rules.md 26). Each phase is entered only when the one
+/// before is durable.
+enum class RestorePhase : std::uint8_t {
+    writing = 1, ///< files are being written
+    written,     ///< all files are there
+    at_mark,     ///< recovered to exactly the mark's position and shut down there
+    claimed,     ///< the number of the new timeline is taken in the repository
+    promoted,    ///< writable on its private socket
+    compared,    ///< what is prepared is what the mark says
+    settled,     ///< in-doubt transactions have their verdicts
+    handed_over,
+};
+std::string_view phase_name(RestorePhase phase);
+
+/// The state file of one member, DIR/MEMBER/tidemark/state.json.
+struct RestoreState {
+    std::string repository; ///< its id
+    std::string group;
+    std::string member;
+    model::Number mark = 0; ///< 0: positions that no mark names
+    model::Number backup = 0;
+    model::LogPosition target;
+    RestorePhase phase = RestorePhase::writing;
+    model::Epoch claimed = 0;
+    std::string reached; ///< evidence of phase 1
+    friend bool operator==(const RestoreState&, const RestoreState&) = default;
+};
+
+/// Empty when there is no state file; Error{failed} when it cannot be understood.
+std::optional<RestoreState> load_restore_state(const std::filesystem::path& file);
+/// Replaces the file durably.
+void save_restore_state(const std::filesystem::path& file, const RestoreState& state);
+
+} // namespace tidemark::job

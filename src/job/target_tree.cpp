@@ -1,0 +1,112 @@
+#include "job/target_tree.h"
+
+#include "base/error.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+using base::Fd;
+
+namespace {
+
+int openat2_beneath(int folder, const char* path, int flags, mode_t mode)
+{
+    struct open_how how = {};
+    how.flags = static_cast<unsigned long long>(flags | O_CLOEXEC | O_NOFOLLOW);
+    if ((flags & O_CREAT) != 0) how.mode = mode;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    while (true) {
+        auto fd = static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how));
+        if (fd >= 0 || (errno != EINTR && errno != EAGAIN)) return fd;
+    }
+}
+
+} // namespace
+
+TargetTree::TargetTree(std::filesystem::path root, std::optional<Owner> owner)
+    : root_(std::move(root)), owner_(owner), root_fd_(base::open_directory_fd(root_))
+{
+}
+
+Fd TargetTree::resolve(const std::string& path, int flags, mode_t mode) const
+{
+    int fd = openat2_beneath(root_fd_.get(), path.c_str(), flags, mode);
+    if (fd >= 0) return Fd(fd);
+    if (errno == EXDEV || errno == ELOOP) {
+        throw Error{Code::not_restorable,
+                    "'" + path + "' would lead out of " + root_.string() + ", so it is refused",
+                    {.hint = "remove the link from the target, or restore into an empty folder"}};
+    }
+    throw base::system_error("cannot open " + (root_ / path).string(), errno);
+}
+
+void TargetTree::adopt(int fd, const std::string& path) const
+{
+    if (owner_ && ::fchown(fd, owner_->uid, owner_->gid) != 0) {
+        throw base::system_error("cannot give " + (root_ / path).string() + " to the server's user",
+                                 errno);
+    }
+}
+
+void TargetTree::make_folder(const std::string& path, mode_t mode) const
+{
+    auto slash = path.rfind('/');
+    auto parent = slash == std::string::npos
+                      ? Fd(::fcntl(root_fd_.get(), F_DUPFD_CLOEXEC, 0))
+                      : resolve(path.substr(0, slash), O_RDONLY | O_DIRECTORY, 0);
+    auto name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (::mkdirat(parent.get(), name.c_str(), mode) != 0 && errno != EEXIST) {
+        throw base::system_error("cannot create " + (root_ / path).string(), errno);
+    }
+    auto made = resolve(path, O_RDONLY | O_DIRECTORY, 0);
+    if (::fchmod(made.get(), mode & 0777) != 0)
+        throw base::system_error("cannot set the mode of " + path, errno);
+    adopt(made.get(), path);
+}
+
+void TargetTree::make_file(const std::string& path, mode_t mode, std::uint64_t size) const
+{
+    auto fd = resolve(path, O_WRONLY | O_CREAT | O_TRUNC, mode & 0777);
+    if (::fchmod(fd.get(), mode & 0777) != 0)
+        throw base::system_error("cannot set the mode of " + path, errno);
+    adopt(fd.get(), path);
+    if (size > 0 && ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+        throw base::system_error("cannot size " + (root_ / path).string(), errno);
+    }
+}
+
+Fd TargetTree::open(const std::string& path) const
+{
+    return resolve(path, O_WRONLY, 0);
+}
+
+void TargetTree::make_link(const std::string& path, const std::filesystem::path& to) const
+{
+    auto slash = path.rfind('/');
+    auto parent = slash == std::string::npos
+                      ? Fd(::fcntl(root_fd_.get(), F_DUPFD_CLOEXEC, 0))
+                      : resolve(path.substr(0, slash), O_RDONLY | O_DIRECTORY, 0);
+    auto name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (::unlinkat(parent.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
+        throw base::system_error("cannot replace " + (root_ / path).string(), errno);
+    }
+    if (::symlinkat(to.c_str(), parent.get(), name.c_str()) != 0) {
+        throw base::system_error("cannot link " + (root_ / path).string(), errno);
+    }
+}
+
+void TargetTree::sync() const
+{
+    if (::syncfs(root_fd_.get()) != 0)
+        throw base::system_error("cannot make " + root_.string() + " durable", errno);
+}
+
+} // namespace tidemark::job

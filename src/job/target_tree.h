@@ -1,0 +1,48 @@
+#pragma once
+
+#include "base/fd.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include <sys/types.h>
+
+namespace tidemark::job {
+
+struct Owner {
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+/// A folder that a restore writes into. Every name is resolved beneath it by the kernel (openat2
+/// with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS), so neither ".." nor a link planted in the target
+/// or in a backup leads out (rules.md 29). Safe for several threads.
+class TargetTree {
+public:
+    /// Opens `root`, which must exist. New files and folders get `owner` when set.
+    TargetTree(std::filesystem::path root, std::optional<Owner> owner);
+
+    const std::filesystem::path& root() const { return root_; }
+    /// Makes a folder whose parent exists; one that is there already is fine.
+    void make_folder(const std::string& path, mode_t mode) const;
+    /// Creates or truncates a file of `size` bytes, all zeros.
+    void make_file(const std::string& path, mode_t mode, std::uint64_t size) const;
+    /// Opens a file made before, for writing.
+    base::Fd open(const std::string& path) const;
+    /// A symbolic link to an absolute path chosen by us, never by the backup.
+    void make_link(const std::string& path, const std::filesystem::path& to) const;
+    /// Makes everything on the file system durable.
+    void sync() const;
+
+private:
+    base::Fd resolve(const std::string& path, int flags, mode_t mode) const;
+    void adopt(int fd, const std::string& path) const;
+
+    std::filesystem::path root_;
+    std::optional<Owner> owner_;
+    base::Fd root_fd_;
+};
+
+} // namespace tidemark::job
