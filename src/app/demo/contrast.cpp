@@ -1,0 +1,172 @@
+#include "app/demo/contrast.h"
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "engine/postgres/pq.h"
+#include "job/reindex.h"
+#include "model/evaluate.h"
+#include "repo/identities.h"
+#include "repo/log_reader.h"
+
+#include <csignal>
+#include <fmt/format.h>
+#include <fstream>
+#include <thread>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+using engine::postgres::Connection;
+
+RestoredGroup::~RestoredGroup()
+{
+    stop();
+}
+
+void RestoredGroup::stop()
+{
+    if (stopped_) return;
+    stopped_ = true;
+    for (const auto& member : report_.members) {
+        std::ifstream file(member.data_dir / "postmaster.pid");
+        long pid = 0;
+        if (!(file >> pid) || pid <= 1) continue;
+        // Nothing in these clusters is worth a clean shutdown.
+        ::kill(static_cast<pid_t>(pid), SIGQUIT);
+        for (int i = 0; i < 500 && ::kill(static_cast<pid_t>(pid), 0) == 0; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        }
+    }
+}
+
+std::string RestoredGroup::conninfo(const job::RestoredMember& member, const std::string& database)
+{
+    return fmt::format("host={} port={} user=postgres dbname={}", member.hand_over.socket_dir,
+                       member.hand_over.port, database);
+}
+
+BankOptions RestoredGroup::bank(BankOptions options) const
+{
+    for (auto& one : options.members) {
+        for (const auto& member : report_.members) {
+            if (member.name == one.name) one.url = conninfo(member, "postgres");
+        }
+    }
+    return options;
+}
+
+std::string place_points_in_turn(const std::vector<BankMember>& members, const std::string& name)
+{
+    for (const auto& member : members) {
+        Connection::open(member.url).exec_params("SELECT pg_create_restore_point($1)", {name});
+    }
+    return name;
+}
+
+ContrastLab::Goals ContrastLab::goals_at(base::Time time, const model::Mark& mark) const
+{
+    Goals goals;
+    for (const auto& member : mark.members)
+        goals[member.name] = {
+            .position = {}, .time = time, .name = {}, .epoch = member.history.current()};
+    return goals;
+}
+
+ContrastLab::Goals ContrastLab::goals_at(const std::string& point, const model::Mark& mark) const
+{
+    Goals goals;
+    for (const auto& member : mark.members)
+        goals[member.name] = {
+            .position = {}, .time = {}, .name = point, .epoch = member.history.current()};
+    return goals;
+}
+
+job::RestoreReport ContrastLab::restore(job::RestoreOptions options, Goals goals) const
+{
+    auto view = repo::load_view(context.storage(), context.group.name);
+    auto newest = view.marks.front().number();
+    auto plan = repo::need_plan(repo::plan_restore(view, newest));
+    // No mark: the server's own targets decide, and nobody says what must be in doubt there.
+    plan.mark.reset();
+    options.goals = std::move(goals);
+    options.settle = false;
+    return job::restore_group(context, plan, options);
+}
+
+namespace {
+
+/// The newest mark whose bounds all lie at or before the reached positions.
+std::optional<model::OpenTransactions> table_before(const job::Context& context,
+                                                    const model::Sweep& at)
+{
+    for (const auto& mark : repo::Marks(context.storage(), context.group.name).list()) {
+        bool before = true;
+        for (const auto& [name, member] : mark.value.table.members)
+            before = before && at.contains(name) && member.e <= at.at(name);
+        if (before) return mark.value.table;
+    }
+    return std::nullopt;
+}
+
+model::MemberLog read_log(const job::Context& context, const model::MemberSpec& spec)
+{
+    model::MemberId id{.group = context.group.name, .member = spec.name};
+    auto recorded = repo::Identities(context.storage(), id).latest();
+    repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
+    model::History history(recorded->value.identity.position.epoch);
+    auto chain = reader.catalog().newest_chain(history);
+    if (!chain) throw Error{Code::log_gap, "no log is stored for " + spec.name};
+    model::MemberLog log{.name = spec.name,
+                         .history = history,
+                         .complete_since = chain->start.offset,
+                         .pattern = model::GidPattern::parse(spec.gid_pattern),
+                         .seeds = recorded->value.seeds,
+                         .events = {},
+                         .clock = {}};
+    auto rebuild =
+        job::index_rebuilder(context, spec, recorded->value.identity, reader.catalog(), history);
+    for (auto& index : reader.indexes(history, chain->start, chain->end, rebuild)) {
+        for (auto& event : index.transactions)
+            log.events.push_back(std::move(event));
+    }
+    return log;
+}
+
+} // namespace
+
+void ContrastLab::settle(const RestoredGroup& group) const
+{
+    model::Sweep at;
+    for (const auto& member : group.report().members)
+        at.emplace(member.name, member.reached.offset);
+    auto table = table_before(context, at);
+    std::vector<model::MemberLog> logs;
+    for (const auto& spec : context.group.members)
+        logs.push_back(read_log(context, spec));
+    auto evaluation = model::evaluate_at(logs, at, table ? &*table : nullptr);
+    for (const auto& member : group.report().members) {
+        auto main = Connection::open(RestoredGroup::conninfo(member, "postgres"));
+        auto rows = main.exec("SELECT gid, database FROM pg_prepared_xacts");
+        for (int row = 0; row < rows.rows(); ++row) {
+            std::string gid(rows.get(row, 0));
+            for (const auto& doubt : evaluation.in_doubt) {
+                if (doubt.branch.member != member.name || doubt.branch.gid != gid ||
+                    doubt.verdict.decision == model::Decision::unknown)
+                    continue;
+                bool commit = doubt.verdict.decision == model::Decision::commit;
+                Connection::open(RestoredGroup::conninfo(member, std::string(rows.get(row, 1))))
+                    .exec((commit ? "COMMIT PREPARED " : "ROLLBACK PREPARED ") +
+                          Connection::literal(gid));
+            }
+        }
+    }
+}
+
+BankVerdict ContrastLab::judge(const RestoredGroup& group) const
+{
+    return check_bank(group.bank(bank), witness,
+                      MarkWindow{.first_sent = Instant::min(), .last_returned = Instant::max()});
+}
+
+} // namespace tidemark::app
