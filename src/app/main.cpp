@@ -1,7 +1,64 @@
-#include <cstdio>
+#include "app/cli/commands.h"
+#include "base/log.h"
+#include "job/log_feeder.h"
 
-int main()
+#include <cstdio>
+#include <exception>
+#include <map>
+
+namespace tidemark::app {
+namespace {
+
+using Command = int (*)(Environment&);
+
+const std::map<std::string, Command>& commands()
 {
-    std::puts("tidemark");
-    return 0;
+    static const std::map<std::string, Command> all = {
+        {"init", run_init},   {"check", run_check},   {"backup", run_backup},
+        {"log", run_log},     {"mark", run_mark},     {"reindex", run_reindex},
+        {"list", run_list},   {"show", run_show},     {"status", run_status},
+        {"audit", run_audit}, {"verify", run_verify}, {"restore", run_restore},
+        {"demo", run_demo},
+    };
+    return all;
+}
+
+int run(const Options& options)
+{
+    if (options.command == "fetch-log")
+        return job::fetch_log(options.fetch_plan, options.log_name, options.log_target);
+    Output output(options.command, options.json);
+    if (options.command == "version") {
+        output.text(version_text() + "\n");
+        return output.finish(0, nullptr);
+    }
+    if (options.command == "completion") {
+        output.text(bash_completion());
+        return output.finish(0, nullptr);
+    }
+    Environment environment(options, output);
+    try {
+        int code = commands().at(options.command)(environment);
+        environment.progress().close();
+        return output.finish(code, nullptr);
+    } catch (const base::Error& error) {
+        environment.progress().close();
+        return output.finish(static_cast<int>(error.code()), &error);
+    } catch (const std::exception& error) {
+        environment.progress().close();
+        base::Error wrapped{base::Code::failed, error.what()};
+        return output.finish(static_cast<int>(base::Code::failed), &wrapped);
+    }
+}
+
+} // namespace
+} // namespace tidemark::app
+
+int main(int argc, char** argv)
+{
+    auto parsed = tidemark::app::parse_command_line(argc, argv);
+    if (parsed.finished) return parsed.code;
+    tidemark::base::log_setup({.level = parsed.options.verbose ? tidemark::base::LogLevel::debug
+                                                               : tidemark::base::LogLevel::info});
+    return tidemark::app::run(parsed.options);
 }

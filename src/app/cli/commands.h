@@ -1,0 +1,22 @@
+#pragma once
+
+#include "app/cli/environment.h"
+
+namespace tidemark::app {
+
+/// Each returns the exit code and fills the environment's output; failures are base::Error.
+int run_init(Environment& environment);
+int run_check(Environment& environment);
+int run_backup(Environment& environment);
+int run_log(Environment& environment);
+int run_mark(Environment& environment);
+int run_reindex(Environment& environment);
+int run_list(Environment& environment);
+int run_show(Environment& environment);
+int run_status(Environment& environment);
+int run_audit(Environment& environment);
+int run_verify(Environment& environment);
+int run_restore(Environment& environment);
+int run_demo(Environment& environment);
+
+} // namespace tidemark::app

@@ -1,0 +1,271 @@
+#include "app/cli/describe.h"
+
+#include "app/cli/table.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::app {
+
+using nlohmann::json;
+
+namespace {
+
+std::string milliseconds(base::Duration duration)
+{
+    return fmt::format("{:.1f} ms", static_cast<double>(duration.count()) / 1000);
+}
+
+json in_doubt_json(const model::InDoubt& doubt)
+{
+    return {{"member", doubt.branch.member},
+            {"gid", doubt.branch.gid},
+            {"global_id", doubt.branch.global_id},
+            {"xid", doubt.branch.xid},
+            {"database", doubt.branch.database_name},
+            {"verdict", model::decision_name(doubt.verdict.decision)},
+            {"reason", model::reason_name(doubt.verdict.reason)},
+            {"evidence", doubt.verdict.evidence},
+            {"differs_from_production", doubt.differs_from_production}};
+}
+
+} // namespace
+
+std::string mark_title(const repo::StoredMark& mark)
+{
+    auto id = repo::mark_id(mark.number());
+    return mark.value.name.empty() ? id : id + " " + mark.value.name;
+}
+
+json mark_summary(const repo::StoredMark& mark)
+{
+    json out = {{"id", repo::mark_id(mark.number())},
+                {"number", mark.number()},
+                {"name", mark.value.name},
+                {"time", base::format_time(mark.value.created)},
+                {"spread_us", mark.value.spread.count()},
+                {"in_doubt", mark.value.at.in_doubt.size()},
+                {"two_phase_only", mark.value.flags.two_phase_only}};
+    for (const auto& member : mark.value.members) {
+        out["members"].push_back({{"name", member.name},
+                                  {"position", model::format_position(member.cut)},
+                                  {"retreat_bytes", member.retreat_bytes}});
+    }
+    return out;
+}
+
+std::string mark_text(const repo::StoredMark& mark)
+{
+    const auto& value = mark.value;
+    std::string out = fmt::format("mark {} of group {}, {}\n", mark_title(mark), value.group,
+                                  base::format_time_human(value.created));
+    out += fmt::format("restore points {} placed within {}\n\n", value.restore_point,
+                       milliseconds(value.spread));
+    Table members({"MEMBER", "VERSION", "RESTORE TO", "RESTORE POINT", "RETREAT", "LOG NEEDED TO"});
+    for (const auto& member : value.members) {
+        members.row({member.name, member.version, model::format_position(member.cut),
+                     model::format_offset(member.r), fmt::format("{} B", member.retreat_bytes),
+                     model::format_offset(member.log_end)});
+    }
+    out += members.render(2);
+    for (const auto& member : value.members) {
+        if (!member.retreat) continue;
+        out += fmt::format("  {} retreats because {} was prepared at {} only after that\n",
+                           member.name,
+                           member.retreat->global_id.empty() ? "an unknown transaction"
+                                                             : member.retreat->global_id,
+                           member.retreat->because_of);
+    }
+    out += fmt::format("\nspanning it: {} distributed transactions; in doubt: {} branches\n",
+                       value.at.spanning.size(), value.at.in_doubt.size());
+    if (!value.at.in_doubt.empty()) {
+        Table doubts({"MEMBER", "GID", "VERDICT", "EVIDENCE"});
+        for (const auto& doubt : value.at.in_doubt) {
+            doubts.row({doubt.branch.member, doubt.branch.gid,
+                        std::string(model::decision_name(doubt.verdict.decision)),
+                        doubt.verdict.evidence});
+        }
+        out += doubts.render(2);
+    }
+    if (value.flags.two_phase_only)
+        out += "two-phase only: coordinators that commit their own part in one phase are not "
+               "covered\n";
+    for (const auto& damaged : value.at.damaged)
+        out += fmt::format("heuristic damage in production: {} is committed at one member and "
+                           "rolled back at another\n",
+                           damaged.global_id);
+    for (const auto& id : value.at.ambiguous_ids)
+        out += fmt::format("ambiguous: the id {} was used again too soon to tell its uses apart\n",
+                           id);
+    if (!value.at.unknown_finishes.empty())
+        out += fmt::format("{} branches ended whose prepare nobody saw\n",
+                           value.at.unknown_finishes.size());
+    for (const auto& violation : value.violations)
+        out += fmt::format("violation: {} at {}\n", model::violation_name(violation.kind),
+                           violation.member);
+    return out;
+}
+
+json plan_json(const repo::RestorePlan& plan)
+{
+    json out = {{"group", plan.group},
+                {"bytes_to_write", plan.bytes_to_write},
+                {"log_bytes", plan.log_bytes},
+                {"stored_bytes", plan.stored_bytes},
+                {"warnings", plan.warnings}};
+    if (plan.mark) {
+        out["mark"] = mark_summary(*plan.mark);
+        for (const auto& doubt : plan.mark->value.at.in_doubt)
+            out["in_doubt"].push_back(in_doubt_json(doubt));
+    }
+    for (const auto& [name, member] : plan.members) {
+        out["members"].push_back(
+            {{"name", name},
+             {"backup", fmt::format("b-{}", member.backup.number())},
+             {"backup_started", base::format_time(member.backup.value.started)},
+             {"damaged", member.damaged},
+             {"target", model::format_position(member.target)},
+             {"log_from", model::format_position(member.log_from)},
+             {"log_to", model::format_position(member.log_to)},
+             {"pieces", member.pieces.size()},
+             {"bytes_to_write", member.bytes_to_write},
+             {"log_bytes", member.log_bytes}});
+    }
+    return out;
+}
+
+std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& options)
+{
+    std::string out;
+    if (plan.mark)
+        out += fmt::format("restore {} to mark {}, {}\n\n", plan.group, mark_title(*plan.mark),
+                           base::format_time_human(plan.mark->value.created));
+    Table table({"MEMBER", "FROM", "LOG TO REPLAY", "STOP BEFORE", "TARGET", "WRITES"});
+    for (const auto& [name, member] : plan.members) {
+        table.row({name,
+                   fmt::format("b-{} of {}", member.backup.number(),
+                               base::format_time_human(member.backup.value.started)),
+                   base::format_size(member.log_bytes), model::format_position(member.target),
+                   options.dir.empty() && options.map.empty()
+                       ? "-"
+                       : (job::member_folder(options, name) / "data").string(),
+                   base::format_size(member.bytes_to_write)});
+    }
+    out += table.render(2);
+    if (plan.mark) {
+        std::size_t counts[3] = {0, 0, 0};
+        for (const auto& doubt : plan.mark->value.at.in_doubt)
+            ++counts[static_cast<std::size_t>(doubt.verdict.decision)];
+        out +=
+            fmt::format("\nin doubt at the mark: {} ({} to commit, {} to roll back, {} unknown)\n",
+                        plan.mark->value.at.in_doubt.size(), counts[1], counts[2], counts[0]);
+    }
+    for (const auto& warning : plan.warnings)
+        out += "warning: " + warning + "\n";
+    return out;
+}
+
+json report_json(const job::RestoreReport& report)
+{
+    json out = {{"group", report.group},
+                {"started", base::format_time(report.started)},
+                {"ended", base::format_time(report.ended)},
+                {"warnings", report.warnings},
+                {"unsettled", report.unsettled}};
+    if (report.mark) out["mark"] = mark_summary(*report.mark);
+    for (const auto& member : report.members) {
+        json one = {{"name", member.name},
+                    {"data_dir", member.data_dir.string()},
+                    {"backup", fmt::format("b-{}", member.backup)},
+                    {"bytes_written", member.bytes},
+                    {"log_replayed", member.log_bytes},
+                    {"target", model::format_position(member.target)},
+                    {"reached", model::format_position(member.reached)},
+                    {"evidence", member.evidence},
+                    {"new_epoch", member.epoch},
+                    {"write_us", member.write_time.count()},
+                    {"recover_us", member.recover_time.count()},
+                    {"open_us", member.open_time.count()},
+                    {"neutralised", member.hand_over.neutralised},
+                    {"changed_lines", member.hand_over.changed_lines},
+                    {"warnings", member.warnings},
+                    {"socket_dir", member.hand_over.socket_dir},
+                    {"port", member.hand_over.port},
+                    {"start_command", member.hand_over.start_command}};
+        one["decisions"] = json::array();
+        for (const auto& decision : member.decisions) {
+            one["decisions"].push_back(
+                {{"gid", decision.gid},
+                 {"global_id", decision.global_id},
+                 {"database", decision.database},
+                 {"action", decision.action},
+                 {"evidence", decision.evidence},
+                 {"differs_from_production", decision.differs_from_production}});
+        }
+        out["members"].push_back(std::move(one));
+    }
+    for (const auto& lost : report.lost) {
+        out["lost"].push_back({{"member", lost.member},
+                               {"from", model::format_position(lost.from)},
+                               {"to", model::format_position(lost.to)},
+                               {"commits", lost.commits},
+                               {"gids", lost.gids}});
+    }
+    return out;
+}
+
+std::string report_text(const job::RestoreReport& report)
+{
+    std::string out = fmt::format("restored {}{} in {}\n\n", report.group,
+                                  report.mark ? " to mark " + mark_title(*report.mark) : "",
+                                  base::format_duration(std::chrono::duration_cast<base::Duration>(
+                                      report.ended - report.started)));
+    Table table({"MEMBER", "BACKUP", "WRITTEN", "LOG REPLAYED", "REACHED", "TIMELINE", "FILES",
+                 "REPLAY", "OPEN"});
+    for (const auto& member : report.members) {
+        table.row({member.name, fmt::format("b-{}", member.backup), base::format_size(member.bytes),
+                   base::format_size(member.log_bytes), model::format_position(member.reached),
+                   std::to_string(member.epoch), base::format_duration(member.write_time),
+                   base::format_duration(member.recover_time),
+                   base::format_duration(member.open_time)});
+    }
+    out += table.render(2);
+    for (const auto& member : report.members) {
+        out += fmt::format("\n{} in {}\n", member.name, member.data_dir.string());
+        out += "  " + member.evidence + "\n";
+        for (const auto& decision : member.decisions) {
+            out += fmt::format("  in doubt {} ({}): {}; {}{}\n", decision.gid, decision.database,
+                               decision.action, decision.evidence,
+                               decision.differs_from_production ? "; differs from production" : "");
+        }
+        for (const auto& line : member.hand_over.neutralised)
+            out += "  switched off: " + line + "\n";
+        for (const auto& line : member.hand_over.changed_lines)
+            out += "  changed: " + line + "\n";
+        for (const auto& line : member.warnings)
+            out += "  warning: " + line + "\n";
+        if (!member.hand_over.socket_dir.empty())
+            out += fmt::format("  running: host={} port={}\n", member.hand_over.socket_dir,
+                               member.hand_over.port);
+        else
+            out += "  start: " + member.hand_over.start_command + "\n";
+    }
+    if (report.lost.empty()) {
+        out += "\nlost: the stored log shows nothing after the mark\n";
+    } else {
+        out += "\nlost (in the stored log after the restored positions):\n";
+        Table lost({"MEMBER", "FROM", "TO", "COMMITS", "DISTRIBUTED"});
+        for (const auto& one : report.lost)
+            lost.row({one.member, model::format_position(one.from), model::format_position(one.to),
+                      std::to_string(one.commits), std::to_string(one.gids.size())});
+        out += lost.render(2);
+    }
+    for (const auto& warning : report.warnings)
+        out += "warning: " + warning + "\n";
+    if (report.unsettled)
+        out += "kept prepared: some transactions have no evidence; settle them with --decisions "
+               "FILE or by hand\n";
+    return out;
+}
+
+} // namespace tidemark::app

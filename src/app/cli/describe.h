@@ -1,0 +1,25 @@
+#pragma once
+
+#include "job/restore.h"
+#include "repo/restore_plan.h"
+#include "repo/view.h"
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace tidemark::app {
+
+// How marks, plans and reports look, as text and as JSON (docs/guide/json.md). Pure.
+
+/// "m-12" or "m-12 before-upgrade"
+std::string mark_title(const repo::StoredMark& mark);
+nlohmann::json mark_summary(const repo::StoredMark& mark);
+std::string mark_text(const repo::StoredMark& mark);
+
+nlohmann::json plan_json(const repo::RestorePlan& plan);
+std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& options);
+
+nlohmann::json report_json(const job::RestoreReport& report);
+std::string report_text(const job::RestoreReport& report);
+
+} // namespace tidemark::app

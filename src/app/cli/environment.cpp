@@ -1,0 +1,269 @@
+#include "app/cli/environment.h"
+
+#include "app/wiring.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "repo/head_memory.h"
+#include "repo/runs.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+int signal_fd = -1;
+
+extern "C" void on_signal(int)
+{
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto ignored = ::write(signal_fd, &one, sizeof one);
+}
+
+/// Where this host remembers what it saw of repositories.
+std::filesystem::path state_folder()
+{
+    if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+        return std::filesystem::path(state) / "tidemark";
+    if (::geteuid() == 0) return "/var/lib/tidemark";
+    if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+        return std::filesystem::path(home) / ".local/state/tidemark";
+    return {};
+}
+
+std::string joined(const std::vector<std::string>& names)
+{
+    std::string out;
+    for (const auto& name : names)
+        out += (out.empty() ? "" : ", ") + name;
+    return out;
+}
+
+} // namespace
+
+std::string host_name()
+{
+    char name[256] = {};
+    return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+Environment::Environment(const Options& options, Output& output)
+    : options_(options), output_(output),
+      progress_({.terminal = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr,
+                 .quiet = options.quiet})
+{
+    watch_signals();
+}
+
+Environment::~Environment()
+{
+    signals_.request_stop();
+    on_signal(0);
+}
+
+/// The first signal asks the work to stop, the second ends the process.
+void Environment::watch_signals()
+{
+    signal_fd = ::eventfd(0, EFD_CLOEXEC);
+    struct sigaction action = {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    for (int number : {SIGINT, SIGTERM, SIGHUP})
+        ::sigaction(number, &action, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    signals_ = std::jthread([this](std::stop_token over) {
+        std::uint64_t value = 0;
+        while (::read(signal_fd, &value, sizeof value) < 0 && errno == EINTR) {
+        }
+        if (over.stop_requested()) return;
+        for (int number : {SIGINT, SIGTERM, SIGHUP})
+            std::signal(number, SIG_DFL);
+        stop_.request_stop();
+    });
+}
+
+const Config* Environment::config()
+{
+    if (!config_) {
+        auto path = options_.config ? options_.config : find_config();
+        config_.emplace();
+        if (path) *config_ = load_config(*path);
+    }
+    return *config_ ? &**config_ : nullptr;
+}
+
+const model::RepositorySpec& Environment::repository_spec()
+{
+    if (repository_spec_) return *repository_spec_;
+    if (!options_.repository.empty()) {
+        repository_spec_ = model::RepositorySpec{
+            .name = "main", .url = options_.repository, .compression_level = 2};
+        if (const auto* known = config()) {
+            for (const auto& entry : known->repositories) {
+                if (entry.url == options_.repository || entry.name == options_.repository)
+                    repository_spec_ = entry;
+            }
+        }
+        return *repository_spec_;
+    }
+    if (config() == nullptr) {
+        throw Error{Code::usage,
+                    "there is no configuration file and no --repo",
+                    {.hint = "say --repo PATH, or make a configuration with tidemark init"}};
+    }
+    pick_group();
+    repository_spec_ = *config()->repository(group_->repository);
+    return *repository_spec_;
+}
+
+store::Storage& Environment::open_place(bool create)
+{
+    if (!storage_) storage_ = open_storage(repository_spec().url, create);
+    return *storage_;
+}
+
+repo::Repository& Environment::repository()
+{
+    if (!repository_) repository_ = repo::Repository::open(open_place(false));
+    return *repository_;
+}
+
+/// From the configuration: the named group, or the only one.
+void Environment::pick_group()
+{
+    if (group_ || config() == nullptr) return;
+    const auto& groups = config()->groups;
+    if (!options_.group.empty()) {
+        if (const auto* found = config()->group(options_.group)) group_ = *found;
+    } else if (groups.size() == 1) {
+        group_ = groups.front();
+    }
+    if (group_) {
+        group_configured_ = true;
+        return;
+    }
+    if (!options_.repository.empty()) return;
+    std::vector<std::string> names;
+    for (const auto& group : groups)
+        names.push_back(group.name);
+    throw Error{
+        Code::usage,
+        options_.group.empty() ? "the configuration has several groups: " + joined(names)
+                               : "the configuration has no group " + options_.group,
+        {.hint = names.empty() ? "add one with tidemark init" : "name one: " + names.front()}};
+}
+
+const model::GroupSpec& Environment::group()
+{
+    pick_group();
+    if (group_) return *group_;
+    auto names = repository().groups();
+    std::string name = options_.group;
+    if (name.empty() && names.size() == 1) name = names.front();
+    if (name.empty() || std::find(names.begin(), names.end(), name) == names.end()) {
+        throw Error{Code::usage,
+                    name.empty() ? "the repository holds several groups or none: " + joined(names)
+                                 : "the repository holds no group " + name,
+                    {.hint = "name one of: " + joined(names)}};
+    }
+    model::GroupSpec spec;
+    spec.name = name;
+    for (const auto& member : repository().members(name))
+        spec.members.push_back(
+            {.name = member, .url = {}, .data_dir = {}, .gid_pattern = "identical"});
+    group_ = std::move(spec);
+    return *group_;
+}
+
+bool Environment::configured()
+{
+    group();
+    return group_configured_;
+}
+
+job::Context Environment::context()
+{
+    const auto& spec = group();
+    auto workers =
+        options_.jobs != 0 ? options_.jobs : std::max(1U, std::thread::hardware_concurrency());
+    return {.repository = repository(),
+            .engine = [](const model::MemberSpec& member) -> engine::Engine& {
+                return engine_for(member.url);
+            },
+            .group = spec,
+            .progress = progress_,
+            .clock = clock_,
+            .stop = stop_.get_token(),
+            .compression_level = repository_spec().compression_level,
+            .workers = workers,
+            .command = options_.command,
+            .host = host_name()};
+}
+
+repo::RepositoryView Environment::view()
+{
+    auto view = repo::load_view(repository().storage(), group().name);
+    if (auto folder = state_folder(); !folder.empty()) {
+        repo::Heads now{.mark = view.marks.empty() ? 0 : view.marks.front().number(),
+                        .set = view.sets.empty() ? 0 : view.sets.front().number()};
+        repo::HeadMemory memory(folder);
+        if (auto sentence =
+                repo::went_back(memory.recall(repository().head().id, group().name), now))
+            progress_.warn(*sentence);
+        remember(now.mark, now.set);
+    }
+    return view;
+}
+
+void Environment::remember(model::Number mark, model::Number set)
+{
+    auto folder = state_folder();
+    if (folder.empty()) return;
+    try {
+        repo::HeadMemory(folder).remember(repository().head().id, group().name,
+                                          {.mark = mark, .set = set});
+    } catch (const Error& error) {
+        base::log_debug("cannot remember the repository's newest mark: {}", error.what());
+    }
+}
+
+int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work)
+{
+    model::Run run;
+    run.group = environment.group().name;
+    run.command = environment.options().command;
+    run.host = host_name();
+    run.started = environment.clock().now();
+    auto finish = [&](int code) {
+        run.ended = environment.clock().now();
+        run.exit_code = code;
+        run.warnings = environment.progress().warnings();
+        try {
+            repo::Runs(environment.repository().storage(), run.group).append(run);
+        } catch (const Error& error) {
+            base::log_warning("this run could not be recorded in the repository: {}", error.what());
+        }
+    };
+    try {
+        int code = work(run);
+        finish(code);
+        return code;
+    } catch (const Error& error) {
+        run.error = model::RunError{.code = std::string(base::code_name(error.code())),
+                                    .message = error.what(),
+                                    .hint = error.hint()};
+        finish(static_cast<int>(error.code()));
+        throw;
+    }
+}
+
+} // namespace tidemark::app

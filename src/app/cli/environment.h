@@ -1,0 +1,77 @@
+#pragma once
+
+#include "app/cli/console_progress.h"
+#include "app/cli/options.h"
+#include "app/cli/output.h"
+#include "app/config.h"
+#include "job/context.h"
+#include "model/run.h"
+#include "repo/repository.h"
+#include "repo/view.h"
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+namespace tidemark::app {
+
+/// What every command starts from: configuration, repository, group, progress, signals. Each is
+/// looked up when it is first asked for, so that a command which needs no configuration works
+/// without one.
+class Environment {
+public:
+    Environment(const Options& options, Output& output);
+    ~Environment();
+
+    const Options& options() const { return options_; }
+    Output& output() { return output_; }
+    ConsoleProgress& progress() { return progress_; }
+    base::Clock& clock() { return clock_; }
+    std::stop_token stop() const { return stop_.get_token(); }
+
+    /// Empty when there is no configuration file and none was named.
+    const Config* config();
+    const model::RepositorySpec& repository_spec();
+    repo::Repository& repository();
+    /// The named group, the only configured one, or, without configuration, the only one in the
+    /// repository.
+    const model::GroupSpec& group();
+    /// The group is configured, so its members can be reached.
+    bool configured();
+    job::Context context();
+    /// Loads the repository's view of the group, and warns when the repository went back (rules.md
+    /// 35).
+    repo::RepositoryView view();
+    void set_group(model::GroupSpec group) { group_ = std::move(group); }
+    void set_repository(model::RepositorySpec spec) { repository_spec_ = std::move(spec); }
+    /// Opens the repository's place; `create` makes the folder.
+    store::Storage& open_place(bool create);
+    /// Remembers outside the repository which mark and set are the newest.
+    void remember(model::Number mark, model::Number set);
+
+private:
+    void watch_signals();
+    void pick_group();
+
+    const Options& options_;
+    Output& output_;
+    base::SystemClock clock_;
+    std::stop_source stop_;
+    std::jthread signals_;
+    std::optional<std::optional<Config>> config_;
+    std::optional<model::RepositorySpec> repository_spec_;
+    std::unique_ptr<store::Storage> storage_;
+    std::optional<repo::Repository> repository_;
+    std::optional<model::GroupSpec> group_;
+    bool group_configured_ = false;
+    ConsoleProgress progress_;
+};
+
+/// Runs `work` and records the run in the repository's history, also when it fails.
+/// `work` fills the run's set and mark; returns the exit code.
+int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work);
+
+std::string host_name();
+
+} // namespace tidemark::app

@@ -1,0 +1,372 @@
+#include "app/cli/commands.h"
+#include "app/cli/describe.h"
+#include "app/cli/table.h"
+#include "app/wiring.h"
+#include "job/crew.h"
+#include "job/group_log.h"
+#include "repo/restore_plan.h"
+#include "repo/runs.h"
+
+#include <charconv>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+using nlohmann::json;
+
+namespace {
+
+std::string backup_id(model::Number number)
+{
+    return fmt::format("b-{}", number);
+}
+
+void list_marks(Environment& environment, const repo::RepositoryView& view)
+{
+    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE"});
+    auto& list = environment.output().document()["marks"] = json::array();
+    for (const auto& mark : view.marks) {
+        bool restorable = repo::plan_restore(view, mark.number()).plan.has_value();
+        table.row({repo::mark_id(mark.number()), base::format_time_human(mark.value.created),
+                   mark.value.name,
+                   fmt::format("{:.1f} ms", static_cast<double>(mark.value.spread.count()) / 1000),
+                   std::to_string(mark.value.at.in_doubt.size()), restorable ? "yes" : "no"});
+        auto summary = mark_summary(mark);
+        summary["restorable"] = restorable;
+        list.push_back(std::move(summary));
+    }
+    environment.output().text(table.render());
+}
+
+json manifest_json(const repo::StoredManifest& backup)
+{
+    const auto& value = backup.value;
+    json out = {{"member", value.member},
+                {"id", backup_id(backup.number())},
+                {"started", base::format_time(value.started)},
+                {"ended", base::format_time(value.ended)},
+                {"start", model::format_position(value.start)},
+                {"stop", model::format_position(value.stop)},
+                {"version", value.identity.version},
+                {"over_wire", value.over_wire},
+                {"files", value.totals.files},
+                {"file_bytes", value.totals.file_bytes},
+                {"stored_bytes", value.totals.stored_bytes},
+                {"pages_verified", value.totals.pages_verified},
+                {"packs", value.packs.size()},
+                {"damaged", value.damaged.size()}};
+    return out;
+}
+
+void list_backups(Environment& environment, const repo::RepositoryView& view)
+{
+    Table table({"MEMBER", "BACKUP", "STARTED", "SIZE", "STORED", "CONSISTENT FROM", "STATE"});
+    auto& list = environment.output().document()["backups"] = json::array();
+    for (const auto& [name, member] : view.members) {
+        for (const auto& backup : member.backups) {
+            table.row({name, backup_id(backup.number()),
+                       base::format_time_human(backup.value.started),
+                       base::format_size(backup.value.totals.file_bytes),
+                       base::format_size(backup.value.totals.stored_bytes),
+                       model::format_position(backup.value.stop),
+                       backup.value.is_damaged() ? "damaged" : "good"});
+            list.push_back(manifest_json(backup));
+        }
+    }
+    environment.output().text(table.render());
+}
+
+json set_json(const repo::StoredSet& set)
+{
+    json out = {{"id", fmt::format("s-{}", set.number())},
+                {"kind", set.value.kind == model::SetKind::full ? "full" : "log"},
+                {"mark", repo::mark_id(set.value.mark)},
+                {"started", base::format_time(set.value.started)},
+                {"ended", base::format_time(set.value.ended)}};
+    for (const auto& [name, member] : set.value.members) {
+        json one = {{"name", name}, {"pieces", member.pieces.size()}};
+        if (member.backup) one["backup"] = backup_id(*member.backup);
+        if (member.log_to) one["log_to"] = model::format_position(*member.log_to);
+        out["members"].push_back(std::move(one));
+    }
+    return out;
+}
+
+void list_sets(Environment& environment, const repo::RepositoryView& view)
+{
+    Table table({"SET", "KIND", "MARK", "ENDED", "PIECES"});
+    auto& list = environment.output().document()["sets"] = json::array();
+    for (const auto& set : view.sets) {
+        std::size_t pieces = 0;
+        for (const auto& [name, member] : set.value.members)
+            pieces += member.pieces.size();
+        table.row({fmt::format("s-{}", set.number()),
+                   set.value.kind == model::SetKind::full ? "full" : "log",
+                   repo::mark_id(set.value.mark), base::format_time_human(set.value.ended),
+                   std::to_string(pieces)});
+        list.push_back(set_json(set));
+    }
+    environment.output().text(table.render());
+}
+
+void list_runs(Environment& environment)
+{
+    Table table({"RUN", "COMMAND", "STARTED", "TOOK", "RESULT", "ERROR"});
+    auto& list = environment.output().document()["runs"] = json::array();
+    for (const auto& run :
+         repo::Runs(environment.repository().storage(), environment.group().name).list(100)) {
+        auto name = base::code_name(static_cast<Code>(run.value.exit_code));
+        table.row({fmt::format("run-{}", run.number()), run.value.command,
+                   base::format_time_human(run.value.started),
+                   base::format_duration(std::chrono::duration_cast<base::Duration>(
+                       run.value.ended - run.value.started)),
+                   std::string(name), run.value.error ? run.value.error->message : ""});
+        list.push_back({{"id", fmt::format("run-{}", run.number())},
+                        {"command", run.value.command},
+                        {"host", run.value.host},
+                        {"started", base::format_time(run.value.started)},
+                        {"ended", base::format_time(run.value.ended)},
+                        {"exit", run.value.exit_code},
+                        {"error", run.value.error ? run.value.error->message : ""}});
+    }
+    environment.output().text(table.render());
+}
+
+std::optional<model::Number> number_after(std::string_view text, std::string_view prefix)
+{
+    if (!text.starts_with(prefix)) return std::nullopt;
+    text.remove_prefix(prefix.size());
+    model::Number number = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size() || number == 0)
+        return std::nullopt;
+    return number;
+}
+
+[[noreturn]] void throw_unknown(const std::string& id)
+{
+    throw Error{Code::usage,
+                "there is no " + id,
+                {.hint = "tidemark list marks|backups|sets|runs shows what there is"}};
+}
+
+/// A stored JSON object, as it lies in the repository.
+json stored_json(Environment& environment, const std::string& key)
+{
+    auto bytes = store::get(environment.repository().storage(), key, 64U << 20);
+    if (!bytes) throw_unknown(key);
+    return json::parse(base::as_text(*bytes));
+}
+
+} // namespace
+
+int run_list(Environment& environment)
+{
+    const auto& what = environment.options().subject;
+    if (what == "runs") {
+        list_runs(environment);
+        return 0;
+    }
+    auto view = environment.view();
+    if (what == "marks")
+        list_marks(environment, view);
+    else if (what == "backups")
+        list_backups(environment, view);
+    else
+        list_sets(environment, view);
+    for (const auto& [key, why] : view.unreadable)
+        environment.progress().warn(key + ": " + why);
+    return static_cast<int>(view.unreadable.empty() ? Code::ok : Code::warnings);
+}
+
+int run_show(Environment& environment)
+{
+    const auto& id = environment.options().subject;
+    auto& output = environment.output();
+    const auto& group = environment.group().name;
+    auto& storage = environment.repository().storage();
+    if (auto set = number_after(id, "s-")) {
+        auto found = repo::Sets(storage, group).load(*set);
+        if (!found) throw_unknown(id);
+        output.document()["set"] = stored_json(environment, found->object.key);
+        output.text(set_json(*found).dump(2) + "\n");
+        return 0;
+    }
+    if (auto slash = id.find('/'); slash != std::string::npos) {
+        auto number = number_after(std::string_view(id).substr(slash + 1), "b-");
+        if (!number) throw_unknown(id);
+        auto found =
+            repo::Backups(storage, {.group = group, .member = id.substr(0, slash)}).load(*number);
+        if (!found) throw_unknown(id);
+        output.document()["backup"] = stored_json(environment, found->object.key);
+        output.text(manifest_json(*found).dump(2) + "\n");
+        for (const auto& page : found->value.damaged)
+            output.text(fmt::format("damaged: {} block {}: {}\n", page.path, page.block, page.why));
+        return 0;
+    }
+    if (auto number = number_after(id, "run-")) {
+        for (const auto& run : repo::Runs(storage, group).list()) {
+            if (run.number() != *number) continue;
+            output.document()["run"] = stored_json(environment, run.object.key);
+            output.text(output.document()["run"].dump(2) + "\n");
+            return 0;
+        }
+        throw_unknown(id);
+    }
+    auto mark = repo::Marks(storage, group).need(id);
+    output.document()["mark"] = stored_json(environment, mark.object.key);
+    output.text(mark_text(mark));
+    return 0;
+}
+
+namespace {
+
+struct LiveMember {
+    std::optional<model::Identity> identity;
+    engine::SlotState slot;
+    std::vector<model::PreparedBranch> prepared;
+    std::string error;
+};
+
+std::vector<LiveMember> ask_members(Environment& environment)
+{
+    std::vector<LiveMember> live(environment.group().members.size());
+    if (!environment.configured()) return live;
+    job::Crew crew(job::member_names(environment.group()), environment.stop());
+    crew.run([&](std::size_t i, std::stop_token) {
+        const auto& member = environment.group().members[i];
+        try {
+            auto session =
+                engine_for(member.url).connect(job::member_config(environment.group(), member));
+            session->set_deadline(std::chrono::steady_clock::now() + std::chrono::seconds{10});
+            live[i].identity = session->identify();
+            live[i].slot = session->slot();
+            live[i].prepared = session->prepared();
+        } catch (const Error& error) {
+            live[i].error = error.what();
+        }
+    });
+    return live;
+}
+
+std::string chain_text(const repo::MemberView& member)
+{
+    if (member.log.pieces.empty()) return "no log stored";
+    const auto& newest = member.log.pieces.back().range;
+    auto history = member.histories.find(newest.epoch);
+    if (history == member.histories.end())
+        return "history of timeline " + std::to_string(newest.epoch) + " is missing";
+    auto chains = repo::find_chains(member.log.pieces, history->second);
+    if (chains.size() <= 1) return "complete";
+    return fmt::format("gap {} - {}", model::format_position(chains[chains.size() - 2].end),
+                       model::format_position(chains.back().start));
+}
+
+} // namespace
+
+int run_status(Environment& environment)
+{
+    auto view = environment.view();
+    auto live = ask_members(environment);
+    auto& output = environment.output();
+    auto& document = output.document();
+    const auto& group = environment.group();
+    document["group"] = group.name;
+    auto newest = repo::newest_restorable(view);
+    if (newest) {
+        for (const auto& mark : view.marks) {
+            if (mark.number() != *newest) continue;
+            auto age = std::chrono::duration_cast<base::Duration>(environment.clock().now() -
+                                                                  mark.value.created);
+            output.text(fmt::format("{}   RESTORABLE to {} ({} ago), mark {}, {} members\n\n",
+                                    group.name, base::format_time_human(mark.value.created),
+                                    base::format_duration(age), mark_title(mark),
+                                    mark.value.members.size()));
+            document["restorable"] = {{"mark", mark_summary(mark)}, {"age_us", age.count()}};
+        }
+    } else {
+        output.text(fmt::format("{}   NOT RESTORABLE: {}\n\n", group.name,
+                                view.marks.empty()
+                                    ? "there is no mark yet; run tidemark backup"
+                                    : "no mark has a complete backup and an unbroken log"));
+        document["restorable"] = nullptr;
+    }
+    Table table(
+        {"MEMBER", "ROLE", "VERSION", "TL", "LOG BEHIND", "SLOT HOLDS", "CHAIN", "LAST BACKUP"});
+    bool trouble = false;
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+        const auto& name = group.members[i].name;
+        const auto& now = live[i];
+        auto stored = view.members.find(name);
+        std::string chain =
+            stored == view.members.end() ? "no log stored" : chain_text(stored->second);
+        std::string last =
+            stored == view.members.end() || stored->second.backups.empty()
+                ? "none"
+                : fmt::format(
+                      "b-{} {} {}", stored->second.backups.front().number(),
+                      base::format_time_human(stored->second.backups.front().value.started),
+                      base::format_size(stored->second.backups.front().value.totals.file_bytes));
+        json one = {{"name", name}, {"chain", chain}, {"last_backup", last}};
+        std::string behind = "-", holds = "-", role = now.error.empty() ? "-" : "unreachable",
+                    version = "-", timeline = "-";
+        if (now.identity) {
+            role = now.identity->in_recovery ? "standby" : "primary";
+            version = now.identity->version;
+            timeline = std::to_string(now.identity->position.epoch);
+            if (stored != view.members.end()) {
+                auto history = stored->second.histories.find(now.identity->position.epoch);
+                auto end = history == stored->second.histories.end()
+                               ? std::nullopt
+                               : stored->second.log.durable_end(history->second);
+                if (end && now.identity->position.offset >= end->offset) {
+                    behind = base::format_size(now.identity->position.offset - end->offset);
+                    one["log_behind_bytes"] = now.identity->position.offset - end->offset;
+                }
+            }
+            holds = !now.slot.exists ? "no slot"
+                    : now.slot.lost  ? "LOST"
+                                     : base::format_size(now.slot.held_bytes);
+            one["role"] = role;
+            one["version"] = version;
+            one["timeline"] = now.identity->position.epoch;
+            one["slot"] = {{"exists", now.slot.exists},
+                           {"lost", now.slot.lost},
+                           {"held_bytes", now.slot.held_bytes}};
+            if (now.slot.bound_bytes) one["slot"]["bound_bytes"] = *now.slot.bound_bytes;
+            one["prepared"] = now.prepared.size();
+            trouble = trouble || !now.slot.exists || now.slot.lost;
+        }
+        if (!now.error.empty()) {
+            one["error"] = now.error;
+            trouble = true;
+        }
+        trouble = trouble || chain.starts_with("gap");
+        table.row({name, role, version, timeline, behind, holds, chain, last});
+        document["members"].push_back(std::move(one));
+    }
+    output.text(table.render(2));
+    auto now = environment.clock().now();
+    for (std::size_t i = 0; i < live.size(); ++i) {
+        if (!live[i].error.empty())
+            output.text(fmt::format("  {}: {}\n", group.members[i].name, live[i].error));
+        for (const auto& branch : live[i].prepared) {
+            if (now - branch.prepared < std::chrono::seconds{60}) continue;
+            output.text(fmt::format(
+                "  {}: {} is prepared since {} by {} in {}\n", group.members[i].name, branch.gid,
+                base::format_time_human(branch.prepared), branch.owner, branch.database));
+            trouble = true;
+        }
+    }
+    output.text("  between runs no log is received: what is lost in a disaster is what came after "
+                "the last run\n");
+    for (const auto& [key, why] : view.unreadable)
+        environment.progress().warn(key + ": " + why);
+    if (!newest) return static_cast<int>(Code::not_restorable);
+    return static_cast<int>(trouble || !view.unreadable.empty() ? Code::warnings : Code::ok);
+}
+
+} // namespace tidemark::app

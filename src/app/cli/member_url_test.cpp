@@ -1,0 +1,34 @@
+#include "app/cli/member_url.h"
+
+#include "base/error.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::app {
+namespace {
+
+TEST(MemberUrlTest, NamesComeFromTheArgumentOrTheHost)
+{
+    auto members = members_of_urls(
+        {"orders=postgresql://t@db1/postgres",
+         "postgresql://t:x@billing-db.example.net:5433/postgres", "host=/run/pg dbname=postgres",
+         "postgres://t@billing-db/postgres", "audit=host=/run/audit port=5433"});
+    ASSERT_EQ(members.size(), 5U);
+    EXPECT_EQ(members[0].name, "orders");
+    EXPECT_EQ(members[0].url, "postgresql://t@db1/postgres");
+    EXPECT_EQ(members[1].name, "billing-db");
+    EXPECT_EQ(members[2].name, "m3");
+    EXPECT_EQ(members[3].name, "billing-db-2");
+    EXPECT_EQ(members[4].name, "audit");
+    EXPECT_EQ(members[4].url, "host=/run/audit port=5433");
+}
+
+TEST(MemberUrlTest, NonsenseIsRefused)
+{
+    EXPECT_THROW(members_of_urls({"orders"}), base::Error);
+    EXPECT_THROW(members_of_urls({"Orders=postgresql://x/"}), base::Error);
+    EXPECT_THROW(members_of_urls({"a=postgresql://x/", "a=postgresql://y/"}), base::Error);
+}
+
+} // namespace
+} // namespace tidemark::app

@@ -1,0 +1,271 @@
+#include "app/cli/options.h"
+
+#include "base/error.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <set>
+
+namespace tidemark::app {
+
+namespace {
+
+using Pairs = std::map<std::string, std::string>;
+
+void add_pairs(CLI::App* app, const std::string& name, Pairs& into, const std::string& help)
+{
+    app->add_option_function<std::vector<std::string>>(
+           name,
+           [&into, name](const std::vector<std::string>& values) {
+               for (const auto& value : values) {
+                   auto at = value.find('=');
+                   if (at == std::string::npos || at == 0 || at + 1 == value.size()) {
+                       throw CLI::ValidationError(name, "needs NAME=VALUE, not '" + value + "'");
+                   }
+                   into[value.substr(0, at)] = value.substr(at + 1);
+               }
+           },
+           help)
+        ->expected(1)
+        ->take_all();
+}
+
+/// The tree of commands and options; completion and help come from it too.
+class Tree {
+public:
+    explicit Tree(Options& options)
+        : o_(options), app_("Synchronized backups of databases that share transactions", "tidemark")
+    {
+        app_.require_subcommand(0, 1);
+        app_.fallthrough();
+        app_.set_help_flag("-h,--help", "help for the program or a command");
+        app_.add_option("--config", o_.config, "configuration file")->type_name("FILE");
+        app_.add_option("--repo", o_.repository, "repository, instead of the configured one")
+            ->type_name("PATH");
+        app_.add_flag("--json", o_.json, "one JSON document on stdout");
+        app_.add_flag("-q,--quiet", o_.quiet, "no progress, no notes");
+        app_.add_flag("-v,--verbose", o_.verbose, "debug log on stderr");
+        app_.footer(
+            "Exit codes: docs/guide/exit-codes.md. Start here: tidemark demo, then tidemark init.");
+        add_setup();
+        add_work();
+        add_look();
+        add_restore();
+        add_rest();
+    }
+
+    CLI::App& app() { return app_; }
+
+private:
+    CLI::App* command(const std::string& name, const std::string& help)
+    {
+        auto* sub = app_.add_subcommand(name, help);
+        sub->fallthrough();
+        sub->callback([this, name] { o_.command = name; });
+        return sub;
+    }
+
+    CLI::App* group_command(const std::string& name, const std::string& help)
+    {
+        auto* sub = command(name, help);
+        sub->add_option("group", o_.group, "the group; may be left out when there is one")
+            ->type_name("G");
+        return sub;
+    }
+
+    void add_jobs(CLI::App* sub)
+    {
+        sub->add_option("--jobs", o_.jobs, "threads per member")
+            ->type_name("N")
+            ->check(CLI::Range(1, 64));
+    }
+
+    void add_setup()
+    {
+        auto* init =
+            command("init", "connect, write the configuration, create repository and slots");
+        init->add_option("urls", o_.urls, "NAME=URL or URL of each member")->type_name("URL...");
+        init->add_option("--group", o_.group, "name of the group")->type_name("G");
+        init->add_option("--role", o_.role, "role for --print-sql and --apply-sql")
+            ->capture_default_str();
+        init->add_flag("--print-sql", o_.print_sql,
+                       "print the SQL for a least-privilege role and stop");
+        init->add_flag("--apply-sql", o_.apply_sql,
+                       "run that SQL on every member (as an administrator)");
+        init->add_flag("--unbounded", o_.unbounded,
+                       "create slots although max_slot_wal_keep_size is -1");
+        add_pairs(init, "--data-dir", o_.data_dirs, "MEMBER=PATH: read the files directly");
+        group_command("check",
+                      "is everything ready? one line of cause and the fix for what is not");
+    }
+
+    void add_work()
+    {
+        auto* backup =
+            group_command("backup", "full base backups of all members and a closing mark");
+        backup->add_option("--name", o_.mark_name, "name of the closing mark")->type_name("N");
+        add_jobs(backup);
+        group_command("log", "bring the log backups up to now");
+        auto* mark = group_command("mark", "a consistent mark, log backups extended to it");
+        mark->add_option("--name", o_.mark_name, "name of the mark")->type_name("N");
+        auto* reindex =
+            group_command("reindex", "rebuild the index of every log piece that lacks one");
+        (void)reindex;
+    }
+
+    void add_look()
+    {
+        auto* list = command("list", "list marks, backups, sets or runs");
+        list->add_option("what", o_.subject, "marks | backups | sets | runs")
+            ->required()
+            ->check(CLI::IsMember({"marks", "backups", "sets", "runs"}));
+        list->add_option("group", o_.group, "the group")->type_name("G");
+        auto* show = command("show", "one mark, backup or set in full");
+        show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9 or a mark's name")
+            ->required();
+        show->add_option("group", o_.group, "the group")->type_name("G");
+        group_command("status", "restorable to when, at which mark, how old; each member's chain");
+        auto* audit = command("audit", "recompute a mark's proof from the stored logs");
+        audit->add_option("words", positional_, "[G] MARK")
+            ->required()
+            ->expected(1, 2)
+            ->type_name("[G] MARK");
+        audit->add_option("--explain", o_.gid, "everything known about one gid")->type_name("GID");
+        auto* verify =
+            group_command("verify", "every object present, hashes right, log chains gap-free");
+        add_jobs(verify);
+    }
+
+    void add_restore()
+    {
+        auto* restore = group_command("restore", "all members to one mark");
+        restore->add_option("--to", o_.to, "latest, a mark (m-12 or its name) or a time")
+            ->capture_default_str();
+        restore->add_option("--dir", o_.dir, "folder for the members: DIR/MEMBER")
+            ->type_name("DIR");
+        add_pairs(restore, "--map", o_.map, "MEMBER=DIR: another place for one member");
+        add_pairs(restore, "--tablespace", o_.tablespaces, "MEMBER:OID=DIR: place of a tablespace");
+        add_jobs(restore);
+        restore->add_flag("--plan", o_.plan, "show everything, write nothing");
+        restore->add_flag("--start", o_.start, "leave the servers running on private sockets");
+        restore->add_flag("--as-production", o_.as_production,
+                          "hand over with the captured configuration in force");
+        restore->add_option("--in-doubt", o_.in_doubt, "settle by evidence, or keep prepared")
+            ->check(CLI::IsMember({"settle", "keep"}))
+            ->capture_default_str();
+        restore
+            ->add_option("--decisions", o_.decisions, "file of 'MEMBER GID commit|rollback' lines")
+            ->type_name("FILE");
+        restore->add_flag("--force", o_.force, "remove what is in the target first");
+        restore->add_flag("--discard", o_.discard,
+                          "give up an unfinished restore in --dir and remove it");
+        restore->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");
+        restore->add_option("--bin-dir", o_.bin_dir, "folder of the server's programs")
+            ->type_name("DIR");
+        restore->add_option("--preload", o_.preload, "library to preload during recovery")
+            ->type_name("LIB")
+            ->expected(1)
+            ->take_all();
+        auto* fetch = command("fetch-log", "called by PostgreSQL during a restore");
+        fetch->group("");
+        fetch->add_option("plan", o_.fetch_plan)->required();
+        fetch->add_option("name", o_.log_name)->required();
+        fetch->add_option("target", o_.log_target)->required();
+    }
+
+    void add_rest()
+    {
+        auto* demo =
+            command("demo", "three throwaway clusters, a bank, a disaster, a restore, the proof");
+        demo->add_option("--members", o_.members, "clusters")
+            ->check(CLI::Range(2, 16))
+            ->capture_default_str();
+        demo->add_option("--seconds", o_.seconds, "of load before the disaster")
+            ->check(CLI::Range(3, 3600))
+            ->capture_default_str();
+        demo->add_option("--seed", o_.seed, "random seed");
+        demo->add_option("--keep", o_.keep, "keep everything in this folder")->type_name("DIR");
+        demo->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");
+        command("version", "version of the program and of the formats it writes");
+        auto* completion = command("completion", "shell completion script");
+        completion->add_option("shell", o_.subject, "bash")
+            ->required()
+            ->check(CLI::IsMember({"bash"}));
+        command("help", "this page");
+    }
+
+    Options& o_;
+    CLI::App app_;
+
+public:
+    std::vector<std::string> positional_;
+};
+
+} // namespace
+
+Parsed parse_command_line(int argc, const char* const* argv)
+{
+    Parsed parsed;
+    Tree tree(parsed.options);
+    try {
+        tree.app().parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        parsed.finished = true;
+        parsed.code = tree.app().exit(error) == 0 ? 0 : static_cast<int>(base::Code::usage);
+        return parsed;
+    }
+    if (parsed.options.command == "audit") {
+        parsed.options.subject = tree.positional_.back();
+        if (tree.positional_.size() == 2) parsed.options.group = tree.positional_.front();
+    }
+    if (parsed.options.command.empty() || parsed.options.command == "help") {
+        bool bare = parsed.options.command.empty();
+        std::fputs(tree.app().help().c_str(), bare ? stderr : stdout);
+        parsed.finished = true;
+        parsed.code = bare ? static_cast<int>(base::Code::usage) : 0;
+    }
+    return parsed;
+}
+
+std::string bash_completion()
+{
+    Options ignored;
+    Tree tree(ignored);
+    std::string commands;
+    std::string cases;
+    auto words = [](const CLI::App* app) {
+        std::string out;
+        for (const auto* option : app->get_options()) {
+            for (const auto& name : option->get_lnames())
+                out += "--" + name + " ";
+        }
+        return out;
+    };
+    for (const auto* sub : tree.app().get_subcommands([](const CLI::App*) { return true; })) {
+        if (sub->get_group().empty()) continue;
+        commands += sub->get_name() + " ";
+        std::string extra = sub->get_name() == "list" ? "marks backups sets runs " : "";
+        cases += fmt::format("        {}) words=\"{}{}\" ;;\n", sub->get_name(), extra, words(sub));
+    }
+    return fmt::format(R"(_tidemark()
+{{
+    local current="${{COMP_WORDS[COMP_CWORD]}}" words="{0}" command="" word
+    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+        case "$word" in -*) ;; *) command="$word"; break ;; esac
+    done
+    case "$command" in
+{1}    esac
+    COMPREPLY=($(compgen -W "$words {2}" -- "$current"))
+    [ "${{#COMPREPLY[@]}}" -gt 0 ] || COMPREPLY=($(compgen -f -- "$current"))
+}}
+complete -F _tidemark tidemark
+)",
+                       commands, cases, words(&tree.app()));
+}
+
+std::string version_text()
+{
+    return "tidemark 0.1.0";
+}
+
+} // namespace tidemark::app

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::app {
+
+/// The command line, parsed. Which fields matter depends on `command`.
+struct Options {
+    std::string command; ///< "backup", "list", ...
+
+    std::optional<std::filesystem::path> config;
+    std::string repository; ///< --repo: path or URL
+    bool json = false;
+    bool quiet = false;
+    bool verbose = false;
+
+    std::string group;   ///< positional or --group; empty = the only one
+    std::string subject; ///< list WHAT, show ID, audit MARK
+    std::string gid;     ///< audit --explain
+    bool full_verify = true;
+
+    // init
+    std::vector<std::string> urls;
+    std::map<std::string, std::string> data_dirs; ///< MEMBER=PATH
+    std::string role = "tidemark";
+    bool print_sql = false;
+    bool apply_sql = false;
+    bool unbounded = false;
+
+    // mark, backup
+    std::string mark_name;
+    unsigned jobs = 0; ///< 0 = as many as cores
+
+    // restore
+    std::string to = "latest";
+    std::filesystem::path dir;
+    std::map<std::string, std::string> map;         ///< MEMBER=DIR
+    std::map<std::string, std::string> tablespaces; ///< MEMBER:OID=DIR
+    std::string user;
+    std::optional<std::filesystem::path> bin_dir;
+    std::vector<std::string> preload;
+    std::optional<std::filesystem::path> decisions;
+    std::string in_doubt = "settle"; ///< settle | keep
+    bool plan = false;
+    bool start = false;
+    bool force = false;
+    bool discard = false;
+    bool as_production = false;
+
+    // fetch-log (called by PostgreSQL)
+    std::filesystem::path fetch_plan;
+    std::string log_name;
+    std::string log_target;
+
+    // demo
+    unsigned members = 3;
+    unsigned seconds = 15;
+    std::optional<std::uint64_t> seed;
+    std::optional<std::filesystem::path> keep;
+};
+
+/// Parses argv. `finished` is set when there is nothing to do (help, version) and `code` is the
+/// exit code then.
+struct Parsed {
+    Options options;
+    bool finished = false;
+    int code = 0;
+};
+Parsed parse_command_line(int argc, const char* const* argv);
+
+/// Bash completion script, made from the same option tree.
+std::string bash_completion();
+
+std::string version_text();
+
+} // namespace tidemark::app

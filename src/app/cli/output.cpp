@@ -1,0 +1,69 @@
+#include "app/cli/output.h"
+
+#include "base/log.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::app {
+
+Output::Output(std::string command, bool json)
+    : command_(std::move(command)), json_(json),
+      document_(new nlohmann::json(nlohmann::json::object()))
+{
+}
+
+Output::~Output()
+{
+    delete document_;
+}
+
+void Output::text(const std::string& text)
+{
+    if (!json_) text_ += text;
+}
+
+nlohmann::json& Output::document()
+{
+    return *document_;
+}
+
+int Output::finish(int code, const base::Error* error)
+{
+    if (error != nullptr) print_error(*error);
+    if (json_) {
+        auto& out = *document_;
+        out["schema"] = 1;
+        out["command"] = command_;
+        out["exit"] = code;
+        out["exit_name"] = base::code_name(static_cast<base::Code>(code));
+        if (error != nullptr) {
+            out["error"] = {{"code", base::code_name(error->code())},
+                            {"message", error->what()},
+                            {"hint", error->hint()}};
+        }
+        text_ = out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    }
+    bool good = std::fwrite(text_.data(), 1, text_.size(), stdout) == text_.size();
+    good = std::fflush(stdout) == 0 && good;
+    if (!good) {
+        std::fputs("tidemark: cannot write the result to standard output\n", stderr);
+        return code == 0 ? static_cast<int>(base::Code::failed) : code;
+    }
+    return code;
+}
+
+void print_error(const base::Error& error)
+{
+    std::string text = "tidemark: ";
+    std::string_view rest = error.what();
+    for (bool first = true; !rest.empty() || first; first = false) {
+        auto end = rest.find('\n');
+        text += base::escape_controls(rest.substr(0, end)) + "\n";
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    }
+    if (!error.hint().empty()) text += "  next: " + base::escape_controls(error.hint()) + "\n";
+    std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+} // namespace tidemark::app

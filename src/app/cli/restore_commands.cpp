@@ -1,0 +1,196 @@
+#include "app/cli/commands.h"
+#include "app/cli/describe.h"
+#include "base/fd.h"
+#include "base/subprocess.h"
+#include "job/restore.h"
+
+#include <charconv>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <unistd.h>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kMaxDecisions = 16U << 20;
+
+/// Lines "MEMBER GID commit|rollback"; '#' begins a comment. All mistakes at once.
+std::map<std::pair<std::string, std::string>, bool> read_decisions(const fs::path& path)
+{
+    std::map<std::pair<std::string, std::string>, bool> decisions;
+    auto bytes = base::read_file(path, kMaxDecisions);
+    std::istringstream text{std::string(base::as_text(bytes))};
+    std::string line, mistakes;
+    for (int number = 1; std::getline(text, line); ++number) {
+        std::istringstream words(line.substr(0, line.find('#')));
+        std::string member, gid, verdict, more;
+        if (!(words >> member)) continue;
+        bool good = static_cast<bool>(words >> gid >> verdict) && !(words >> more) &&
+                    (verdict == "commit" || verdict == "rollback");
+        if (good)
+            decisions[{member, gid}] = verdict == "commit";
+        else
+            mistakes += fmt::format("{}{}:{}: expected MEMBER GID commit|rollback",
+                                    mistakes.empty() ? "" : "\n", path.string(), number);
+    }
+    if (!mistakes.empty())
+        throw Error{
+            Code::usage, mistakes, {.hint = "correct the file and run the same command again"}};
+    return decisions;
+}
+
+std::string own_program()
+{
+    std::error_code error;
+    auto path = fs::read_symlink("/proc/self/exe", error);
+    return error ? "tidemark" : path.string();
+}
+
+/// The server's user: the named one; as root, the user that servers commonly run as.
+std::string server_user(const Options& options)
+{
+    if (!options.user.empty() || ::geteuid() != 0) return options.user;
+    try {
+        return base::lookup_user("postgres").name;
+    } catch (const Error&) {
+        throw Error{Code::usage,
+                    "PostgreSQL refuses to run as root",
+                    {.hint = "name the user the servers shall run as with --user"}};
+    }
+}
+
+job::RestoreOptions restore_options(Environment& environment)
+{
+    const auto& options = environment.options();
+    job::RestoreOptions out;
+    out.dir = options.dir.empty() ? fs::path{} : fs::absolute(options.dir);
+    for (const auto& [member, path] : options.map)
+        out.map.emplace(member, path);
+    for (const auto& [key, path] : options.tablespaces) {
+        auto colon = key.rfind(':');
+        std::uint32_t oid = 0;
+        const char* begin = key.c_str() + (colon == std::string::npos ? 0 : colon + 1);
+        auto [end, error] = std::from_chars(begin, key.c_str() + key.size(), oid);
+        if (colon == std::string::npos || error != std::errc{} || end != key.c_str() + key.size())
+            throw Error{Code::usage, "--tablespace needs MEMBER:OID=DIR, not " + key};
+        out.tablespaces.emplace(std::pair{key.substr(0, colon), oid}, path);
+    }
+    out.user = server_user(options);
+    out.bin_dir = options.bin_dir;
+    out.preload = options.preload;
+    out.helper = own_program();
+    out.settle = options.in_doubt == "settle";
+    if (options.decisions) out.decisions = read_decisions(*options.decisions);
+    out.force = options.force;
+    out.start = options.start;
+    out.as_production = options.as_production;
+    return out;
+}
+
+repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView& view)
+{
+    auto selector = repo::parse_mark_selector(environment.options().to);
+    if (view.marks.empty()) {
+        throw Error{Code::point_not_reachable,
+                    "the repository holds no mark of " + view.group,
+                    {.hint = "tidemark backup makes the first one"}};
+    }
+    model::Number number = 0;
+    if (selector.kind == repo::MarkSelector::Kind::latest) {
+        number = repo::newest_restorable(view).value_or(view.marks.front().number());
+        if (number != view.marks.front().number()) {
+            environment.progress().warn(
+                fmt::format("{} is not restorable; the newest that is, is {}",
+                            repo::mark_id(view.marks.front().number()), repo::mark_id(number)));
+        }
+    } else {
+        auto mark = repo::Marks(environment.repository().storage(), view.group).find(selector);
+        if (!mark) {
+            throw Error{
+                Code::point_not_reachable,
+                fmt::format("there is no mark {} '{}'",
+                            selector.kind == repo::MarkSelector::Kind::time ? "at or before"
+                                                                            : "called",
+                            environment.options().to),
+                {.hint = fmt::format("marks go from {} ({}) to {} ({})",
+                                     repo::mark_id(view.marks.back().number()),
+                                     base::format_time_human(view.marks.back().value.created),
+                                     repo::mark_id(view.marks.front().number()),
+                                     base::format_time_human(view.marks.front().value.created))}};
+        }
+        number = mark->number();
+    }
+    return repo::need_plan(repo::plan_restore(view, number));
+}
+
+void require_all_mapped(const job::RestoreOptions& options, const repo::RestorePlan& plan)
+{
+    for (const auto& [name, path] : options.map) {
+        if (!plan.members.contains(name))
+            throw Error{Code::usage, "--map names " + name + ", which is no member"};
+    }
+    if (!options.dir.empty()) return;
+    for (const auto& [name, member] : plan.members) {
+        if (!options.map.contains(name))
+            throw Error{Code::usage,
+                        "restore needs --dir DIR, or --map for every member",
+                        {.hint = "--dir /restore puts member " + name + " into /restore/" + name}};
+    }
+}
+
+void write_report(const job::RestoreOptions& options, const job::RestoreReport& report)
+{
+    if (options.dir.empty()) return;
+    auto name =
+        fmt::format("restore-{}", report.mark ? repo::mark_id(report.mark->number()) : "positions");
+    base::replace_file(options.dir / (name + ".txt"), base::as_bytes(report_text(report)));
+    base::replace_file(options.dir / (name + ".json"),
+                       base::as_bytes(report_json(report).dump(2) + "\n"));
+}
+
+} // namespace
+
+int run_restore(Environment& environment)
+{
+    auto options = restore_options(environment);
+    auto view = environment.view();
+    auto plan = make_plan(environment, view);
+    auto& output = environment.output();
+    auto& document = output.document();
+    document["plan"] = plan_json(plan);
+    if (environment.options().plan) {
+        output.text(plan_text(plan, options));
+        if (!options.dir.empty() || !options.map.empty()) {
+            require_all_mapped(options, plan);
+            for (const auto& warning : job::check_restore(environment.context(), plan, options))
+                environment.progress().warn(warning);
+        }
+        output.text("nothing was written; run again without --plan to restore\n");
+        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
+                                                                          : Code::warnings);
+    }
+    require_all_mapped(options, plan);
+    if (environment.options().discard) {
+        for (const auto& path : job::discard_restore(environment.context(), plan, options))
+            output.text("removed what was in " + path.string() + "\n");
+        return 0;
+    }
+    if (!environment.options().quiet && !environment.options().json)
+        environment.progress().note(plan_text(plan, options));
+    auto report = job::restore_group(environment.context(), plan, options);
+    write_report(options, report);
+    document["report"] = report_json(report);
+    output.text(report_text(report));
+    for (const auto& warning : report.warnings)
+        environment.progress().warn(warning);
+    return static_cast<int>(
+        report.unsettled || !environment.progress().warnings().empty() ? Code::warnings : Code::ok);
+}
+
+} // namespace tidemark::app

@@ -1,0 +1,154 @@
+#include "app/cli/commands.h"
+#include "app/cli/describe.h"
+#include "app/cli/table.h"
+#include "job/backup.h"
+#include "job/mark.h"
+#include "job/reindex.h"
+#include "model/ids.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+using nlohmann::json;
+
+namespace {
+
+void require_members(Environment& environment)
+{
+    if (environment.configured()) return;
+    throw Error{Code::usage,
+                "this command talks to the members and needs a configuration",
+                {.hint = "name one with --config FILE, or make one with tidemark init"}};
+}
+
+void describe_mark(Environment& environment, const job::MarkOutcome& outcome)
+{
+    auto& output = environment.output();
+    const auto& mark = outcome.mark;
+    output.text(fmt::format("mark {} placed on {} members: spread {:.1f} ms, {} in doubt; set s-{} "
+                            "is complete, {} of log\n",
+                            mark_title(mark), mark.value.members.size(),
+                            static_cast<double>(mark.value.spread.count()) / 1000,
+                            mark.value.at.in_doubt.size(), outcome.set.number(),
+                            base::format_size(outcome.log_bytes)));
+    auto& document = output.document();
+    document["mark"] = mark_summary(mark);
+    document["set"] = fmt::format("s-{}", outcome.set.number());
+    document["log_bytes"] = outcome.log_bytes;
+    environment.remember(mark.number(), outcome.set.number());
+}
+
+/// Things in a mark that an operator should read.
+bool warn_of_mark(Environment& environment, const model::Mark& mark)
+{
+    if (mark.flags.heuristic_damage)
+        environment.progress().warn(
+            "heuristic damage in production: a transaction is committed at one member and rolled "
+            "back at another; tidemark show lists it");
+    for (const auto& violation : mark.violations) {
+        environment.progress().warn(fmt::format(
+            "{} at {}: a coordinator seems to commit before all have prepared ({})",
+            model::violation_name(violation.kind), violation.member, violation.global_id));
+    }
+    return mark.flags.heuristic_damage || !mark.violations.empty();
+}
+
+} // namespace
+
+int run_backup(Environment& environment)
+{
+    require_members(environment);
+    if (!environment.options().mark_name.empty())
+        model::checked_mark_name(environment.options().mark_name);
+    return recorded_run(environment, [&](model::Run& run) {
+        auto outcome = job::back_up_group(environment.context(),
+                                          {.mark_name = environment.options().mark_name});
+        run.set = outcome.closing.set.number();
+        run.mark = outcome.closing.mark.number();
+        Table table({"MEMBER", "BACKUP", "FILES", "SIZE", "STORED", "PAGES VERIFIED", "TOOK"});
+        auto& list = environment.output().document()["members"] = json::array();
+        for (const auto& member : outcome.members) {
+            const auto& totals = member.manifest.value.totals;
+            table.row({member.name, fmt::format("b-{}", member.manifest.number()),
+                       std::to_string(totals.files), base::format_size(totals.file_bytes),
+                       base::format_size(totals.stored_bytes),
+                       std::to_string(totals.pages_verified), base::format_duration(member.took)});
+            json damaged = json::array();
+            for (const auto& page : member.manifest.value.damaged) {
+                environment.progress().warn(fmt::format("{}: {} block {}: {}", member.name,
+                                                        page.path, page.block, page.why));
+                damaged.push_back({{"path", page.path}, {"block", page.block}, {"why", page.why}});
+            }
+            list.push_back({{"name", member.name},
+                            {"backup", fmt::format("b-{}", member.manifest.number())},
+                            {"files", totals.files},
+                            {"file_bytes", totals.file_bytes},
+                            {"stored_bytes", totals.stored_bytes},
+                            {"pages_verified", totals.pages_verified},
+                            {"pages_reread", totals.pages_reread},
+                            {"took_us", member.took.count()},
+                            {"damaged", damaged},
+                            {"new_chain", member.new_chain},
+                            {"over_wire", member.manifest.value.over_wire}});
+        }
+        environment.output().text(table.render());
+        describe_mark(environment, outcome.closing);
+        bool warned = warn_of_mark(environment, outcome.closing.mark.value);
+        if (outcome.damaged)
+            environment.progress().warn("the backup is marked damaged: pages above have wrong "
+                                        "checksums in the database itself");
+        return static_cast<int>(outcome.damaged || warned ? Code::warnings : Code::ok);
+    });
+}
+
+int run_mark(Environment& environment)
+{
+    require_members(environment);
+    if (!environment.options().mark_name.empty())
+        model::checked_mark_name(environment.options().mark_name);
+    return recorded_run(environment, [&](model::Run& run) {
+        auto outcome =
+            job::place_mark(environment.context(), {.name = environment.options().mark_name});
+        run.set = outcome.set.number();
+        run.mark = outcome.mark.number();
+        describe_mark(environment, outcome);
+        return static_cast<int>(warn_of_mark(environment, outcome.mark.value) ? Code::warnings
+                                                                              : Code::ok);
+    });
+}
+
+int run_log(Environment& environment)
+{
+    require_members(environment);
+    return recorded_run(environment, [&](model::Run&) {
+        auto outcome = job::back_up_log(environment.context());
+        Table table({"MEMBER", "LOG STORED TO", "NEW", "PIECES"});
+        auto& list = environment.output().document()["members"] = json::array();
+        for (const auto& member : outcome.members) {
+            table.row({member.name, model::format_position(member.end),
+                       base::format_size(member.bytes), std::to_string(member.pieces)});
+            list.push_back({{"name", member.name},
+                            {"end", model::format_position(member.end)},
+                            {"bytes", member.bytes},
+                            {"pieces", member.pieces}});
+        }
+        environment.output().text(table.render());
+        return 0;
+    });
+}
+
+int run_reindex(Environment& environment)
+{
+    auto report = job::reindex(environment.context());
+    environment.output().text(
+        fmt::format("{} pieces, {} indexes rebuilt\n", report.pieces, report.rebuilt));
+    environment.output().document()["pieces"] = report.pieces;
+    environment.output().document()["rebuilt"] = report.rebuilt;
+    return 0;
+}
+
+} // namespace tidemark::app

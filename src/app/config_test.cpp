@@ -1,0 +1,106 @@
+#include "app/config.h"
+
+#include "base/error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::app {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kGood = R"(
+[repository.main]
+url = "/var/backups/tidemark"
+compression = "zstd:5"
+
+[group.shop]
+mark = { every = "5m", wait = "2s", prefix = "shop" }
+keep = { days = 30 }
+rate = "50M"
+incr = "daily 03:00"
+
+[[group.shop.member]]
+name = "orders"
+url = "postgresql://tidemark@orders-db/postgres"
+data_dir = "/var/lib/postgresql/15/main"
+
+[[group.shop.member]]
+name = "billing"
+url = "host=billing-db user=tidemark"
+gid_pattern = "regex:^(.*)_[0-9]+$"
+)";
+
+std::string mistakes_of(const char* text)
+{
+    try {
+        parse_config(text, "t.toml");
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage);
+        return error.message();
+    }
+    return "";
+}
+
+TEST(ConfigTest, ReadsEverythingTheBlueprintNames)
+{
+    Config config = parse_config(kGood, "t.toml");
+    ASSERT_NE(config.repository("main"), nullptr);
+    EXPECT_EQ(config.repository("main")->compression_level, 5);
+    const auto* shop = config.group("shop");
+    ASSERT_NE(shop, nullptr);
+    ASSERT_EQ(shop->members.size(), 2U);
+    EXPECT_EQ(shop->mark_wait, std::chrono::seconds{2});
+    EXPECT_EQ(shop->bytes_per_second, 50U << 20);
+    EXPECT_EQ(shop->members[0].data_dir, "/var/lib/postgresql/15/main");
+    EXPECT_EQ(shop->members[1].gid_pattern, "regex:^(.*)_[0-9]+$");
+    EXPECT_THAT(config.inactive, testing::Contains("group.shop.incr"));
+}
+
+TEST(ConfigTest, AllMistakesAtOnceWithLineNumbers)
+{
+    std::string text = mistakes_of(R"([repository.main]
+urll = "/x"
+[group.Shop]
+mark = { evry = "5m", wait = "soon" }
+[[group.Shop.member]]
+name = "a b"
+url = 7
+gid_pattern = "regex:no-capture"
+)");
+    EXPECT_THAT(text, HasSubstr("t.toml:2: unknown key repository.main.urll (did you mean url?)"));
+    EXPECT_THAT(text, HasSubstr("t.toml:1: repository.main needs a url"));
+    EXPECT_THAT(text, HasSubstr("t.toml:3: group name 'Shop'"));
+    EXPECT_THAT(text,
+                HasSubstr("t.toml:4: unknown key group.Shop.mark.evry (did you mean every?)"));
+    EXPECT_THAT(text, HasSubstr("t.toml:4: group.Shop.mark.wait must be a duration"));
+    EXPECT_THAT(text, HasSubstr("t.toml:6: member name 'a b'"));
+    EXPECT_THAT(text, HasSubstr("t.toml:7: group.Shop.member.url must be a text"));
+    EXPECT_THAT(text,
+                HasSubstr("t.toml:8: group.Shop.member.gid_pattern needs exactly one capture"));
+}
+
+TEST(ConfigTest, SyntaxErrorNamesItsLine)
+{
+    EXPECT_THAT(mistakes_of("[repository.main]\nurl = \n"), HasSubstr("t.toml:2"));
+}
+
+TEST(ConfigTest, GroupWithoutItsRepositoryIsRefused)
+{
+    EXPECT_THAT(mistakes_of("[group.g]\n[[group.g.member]]\nname=\"a\"\nurl=\"x\"\n"),
+                HasSubstr("needs [repository.main]"));
+}
+
+TEST(ConfigTest, WhatInitWritesCanBeRead)
+{
+    Config good = parse_config(kGood, "t.toml");
+    Config again = parse_config(render_config(good.repositories[0], good.groups[0]), "t.toml");
+    EXPECT_EQ(again.groups[0].members[1].url, good.groups[0].members[1].url);
+    EXPECT_EQ(again.groups[0].members[1].gid_pattern, good.groups[0].members[1].gid_pattern);
+    EXPECT_EQ(again.groups[0].keep_days, 30);
+}
+
+} // namespace
+} // namespace tidemark::app
