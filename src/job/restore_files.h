@@ -2,7 +2,6 @@
 
 #include "job/target_tree.h"
 #include "repo/backups.h"
-#include "store/storage.h"
 
 #include <cstdint>
 #include <filesystem>
