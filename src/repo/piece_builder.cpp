@@ -60,6 +60,7 @@ PieceBuilder::PieceBuilder(PieceInfo info, Options options)
     : info_(info), options_(options), sealer_(stream::compression_of_level(options.level))
 {
     CHECK(options_.limit > 0 && options_.limit <= kMaxPieceFrames * kPieceFrame);
+    object_.resize(kPieceHeaderSize);
 }
 
 std::size_t PieceBuilder::append(ByteView bytes)
