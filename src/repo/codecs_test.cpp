@@ -1,9 +1,16 @@
 #include "base/error.h"
+#include "base/fd.h"
 #include "repo/backups.h"
 #include "repo/identities.h"
+#include "repo/lease_codec.h"
 #include "repo/marks.h"
+#include "repo/repository.h"
 #include "repo/runs.h"
 #include "repo/sets.h"
+#include "store/memory.h"
+
+#include <cstdlib>
+#include <filesystem>
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -198,6 +205,79 @@ model::ObjectRef object()
     return {.key = "groups/shop/x/0000000007", .size = 1, .sha256 = digest(3)};
 }
 
+model::BackupSet set()
+{
+    model::BackupSet out;
+    out.group = "shop";
+    out.kind = model::SetKind::full;
+    out.mark = 7;
+    out.started = at("2026-11-22T14:00:00Z");
+    out.ended = at("2026-11-22T14:09:00Z");
+    out.members["orders"] = {
+        .backup = 3,
+        .pieces = {{.range = {.epoch = 2, .from = 1, .to = 9}, .object = object()}},
+        .log_from = model::LogPosition{.epoch = 2, .offset = 1},
+        .log_to = model::LogPosition{.epoch = 2, .offset = 9}};
+    out.members["stock"] = {};
+    return out;
+}
+
+model::MemberIdentity member()
+{
+    model::MemberIdentity out;
+    out.group = "shop";
+    out.member = "orders";
+    out.identity = identity();
+    out.slot = "tidemark_shop_orders";
+    out.log_start = {.epoch = 2, .offset = 16 << 20};
+    out.seeds = {{.xid = 731,
+                  .gid = "old",
+                  .prepared_at = at("2026-11-21T00:00:00Z"),
+                  .database = 5,
+                  .database_name = "postgres",
+                  .owner = 10,
+                  .owner_name = "postgres",
+                  .gone = true}};
+    out.anchor = {{{"orders", 5}, {"stock", 6}}};
+    out.history = "1\t0/900000\tno recovery target specified\n";
+    out.recorded = at("2026-11-22T13:00:00Z");
+    out.reason = "init";
+    return out;
+}
+
+model::Run run()
+{
+    return {.group = "shop",
+            .command = "backup",
+            .host = "db1",
+            .started = at("2026-11-22T13:00:00Z"),
+            .ended = at("2026-11-22T13:01:00Z"),
+            .exit_code = 11,
+            .error = model::RunError{.code = "lease_held", .message = "held", .hint = "wait"},
+            .warnings = {"clock"},
+            .set = 3,
+            .mark = {}};
+}
+
+LeaseState lease()
+{
+    LeaseState out;
+    out.activity = "backup/orders";
+    out.number = 12;
+    out.term = 9;
+    out.held = true;
+    out.owner = {.host = "db1",
+                 .boot = "3c1f5d3e-0000-4000-8000-000000000000",
+                 .pid_namespace = "pid:[4026531836]",
+                 .pid = 4711,
+                 .pid_start = 123456,
+                 .command = "tidemark backup shop"};
+    out.since = at("2026-11-22T14:00:00Z");
+    out.ttl = std::chrono::seconds{60};
+    out.token = "00112233445566778899aabbccddeeff";
+    return out;
+}
+
 TEST(Codecs, Manifest)
 {
     auto back = decode_manifest(encode_manifest(manifest(), header(7)), object());
@@ -232,62 +312,76 @@ TEST(Codecs, EveryEnumerator)
 
 TEST(Codecs, Set)
 {
-    model::BackupSet set;
-    set.group = "shop";
-    set.kind = model::SetKind::full;
-    set.mark = 7;
-    set.started = at("2026-11-22T14:00:00Z");
-    set.ended = at("2026-11-22T14:09:00Z");
-    set.members["orders"] = {
-        .backup = 3,
-        .pieces = {{.range = {.epoch = 2, .from = 1, .to = 9}, .object = object()}},
-        .log_from = model::LogPosition{.epoch = 2, .offset = 1},
-        .log_to = model::LogPosition{.epoch = 2, .offset = 9}};
-    set.members["stock"] = {};
-    EXPECT_EQ(decode_set(encode_set(set, header(8)), object()).value, set);
-    set.members["orders"].pieces[0].range.to = 1;
-    EXPECT_THROW(decode_set(encode_set(set, header(8)), object()), Error) << "an empty piece";
+    auto one = set();
+    EXPECT_EQ(decode_set(encode_set(one, header(8)), object()).value, one);
+    one.members["orders"].pieces[0].range.to = 1;
+    EXPECT_THROW(decode_set(encode_set(one, header(8)), object()), Error) << "an empty piece";
 }
 
 TEST(Codecs, MemberIdentity)
 {
-    model::MemberIdentity member;
-    member.group = "shop";
-    member.member = "orders";
-    member.identity = identity();
-    member.slot = "tidemark_shop_orders";
-    member.log_start = {.epoch = 2, .offset = 16 << 20};
-    member.seeds = {{.xid = 731,
-                     .gid = "old",
-                     .prepared_at = at("2026-11-21T00:00:00Z"),
-                     .database = 5,
-                     .database_name = "postgres",
-                     .owner = 10,
-                     .owner_name = "postgres",
-                     .gone = true}};
-    member.anchor = {{{"orders", 5}, {"stock", 6}}};
-    member.history = "1\t0/900000\tno recovery target specified\n";
-    member.recorded = at("2026-11-22T13:00:00Z");
-    member.reason = "init";
-    EXPECT_EQ(decode_identity(encode_identity(member, header(1)), object()).value, member);
+    EXPECT_EQ(decode_identity(encode_identity(member(), header(1)), object()).value, member());
 }
 
 TEST(Codecs, Run)
 {
-    model::Run run{.group = "shop",
-                   .command = "backup",
-                   .host = "db1",
-                   .started = at("2026-11-22T13:00:00Z"),
-                   .ended = at("2026-11-22T13:01:00Z"),
-                   .exit_code = 11,
-                   .error =
-                       model::RunError{.code = "lease_held", .message = "held", .hint = "wait"},
-                   .warnings = {"clock"},
-                   .set = 3,
-                   .mark = {}};
-    EXPECT_EQ(decode_run(encode_run(run, header(2)), object()).value, run);
-    run.exit_code = 256;
-    EXPECT_THROW(decode_run(encode_run(run, header(2)), object()), Error);
+    auto one = run();
+    EXPECT_EQ(decode_run(encode_run(one, header(2)), object()).value, one);
+    one.exit_code = 256;
+    EXPECT_THROW(decode_run(encode_run(one, header(2)), object()), Error);
+}
+
+/// What two versions of the program must agree on: all lines but who wrote it, and so the check.
+std::string without_writer(std::string_view text)
+{
+    std::string out;
+    while (!text.empty()) {
+        auto line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
+        text.remove_prefix(line.size());
+        if (!line.starts_with(" \"written_by\"") && !line.starts_with(" \"check\"")) out += line;
+    }
+    return out;
+}
+
+/// The object as format 1 wrote it first, kept for ever; today's writer must still write the same.
+base::Bytes golden(const std::string& name, const base::Bytes& today)
+{
+    std::string path = TIDEMARK_SOURCE_DIR "/tests/golden/1.0/" + name + ".json";
+    if (!std::filesystem::exists(path) && std::getenv("TIDEMARK_WRITE_GOLDEN") != nullptr)
+        base::replace_file(path, today, 0644);
+    auto bytes = base::read_file(path, kMaxJsonBytes);
+    EXPECT_EQ(without_writer(base::as_text(bytes)), without_writer(base::as_text(today))) << name;
+    return bytes;
+}
+
+TEST(Codecs, GoldenObjectsAreReadAndWrittenAsEver)
+{
+    auto back = decode_mark(golden("mark", encode_mark(mark(), header(7))), object());
+    EXPECT_EQ(back.value.table, mark().table);
+    EXPECT_EQ(back.value.at, mark().at);
+    EXPECT_EQ(
+        decode_manifest(golden("manifest", encode_manifest(manifest(), header(7))), object()).value,
+        manifest());
+    EXPECT_EQ(decode_set(golden("set", encode_set(set(), header(8))), object()).value, set());
+    EXPECT_EQ(
+        decode_identity(golden("member", encode_identity(member(), header(1))), object()).value,
+        member());
+    EXPECT_EQ(decode_run(golden("run", encode_run(run(), header(2))), object()).value, run());
+    auto held = decode_lease(golden("lease", encode_lease(lease())), "lease", base::Time{});
+    EXPECT_EQ(held.owner, lease().owner);
+    EXPECT_EQ(held.term, lease().term);
+}
+
+TEST(Codecs, GoldenHeadOpens)
+{
+    base::FakeClock clock{at("2026-11-22T13:00:00Z")};
+    base::SeededRandom random{7};
+    store::MemoryStorage made{clock};
+    auto head = Repository::create(made, random).head();
+    store::MemoryStorage old{clock};
+    store::put(old, "tidemark.json",
+               golden("tidemark", store::get(made, "tidemark.json", 1 << 16).value()));
+    EXPECT_EQ(Repository::open(old).head(), head);
 }
 
 TEST(Codecs, AnotherKindIsRefused)

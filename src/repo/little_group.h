@@ -42,7 +42,7 @@ inline model::LogIndex plain_index(const model::LogRange& range)
     return out;
 }
 
-/// A repository in memory with a group of two members that grows as the test says: base backups,
+/// A repository with a group of two members that grows as the test says: base backups,
 /// log, marks, sets, all real objects.
 class LittleGroup {
 public:
@@ -56,13 +56,14 @@ public:
     };
 
     /// Makes the repository, or goes on with the one that is there as the next run would.
-    LittleGroup(store::MemoryStorage& memory, base::FakeClock& clock)
-        : storage(memory), clock_(clock)
+    LittleGroup(store::Storage& store, base::FakeClock& clock,
+                const LeaseOwner& owner = remote_owner("tidemark log"))
+        : storage(store), owner_(owner), clock_(clock)
     {
         bool fresh = !Repository::exists(storage);
         base::SeededRandom random{1};
         if (fresh) Repository::create(storage, random);
-        lease = take(storage);
+        lease = take(storage, "log", owner_);
         for (const char* name : {"orders", "stock"}) {
             Member& member = members[name];
             member.id = {"shop", name};
@@ -125,7 +126,7 @@ public:
     StoredManifest backup(const std::string& name, std::vector<model::DamagedPage> damaged = {})
     {
         Member& member = members.at(name);
-        auto mine = take(storage, "backup/" + name);
+        auto mine = take(storage, "backup/" + name, owner_);
         Backups backups{storage, member.id};
         model::Number number = backups.next_number();
         model::Manifest manifest;
@@ -194,7 +195,7 @@ public:
         return number;
     }
 
-    store::MemoryStorage& storage;
+    store::Storage& storage;
     std::unique_ptr<Lease> lease;
     std::map<std::string, Member> members;
 
@@ -239,6 +240,7 @@ private:
         manifest.page_map = page_map_ref(member.id, map.finish());
     }
 
+    LeaseOwner owner_;
     base::FakeClock& clock_;
 };
 

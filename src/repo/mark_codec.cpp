@@ -151,6 +151,7 @@ StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
     out.object = object;
     model::Mark& value = out.value;
     value.id = from.text("id");
+    if (value.id != mark_id(out.header.number)) from.refuse("id", "is not that of its number");
     value.number = out.header.number;
     value.name = get_text(from, "name");
     value.group = from.text("group");

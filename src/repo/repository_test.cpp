@@ -118,6 +118,14 @@ TEST(Repository, SetAdoptsPiecesOfARunThatDied)
     auto catalog = LogCatalog::load(t.storage, {"shop", "orders"});
     auto found = unnamed_pieces(t.storage, catalog, Sets{t.storage, "shop"}.list(), {known});
     EXPECT_THAT(found, ElementsAre(orphan, known));
+    group.members.at("orders").fresh = found;
+    group.log();
+    group.log();
+    // The newest set is enough to know: what earlier ones named is not read again.
+    auto again = group.grow("orders");
+    catalog = LogCatalog::load(t.storage, {"shop", "orders"});
+    found = unnamed_pieces(t.storage, catalog, Sets{t.storage, "shop"}.list(1), {});
+    EXPECT_THAT(found, ElementsAre(again));
 }
 
 TEST(Repository, SetIsCompleteOrAbsentAtEveryCrash)

@@ -63,6 +63,14 @@ model::ObjectRef hash_object(store::Storage& storage, const std::string& key)
     return out;
 }
 
+/// Everything that existed when the set was closed was named then; a member's log only grows.
+bool is_settled(const LogPiece& piece, const std::optional<model::LogPosition>& log_to)
+{
+    if (!log_to) return false;
+    if (piece.range.epoch != log_to->epoch) return piece.range.epoch < log_to->epoch;
+    return piece.range.to <= log_to->offset;
+}
+
 } // namespace
 
 std::vector<model::PieceRef> unnamed_pieces(store::Storage& storage, const LogCatalog& catalog,
@@ -76,9 +84,14 @@ std::vector<model::PieceRef> unnamed_pieces(store::Storage& storage, const LogCa
         for (const model::PieceRef& piece : member->second.pieces)
             named.insert(piece.object.key);
     }
+    std::optional<model::LogPosition> log_to;
+    if (!sets.empty()) {
+        auto member = sets.front().value.members.find(catalog.id.member);
+        if (member != sets.front().value.members.end()) log_to = member->second.log_to;
+    }
     std::vector<model::PieceRef> out;
     for (const LogPiece& piece : catalog.pieces) {
-        if (named.contains(piece.key)) continue;
+        if (named.contains(piece.key) || is_settled(piece, log_to)) continue;
         auto at = std::find_if(known.begin(), known.end(), [&](const model::PieceRef& ref) {
             return ref.object.key == piece.key;
         });

@@ -36,7 +36,8 @@ private:
 };
 
 /// References to the pieces that no set names yet: those in `known` (from LogWriter::put) as they
-/// are; others, left by a run that died before it closed its set, are read and hashed.
+/// are; others, left by a run that died before it closed its set, are read and hashed. `sets` holds
+/// at least the newest set: it and the sets before it named everything up to its log_to.
 std::vector<model::PieceRef> unnamed_pieces(store::Storage& storage, const LogCatalog& catalog,
                                             const std::vector<StoredSet>& sets,
                                             const std::vector<model::PieceRef>& known);
