@@ -57,7 +57,8 @@ Bytes encode_trailer(const std::vector<FrameHeader>& frames, std::uint64_t plain
 } // namespace
 
 PieceBuilder::PieceBuilder(PieceInfo info, Options options)
-    : info_(info), options_(options), sealer_(stream::compression_of_level(options.level))
+    : info_(info), options_(options), sealer_(stream::compression_of_level(options.level)),
+      object_(kPieceHeaderSize)
 {
     CHECK(options_.limit > 0 && options_.limit <= kMaxPieceFrames * kPieceFrame);
     object_.resize(kPieceHeaderSize);
