@@ -37,7 +37,7 @@ torture: ## random distributed transfers, kills, restores to many marks (long)
 	@tools/install-packages build server test
 	$(call configure,ci)
 	$(call compile,ci) --target tidemark torture
-	@build/ci/tests/torture $(ARGS)
+	@build/ci/torture $(ARGS)
 
 bench: ## backup and restore timed against pg_basebackup and pgBackRest
 	@tools/install-packages build server bench
