@@ -327,7 +327,8 @@ TEST_F(BaseBackupTest, ACopyOfTheFolderIsRefused)
 TEST_F(BaseBackupTest, FactsAreWhatARestoreNeeds)
 {
     auto facts = begin_postgres_backup(member(false), options())->facts();
-    EXPECT_EQ(facts.databases.at(5), "postgres");
+    auto oid = ask("SELECT oid FROM pg_database WHERE datname = 'postgres'");
+    EXPECT_EQ(facts.databases[static_cast<std::uint32_t>(std::stoul(oid))], "postgres");
     EXPECT_EQ(facts.tablespaces.size(), 1U);
     EXPECT_EQ(facts.settings.count("primary_conninfo"), 0U);
     EXPECT_GT(facts.settings.count("max_prepared_transactions"), 0U);

@@ -111,7 +111,13 @@ private:
             // Also when it is a link: the restored folder is a plain one.
             mode_t mode = S_ISDIR(info.st_mode) ? info.st_mode : 0700;
             add_folder(path, mode, info);
-            if (path == "pg_wal") add_folder("pg_wal/archive_status", mode, info);
+            if (path == "pg_wal") {
+                add_folder("pg_wal/archive_status", mode, info);
+                struct stat summaries = {}; // 17 and later
+                if (::fstatat(parent.get(), "pg_wal/summaries", &summaries, 0) == 0) {
+                    add_folder("pg_wal/summaries", mode, info);
+                }
+            }
         } else if (S_ISLNK(info.st_mode)) {
             visit_link(parent, path, name, info);
         } else if (S_ISDIR(info.st_mode)) {

@@ -1,0 +1,146 @@
+#include "engine/postgres/hand_over.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/temp_dir.h"
+#include "engine/postgres/restore_work.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::engine::postgres {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+
+struct HandOverTest : ::testing::Test {
+    base::TempDir dir{"tmho"};
+    TargetFolder data{dir.path(), std::nullopt};
+    HandOver result;
+
+    static ServerSetup setup(const std::filesystem::path& at)
+    {
+        ServerSetup setup;
+        setup.purpose = ServerPurpose::keep;
+        setup.major = 15;
+        setup.data_dir = at;
+        setup.socket_dir = at;
+        setup.preload_libraries = {"timescaledb"};
+        return setup;
+    }
+    std::string at(const char* name) const { return (dir.path() / name).native(); }
+};
+
+TEST_F(HandOverTest, QuarantineKeepsTheOriginalsAndSaysWhatIsOff)
+{
+    data.write("postgresql.conf", "archive_mode = on\narchive_command = 'aws --key SECRET'\n"
+                                  "shared_preload_libraries = 'pg_cron, timescaledb'\n"
+                                  "cron.database_name = 'x'\nwork_mem = '1GB'\n");
+    data.write("postgresql.auto.conf.from-backup", "primary_conninfo = 'password=SECRET'\n");
+    data.write("pg_hba.conf", "host all all 0.0.0.0/0 trust\n");
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        result = {};
+        write_quarantine(data, setup(dir.path()), {}, result);
+        EXPECT_THAT(
+            result.neutralised,
+            IsSupersetOf({"archive_mode = on is not in force", "archive_command is not in force",
+                          "primary_conninfo is not in force", "library pg_cron is not preloaded",
+                          "cron.database_name is not in force"}));
+        EXPECT_THAT(result.neutralised, Not(Contains(HasSubstr("SECRET"))));
+        EXPECT_THAT(result.neutralised, Not(Contains(HasSubstr("timescaledb"))));
+        EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("archive_mode = 'off'"));
+        EXPECT_THAT(*data.read("postgresql.conf.from-backup"), HasSubstr("pg_cron"));
+        EXPECT_THAT(*data.read("pg_hba.conf.from-backup"), HasSubstr("0.0.0.0/0"));
+        EXPECT_THAT(*data.read("pg_hba.conf"), Not(HasSubstr("0.0.0.0/0")));
+    }
+}
+
+TEST_F(HandOverTest, ProductionIsMovedToItsNewPlace)
+{
+    std::vector<CapturedFile> captured = {
+        {"/etc/pg/postgresql.conf", "config",
+         "data_directory = '/old'\nhba_file = '/etc/pg/pg_hba.conf'\narchive_mode = on\n"
+         "include_dir 'conf.d'\ninclude '/etc/shared.conf'\nrecovery_target_time = '2020-01-01'\n"},
+        {"/etc/pg/conf.d/10.conf", "include", "ident_file = '/etc/pg/pg_ident.conf'\n"},
+        {"/etc/shared.conf", "include", "include 'deeper.conf'\n"},
+        {"/etc/deeper.conf", "include", "work_mem = 1\n"},
+        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"},
+        {"/etc/ssl/key", "tls", {}},
+    };
+    data.write("postgresql.auto.conf.from-backup", "primary_conninfo = 'x'\nwork_mem = 2\n");
+    for (int pass = 0; pass < 2; ++pass) {
+        result = {};
+        write_production(data, captured, result);
+        auto conf = *data.read("postgresql.conf");
+        EXPECT_THAT(conf, HasSubstr("data_directory = '" + dir.path().native() + "'\n"));
+        EXPECT_THAT(conf, HasSubstr("hba_file = '" + at("pg_hba.conf") + "'\n"));
+        EXPECT_THAT(conf, HasSubstr("archive_mode = on\n"));
+        EXPECT_THAT(conf, HasSubstr("include_dir '" + at("captured/etc/pg/conf.d") + "'\n"));
+        EXPECT_THAT(conf, HasSubstr("include '" + at("captured/etc/shared.conf") + "'\n"));
+        EXPECT_THAT(conf, HasSubstr("#recovery_target_time"));
+        EXPECT_THAT(*data.read("captured/etc/pg/conf.d/10.conf"), HasSubstr(at("pg_ident.conf")));
+        EXPECT_THAT(*data.read("captured/etc/shared.conf"),
+                    HasSubstr(at("captured/etc/deeper.conf")));
+        EXPECT_THAT(*data.read("postgresql.auto.conf"), HasSubstr("#primary_conninfo"));
+        EXPECT_THAT(*data.read("postgresql.auto.conf"), HasSubstr("work_mem = 2\n"));
+        EXPECT_THAT(*data.read("pg_hba.conf"), HasSubstr("local all all peer\n"));
+        EXPECT_THAT(result.changed_lines,
+                    Contains(HasSubstr("postgresql.conf: data_directory = '/old' -> ")));
+        EXPECT_EQ(result.changed_lines.size(), 8U);
+    }
+}
+
+TEST_F(HandOverTest, ProductionWithoutItsConfigurationIsRefused)
+{
+    try {
+        write_production(data, {}, result);
+        FAIL();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::not_restorable);
+    }
+}
+
+TEST_F(HandOverTest, FoldersAreEmptiedWithoutFollowingLinks)
+{
+    auto outside = dir.path() / "outside";
+    std::filesystem::create_directories(outside);
+    base::replace_file(outside / "keep", base::as_bytes("x"));
+    data.make_folder("pg_wal");
+    data.make_folder("pg_wal/archive_status");
+    std::filesystem::create_directory_symlink(outside, dir.path() / "pg_wal/link");
+    data.empty("pg_wal");
+    EXPECT_TRUE(std::filesystem::is_empty(dir.path() / "pg_wal"));
+    EXPECT_TRUE(std::filesystem::exists(outside / "keep"));
+    std::filesystem::create_directory_symlink(outside, dir.path() / "pg_replslot");
+    EXPECT_THROW(data.empty("pg_replslot"), base::Error);
+    EXPECT_TRUE(std::filesystem::exists(outside / "keep"));
+}
+
+TEST(RestoreMemoryTest, SurvivesTheFile)
+{
+    RestoreMemory memory;
+    memory.goal.position = 0x16B374D848;
+    memory.goal.epoch = 7;
+    memory.restore_command = "/usr/bin/tidemark fetch 'it''s' \"%p\" %f \\";
+    memory.superuser = "o'brien";
+    memory.limits = {{"max_connections", "100"}, {"max_prepared_transactions", "64"}};
+    memory.collations = {{"c:en_US.UTF-8", "2.36"}, {"i:de=x", "153.14"}};
+    auto read = parse_memory(format_memory(memory));
+    EXPECT_EQ(read.goal.position, memory.goal.position);
+    EXPECT_EQ(read.goal.epoch, 7U);
+    EXPECT_EQ(read.restore_command, memory.restore_command);
+    EXPECT_EQ(read.superuser, memory.superuser);
+    EXPECT_EQ(read.limits, memory.limits);
+    EXPECT_EQ(read.collations, memory.collations);
+    RestoreMemory timed;
+    timed.goal.time = base::parse_time("2026-11-22 17:00:00.5");
+    timed.goal.epoch = 1;
+    EXPECT_EQ(parse_memory(format_memory(timed)).goal.time, timed.goal.time);
+}
+
+} // namespace
+} // namespace tidemark::engine::postgres
