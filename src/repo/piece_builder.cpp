@@ -61,7 +61,6 @@ PieceBuilder::PieceBuilder(PieceInfo info, Options options)
       object_(kPieceHeaderSize)
 {
     CHECK(options_.limit > 0 && options_.limit <= kMaxPieceFrames * kPieceFrame);
-    object_.resize(kPieceHeaderSize);
 }
 
 std::size_t PieceBuilder::append(ByteView bytes)
