@@ -95,6 +95,9 @@ void FakeLogSource::confirm(model::Offset durable)
 {
     CHECK(durable <= at_);
     confirmed_ = std::max(confirmed_, durable);
+    // A real server may be told at any moment from now on: this one is told at once.
+    const std::lock_guard lock(server_->mutex_);
+    tell_slot();
 }
 
 void FakeLogSource::tell_slot()
