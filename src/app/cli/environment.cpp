@@ -96,7 +96,9 @@ const Config* Environment::config()
     if (!config_) {
         auto path = options_.config ? options_.config : find_config();
         config_.emplace();
-        if (path) *config_ = load_config(*path);
+        // init is what makes a file that is not there yet.
+        bool to_be_made = options_.command == "init" && path && !std::filesystem::exists(*path);
+        if (path && !to_be_made) *config_ = load_config(*path);
     }
     return *config_ ? &**config_ : nullptr;
 }

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Follows "Restore by hand" of docs/repository-format.md on a repository that Tidemark has just written.
+#   by_hand_test.sh TIDEMARK
+set -euo pipefail
+tidemark=$(readlink -f "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+pg=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+top=$(mktemp -d /tmp/by-hand.XXXXXX)
+as=()
+if [ "$(id -u)" = 0 ]; then
+    as=(setpriv --reuid postgres --regid postgres --clear-groups)
+    chown postgres "$top"
+fi
+cp "$here/restore-member.pl" "$top/"
+chmod 755 "$top/restore-member.pl"
+install -m 755 "$tidemark" "$top/tidemark"
+cd "$top"
+finish() {
+    for data in "$top"/live/* "$top"/out/*/data; do
+        [ -d "$data" ] && "${as[@]}" "$pg/pg_ctl" -D "$data" -m immediate stop >/dev/null 2>&1 || true
+    done
+    rm -rf "$top"
+}
+trap finish EXIT
+fail() { echo "FAILED: $*"; exit 1; }
+sql() { "${as[@]}" "$pg/psql" -XAtq -h "$1" -U postgres -d postgres -c "$2"; }
+
+"${as[@]}" mkdir live out
+for m in a b; do
+    "${as[@]}" "$pg/initdb" -A trust -U postgres --no-sync -D "live/$m" >/dev/null
+    "${as[@]}" mkdir "s$m"
+    "${as[@]}" tee -a "live/$m/postgresql.conf" >/dev/null <<CONF
+listen_addresses = ''
+unix_socket_directories = '$top/s$m'
+max_prepared_transactions = 10
+max_slot_wal_keep_size = '1GB'
+fsync = off
+CONF
+    "${as[@]}" "$pg/pg_ctl" -D "live/$m" -l "$m.log" -w start >/dev/null
+    sql "$top/s$m" "CREATE TABLE t (v int); CREATE TABLE filler AS SELECT i, md5(i::text) FROM generate_series(1, 30000) i"
+done
+"${as[@]}" "$top/tidemark" --config tm.toml init "a=host=$top/sa user=postgres dbname=postgres" "b=host=$top/sb user=postgres dbname=postgres" --repo "$top/repo" --group g >/dev/null
+"${as[@]}" "$top/tidemark" --config tm.toml -q backup >/dev/null
+for m in a b; do sql "$top/s$m" "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'pay'"; done
+sql "$top/sa" "COMMIT PREPARED 'pay'"
+"${as[@]}" "$top/tidemark" --config tm.toml -q mark >/dev/null
+for m in a b; do sql "$top/s$m" "INSERT INTO t VALUES (2)"; done
+"${as[@]}" "$top/tidemark" --config tm.toml -q log >/dev/null
+for m in a b; do "${as[@]}" "$pg/pg_ctl" -D "live/$m" -m immediate stop >/dev/null; done
+
+for m in a b; do
+    "${as[@]}" mkdir -p "out/$m/sock"
+    "${as[@]}" perl "$top/restore-member.pl" "$top/repo" g 2 "$m" "$top/out/$m" | tee "out-$m.txt"
+    cut=$(awk '$1 == "cut" {print $2}' "out-$m.txt")
+    # Step 7: a configuration of one's own; nothing of the backup's is in force.
+    "${as[@]}" tee "out/$m/own.conf" >/dev/null <<CONF
+data_directory = '$top/out/$m/data'
+hba_file = '$top/out/$m/data/pg_hba.conf'
+ident_file = '$top/out/$m/data/pg_ident.conf'
+listen_addresses = ''
+unix_socket_directories = '$top/out/$m/sock'
+max_prepared_transactions = 10
+hot_standby = off
+archive_mode = off
+restore_command = 'cp "$top/out/$m/wal/%f" "%p"'
+recovery_target_lsn = '$cut'
+recovery_target_inclusive = off
+recovery_target_timeline = '1'
+recovery_target_action = 'promote'
+CONF
+    "${as[@]}" "$pg/pg_ctl" -D "$top/out/$m/data" -o "-c config_file=$top/out/$m/own.conf" -l "out-$m.log" -w start >/dev/null ||
+        { tail -20 "out-$m.log"; fail "$m does not start"; }
+done
+# Step 8: what is in doubt, by the mark's verdict.
+[ "$(sql "$top/out/a/sock" 'SELECT count(*) FROM pg_prepared_xacts')" = 0 ] || fail "a has something in doubt"
+[ "$(sql "$top/out/b/sock" 'SELECT gid FROM pg_prepared_xacts')" = pay ] || fail "b lacks the prepared transaction"
+grep -qx 'in-doubt pay commit' out-b.txt || fail "the mark's verdict is not commit"
+sql "$top/out/b/sock" "COMMIT PREPARED 'pay'"
+for m in a b; do
+    [ "$(sql "$top/out/$m/sock" 'SELECT string_agg(v::text, $$,$$) FROM t')" = 1 ] || fail "$m: wrong rows"
+    [ "$(sql "$top/out/$m/sock" 'SELECT count(*) FROM filler')" = 30000 ] || fail "$m: filler"
+done
+echo "restored by hand: both members at the mark, the transfer on both sides, nothing after the mark"
