@@ -217,10 +217,14 @@ repo::RepositoryView Environment::view()
     if (auto folder = state_folder(); !folder.empty()) {
         repo::Heads now{.mark = view.marks.empty() ? 0 : view.marks.front().number(),
                         .set = view.sets.empty() ? 0 : view.sets.front().number()};
-        repo::HeadMemory memory(folder);
-        if (auto sentence =
-                repo::went_back(memory.recall(repository().head().id, group().name), now))
-            progress_.warn(*sentence);
+        try {
+            repo::HeadMemory memory(folder);
+            auto known = memory.recall(repository().head().id, group().name);
+            if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
+        } catch (const std::exception& error) {
+            // Without a memory of our own nobody can see a rollback from here; the work goes on.
+            base::log_debug("no memory of this repository: {}", error.what());
+        }
         remember(now.mark, now.set);
     }
     return view;
@@ -233,7 +237,7 @@ void Environment::remember(model::Number mark, model::Number set)
     try {
         repo::HeadMemory(folder).remember(repository().head().id, group().name,
                                           {.mark = mark, .set = set});
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
         base::log_debug("cannot remember the repository's newest mark: {}", error.what());
     }
 }
