@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 
 namespace tidemark::repo {
 
@@ -19,8 +20,9 @@ std::vector<LogPiece> of_epoch(std::span<const LogPiece> pieces, model::Epoch ep
     std::vector<LogPiece> out;
     for (const LogPiece& piece : pieces)
         if (piece.range.epoch == epoch) out.push_back(piece);
-    std::stable_sort(out.begin(), out.end(), [](const LogPiece& a, const LogPiece& b) {
-        return a.range.from < b.range.from;
+    std::sort(out.begin(), out.end(), [](const LogPiece& a, const LogPiece& b) {
+        return std::tie(a.range.from, a.range.to, a.key) <
+               std::tie(b.range.from, b.range.to, b.key);
     });
     return out;
 }

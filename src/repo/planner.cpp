@@ -70,13 +70,13 @@ Planner::MemberFacts Planner::make_facts(const std::string& member) const
             look(pack.key, pack.size);
         out.backups.push_back(std::move(candidate));
     }
-    std::stable_sort(out.backups.begin(), out.backups.end(),
-                     [](const Candidate& a, const Candidate& b) {
-                         auto rank = [](const Candidate& c) {
-                             return std::tuple{c.backup->value.is_damaged(), !c.in_set};
-                         };
-                         return rank(a) < rank(b);
-                     });
+    std::sort(out.backups.begin(), out.backups.end(), [](const Candidate& a, const Candidate& b) {
+        auto rank = [](const Candidate& c) {
+            return std::tuple{c.backup->value.is_damaged(), !c.in_set,
+                              model::kMaxNumber - c.backup->number()};
+        };
+        return rank(a) < rank(b);
+    });
     return out;
 }
 

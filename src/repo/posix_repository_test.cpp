@@ -87,7 +87,7 @@ TEST_F(PosixRepositoryTest, KillNineAtAnyMomentLeavesItReadableAndTheNextCommand
         kill_worker(worker);
         auto storage = open();
         if (!Repository::exists(*storage)) continue;
-        if (Repository::open(*storage).groups().empty()) continue;
+        if (Repository::open(*storage).members("shop").empty()) continue;
         auto view = load_view(*storage, "shop");
         EXPECT_TRUE(view.unreadable.empty());
         auto newest = view.sets.empty() ? 0 : view.sets.front().number();

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "repo/codec_parts.h"
 #include "repo/lease.h"
@@ -130,8 +131,15 @@ Sequence::Found Sequence::need(model::Number number) const
 
 void Sequence::refuse_stale(const CommitHeader& ours, const Found& theirs) const
 {
-    auto document = JsonDocument::parse(theirs.bytes, theirs.object.key);
-    CommitHeader other = read_header(document.root());
+    CommitHeader other;
+    try {
+        auto document = JsonDocument::parse(theirs.bytes, theirs.object.key);
+        other = read_header(document.root());
+    } catch (const Error& error) {
+        // Bit rot in the newest object must not end all backups: the next one follows its bytes.
+        base::log_warning("{}", error.what());
+        return;
+    }
     if (!ours.lease || !other.lease || ours.lease->activity != other.lease->activity) return;
     if (other.lease->number > ours.lease->number)
         throw Error{Code::lease_held,

@@ -109,6 +109,17 @@ TEST(Sequence, LosesToALaterOwnerEvenBetweenCheckAndWrite)
     EXPECT_EQ(sequence.numbers().size(), 1U);
 }
 
+TEST(Sequence, GoesOnAfterADamagedObject)
+{
+    TestStore t;
+    Sequence sequence{t.storage, "groups/shop/things/"};
+    auto lease = take(t.storage);
+    store::put(t.storage, sequence.key(1), base::as_bytes("{\"number\": 1, \"non"));
+    auto next = sequence.append(lease.get(), [](const CommitHeader& h) { return encode(h); });
+    EXPECT_EQ(next.header.number, 2U);
+    EXPECT_EQ(next.header.predecessor, sequence.read(1)->object);
+}
+
 TEST(Sequence, ManyWritersLeaveOneChain)
 {
     TestStore t;

@@ -77,21 +77,25 @@ MemberView load_member(store::Storage& storage, const model::MemberId& id,
     return out;
 }
 
+[[noreturn]] void throw_no_group(const Repository& repository, const std::string& group)
+{
+    auto groups = repository.groups();
+    throw Error{Code::usage,
+                fmt::format("the repository at {} holds no group \"{}\"",
+                            repository.storage().traits().where, group),
+                {.hint = groups.empty() ? std::string("it holds no group at all; run `tidemark "
+                                                      "backup` first")
+                                        : fmt::format("it holds: {}", fmt::join(groups, ", "))}};
+}
+
 } // namespace
 
 RepositoryView load_view(store::Storage& storage, const std::string& group,
                          const ViewOptions& options)
 {
     Repository repository = Repository::open(storage);
-    auto groups = repository.groups();
-    if (std::find(groups.begin(), groups.end(), group) == groups.end())
-        throw Error{Code::usage,
-                    fmt::format("the repository at {} holds no group \"{}\"",
-                                storage.traits().where, group),
-                    {.hint = groups.empty()
-                                 ? std::string("it holds no group at all; run `tidemark "
-                                               "backup` first")
-                                 : fmt::format("it holds: {}", fmt::join(groups, ", "))}};
+    auto members = repository.members(group);
+    if (members.empty()) throw_no_group(repository, group);
     RepositoryView out;
     out.group = group;
     out.marks = load_all(Marks{storage, group}, Sequence{storage, marks_prefix(group)},
@@ -101,7 +105,7 @@ RepositoryView load_view(store::Storage& storage, const std::string& group,
             drop_proof(mark.value);
     out.sets =
         load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)}, 0, out.unreadable);
-    for (const std::string& member : repository.members(group))
+    for (const std::string& member : members)
         out.members.emplace(
             member, load_member(storage, {.group = group, .member = member}, out.unreadable));
     return out;
