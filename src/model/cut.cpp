@@ -238,7 +238,7 @@ CutResult compute_cut(const CutInput& input)
                 {.hint = "the server was put back to an older state; take a new full backup"}};
         }
     }
-    Known known(logs, input.previous, sweeps_of(input), limits, !input.anchor.empty());
+    Known known(logs, input.previous, sweeps_of(input), limits);
     auto starts = starts_of(input, known);
     Fixpoint fixpoint = find_fixpoint(known, known.grouping.wide(), starts);
     bool by_clocks = false;

@@ -26,9 +26,10 @@ struct CutInput {
     std::vector<CutMember> members = {};
     /// Table of the latest mark; null for the first one.
     const OpenTransactions* previous = nullptr;
-    /// Positions read on all members at init when every member's log was already being kept (after
-    /// the slots were created and the prepared transactions listed), once or twice. Without them
-    /// the first mark has no rollback verdicts.
+    /// Positions read on all members when all logs were being kept, since the previous mark: at
+    /// init (after the slots were created and the prepared transactions listed), likewise after a
+    /// gap or when a member has joined; better twice. Without them the next mark has no rollback
+    /// verdicts.
     std::vector<Sweep> anchor = {};
     /// The group names its decision table, so coordinators that commit in one phase are covered.
     bool decision_rule = false;

@@ -124,12 +124,16 @@ public:
                 EXPECT_TRUE(options_.reuse_ids);
                 continue; // the mark is not placed; the next one starts from the same table
             }
-            check_cut(input, result);
-            check_verdicts(input, result);
-            check_restored(result);
-            check_evaluation(input, result);
+            bool deceived = options_.lying_clocks && options_.reuse_ids;
+            if (!deceived || !result.flags.relies_on_clocks) check_cut(input, result);
+            if (!deceived) { // the verdicts of reused ids depend on clocks
+                check_verdicts(input, result);
+                check_restored(result);
+                check_evaluation(input, result);
+            }
             if (!options_.reuse_ids) check_any_vector(input);
             table = result.table;
+            group_.mark_is_placed();
         }
     }
 
@@ -232,9 +236,8 @@ private:
             entry.branch.gid + " at " + entry.branch.member + ": " + entry.verdict.evidence;
         EXPECT_NE(decision, committed ? Decision::rollback : Decision::commit) << what;
         EXPECT_FALSE(entry.verdict.evidence.empty());
-        if (options_.reuse_ids || disturbed_) return;
+        if (options_.reuse_ids || options_.lying_clocks || disturbed_) return;
         if (entry.verdict.decision == Decision::unknown) {
-            EXPECT_NE(entry.verdict.reason, Reason::ambiguous_id) << what;
             EXPECT_NE(entry.verdict.reason, Reason::unmatched_gid) << what;
             if (begun_after_anchor(entry.branch, input)) {
                 ADD_FAILURE() << "nothing is missing, and yet: " << what;
@@ -301,7 +304,6 @@ private:
         }
         std::vector<Sweep> sweeps = input.anchor;
         sweeps.insert(sweeps.end(), {b, r, e});
-        if (input.anchor.empty() && !input.previous) return;
         EXPECT_EQ(evaluate_at(logs, at, input.previous, sweeps), result.at);
     }
 
@@ -398,7 +400,7 @@ Totals follow_many(SimulatedGroup::Options options, std::size_t cases)
 
 TEST(CutPropertyTest, UniqueIds)
 {
-    Totals totals = follow_many({.max_skew = std::chrono::seconds{100}}, 2000);
+    Totals totals = follow_many({.max_skew = std::chrono::seconds{100}}, 1200);
     if (totals.marks < 1000) return;
     EXPECT_GT(totals.searched, totals.marks / 10);
     EXPECT_GT(totals.retreated, totals.marks / 20);
@@ -407,24 +409,37 @@ TEST(CutPropertyTest, UniqueIds)
     EXPECT_GT(totals.torn, totals.marks / 20);
 }
 
-TEST(CutPropertyTest, SkewedClocksThatClaimToBeExactSplitNothingOfASingleUse)
+TEST(CutPropertyTest, ClocksThatLieSplitNoIdThatIsUsedOnce)
 {
-    follow_many({.max_skew = std::chrono::seconds{100}, .clock_error = base::Duration{0}}, 500);
+    follow_many({.max_skew = std::chrono::seconds{100},
+                 .clock_error = base::Duration{0},
+                 .lying_clocks = true},
+                400);
+}
+
+TEST(CutPropertyTest, ClocksThatLieSpoilNoCutThatDoesNotNeedThem)
+{
+    follow_many({.reuse_ids = true,
+                 .same_participants = true,
+                 .max_skew = std::chrono::seconds{100},
+                 .clock_error = base::Duration{0},
+                 .lying_clocks = true},
+                500);
 }
 
 TEST(CutPropertyTest, SeveralBranchesAtAMember)
 {
-    follow_many({.many_branches = true}, 1000);
+    follow_many({.many_branches = true}, 600);
 }
 
 TEST(CutPropertyTest, GapsAndMembersThatJoin)
 {
-    follow_many({.joining = 1, .losses = true}, 1500);
+    follow_many({.joining = 1, .losses = true}, 900);
 }
 
 TEST(CutPropertyTest, ReusedIdsWithoutClocks)
 {
-    Totals totals = follow_many({.reuse_ids = true, .same_participants = true}, 1500);
+    Totals totals = follow_many({.reuse_ids = true, .same_participants = true}, 900);
     if (totals.marks < 1000) return;
     EXPECT_GT(totals.ambiguous, 0U);
 }
@@ -434,7 +449,7 @@ TEST(CutPropertyTest, ReusedIdsWithClocks)
     Totals totals = follow_many({.reuse_ids = true,
                                  .max_skew = std::chrono::seconds{100},
                                  .clock_error = std::chrono::microseconds{300}},
-                                1500);
+                                900);
     if (totals.marks < 1000) return;
     EXPECT_LT(totals.ambiguous, totals.in_doubt / 10) << "clocks this good tell most uses apart";
     EXPECT_LT(totals.violations, totals.marks / 20);
@@ -449,7 +464,7 @@ TEST(CutPropertyTest, ReusedIdsWithPoorClocksGapsAndManyBranches)
                  .losses = true,
                  .max_skew = std::chrono::seconds{100},
                  .clock_error = std::chrono::milliseconds{5}},
-                1500);
+                900);
 }
 
 } // namespace

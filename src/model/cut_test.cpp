@@ -216,7 +216,7 @@ TEST(CutTest, ASeedWhosePrepareIsInTheLogIsAnOrdinaryBranch)
     EXPECT_EQ(result.at.in_doubt[0].branch.database_name, "shop");
 }
 
-TEST(CutTest, ASeedThatWentAwayBeforeTheLogIsForgotten)
+TEST(CutTest, ASeedThatWentAwayBeforeTheLogIsNotInDoubt)
 {
     CutMember a = member("a", {rolled_back(200, 6)});
     a.log.seeds = {{.xid = 5, .gid = "g", .gone = true}, {.xid = 6, .gid = "h", .gone = true}};
@@ -262,10 +262,28 @@ TEST(CutTest, AnUnknownCommitSinceBStaysOutside)
 
 TEST(CutTest, AnUnknownCommitThatCarriesItsGidIsEvidence)
 {
-    CutMember b = member("b", {event(EventKind::commit, 350, 99, "g")});
-    auto result = compute_cut(group({member("a", {prepared(300, 1, "g")}), b}));
+    CutMember b = member("b", {event(EventKind::commit, 420, 99, "g")});
+    auto result = compute_cut(group({member("a", {prepared(100, 1, "g")}), b}));
     EXPECT_EQ(decision(result, "a", "g"), Decision::commit);
     EXPECT_THAT(result.at.unknown_finishes, IsEmpty());
+}
+
+TEST(CutTest, ABranchOlderThanTheLogsDecidesNoneThatBeganLater)
+{
+    // a's own part of the old use may have ended before its log began.
+    CutMember b = member("b", {committed(350, 99)});
+    b.log.seeds = {{.xid = 99, .gid = "g"}};
+    auto result = compute_cut(group({member("a", {prepared(300, 1, "g")}), b}));
+    EXPECT_EQ(reason(result), Reason::ambiguous_id);
+}
+
+TEST(CutTest, ASeedThatWentAwayShowsThatItsIdIsUsedAgain)
+{
+    CutMember a = member("a", {prepared(105, 1, "g")});
+    a.log.seeds = {{.xid = 7, .gid = "g", .gone = true}};
+    CutMember b = member("b", {committed(350, 99)});
+    b.log.seeds = {{.xid = 99, .gid = "g"}};
+    EXPECT_EQ(reason(compute_cut(group({a, b}))), Reason::ambiguous_id);
 }
 
 TEST(CutTest, HalfFinishedTransactionsAreCarried)

@@ -62,6 +62,13 @@ private:
         return {known_.instances.finish_epoch(instance), instance.finish_start};
     }
 
+    /// Prepared when the logs of all members were already kept.
+    bool since_complete(const Instance& part) const
+    {
+        const auto& complete = known_.complete_from;
+        return complete && !part.seeded && part.prepare_start >= (*complete)[part.member];
+    }
+
     void take_unknown_finishes();
     std::vector<Parts> interesting_groups();
     void judge(const Parts& parts);
@@ -220,28 +227,34 @@ const Instance* Evaluator::any_commit(const Parts& parts) const
     return found == parts.end() ? nullptr : &instance(*found);
 }
 
-/// A commit inside whose life overlaps, by sweeps and by clocks, with that of every branch in
-/// doubt.
+/// A commit inside that can be the commit of every branch in doubt: nothing tells their lives
+/// apart, and it is no leftover. A branch that began before all logs were kept may have had a
+/// partner that no log shows, and what is in doubt at that member may be another use of the id.
+/// That is excluded when the commit came provably after the prepares in doubt, for uses of an id do
+/// not overlap.
 const Instance* Evaluator::shared_commit(const Parts& parts) const
 {
-    const Grouping& grouping = known_.grouping;
+    const auto& lives = known_.grouping.lives();
     Grouping::Life doubt{.began = std::numeric_limits<std::int16_t>::min(),
+                         .prepared = std::numeric_limits<std::int16_t>::min(),
                          .ended = std::numeric_limits<std::int16_t>::max()};
     Grouping::ClockSpan span;
     for (std::uint32_t i : parts) {
         if (state(i) != StateAt::in_doubt) continue;
-        doubt.began = std::max(doubt.began, grouping.lives()[i].began);
-        doubt.ended = std::min(doubt.ended, grouping.lives()[i].ended);
-        span.from = std::max(span.from, grouping.clock_span(instance(i)).from);
-        span.to = std::min(span.to, grouping.clock_span(instance(i)).to);
+        Grouping::ClockSpan clock = known_.grouping.clock_span(instance(i));
+        doubt.began = std::max(doubt.began, lives[i].began);
+        doubt.prepared = std::max(doubt.prepared, lives[i].prepared);
+        doubt.ended = std::min(doubt.ended, lives[i].ended);
+        span = {.from = std::max(span.from, clock.from), .to = std::min(span.to, clock.to)};
     }
     for (std::uint32_t i : parts) {
         if (state(i) != StateAt::committed) continue;
-        const Grouping::Life& life = grouping.lives()[i];
-        Grouping::ClockSpan clock = grouping.clock_span(instance(i));
-        bool overlap = life.ended >= doubt.began && doubt.ended >= life.began &&
-                       clock.to >= span.from && span.to >= clock.from;
-        if (overlap) return &instance(i);
+        const Instance& commit = instance(i);
+        Grouping::ClockSpan clock = known_.grouping.clock_span(commit);
+        bool after = doubt.prepared < known_.stages.last_before(commit.member, commit.finish_start);
+        bool apart = lives[i].ended < doubt.began || doubt.ended < lives[i].began ||
+                     clock.to < span.from || span.to < clock.from;
+        if (!apart && (after || since_complete(commit))) return &commit;
     }
     return nullptr;
 }
@@ -299,8 +312,7 @@ Verdict Evaluator::without_commit(const Parts& parts) const
                             : std::string("a transaction whose prepare was never seen was "
                                           "committed after this one's prepare")};
         }
-        const auto& complete = known_.complete_from;
-        if (!complete || part.prepare_start < (*complete)[part.member]) {
+        if (!since_complete(part)) {
             return {.reason = Reason::log_incomplete,
                     .evidence =
                         fmt::format("no commit seen, but not every member's log reaches back to "
@@ -392,9 +404,7 @@ Evaluation evaluate_at(std::span<const MemberLog> logs, const Sweep& at,
     }
     check_names(pointers);
     std::vector<Offset> limits(logs.size(), kNever);
-    return evaluate(
-        Known(pointers, previous, sweeps, limits, previous == nullptr && !sweeps.empty()),
-        positions);
+    return evaluate(Known(pointers, previous, sweeps, limits), positions);
 }
 
 } // namespace tidemark::model

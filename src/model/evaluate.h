@@ -90,8 +90,9 @@ struct Evaluation {
 
 /// Evaluates any vector of positions, consistent or not: `at` names every member of `logs`. With
 /// `previous`, what happened up to its e is taken from there, so `at` must not lie before it.
-/// `sweeps` (oldest first, later than those of `previous`) help to tell reused ids apart and to
-/// judge completeness; they may be empty. Throws Error{failed} when events are out of order.
+/// `sweeps` (oldest first, later than those of `previous`, read when all logs were already kept)
+/// help to tell reused ids apart and to judge completeness; without them and without `previous`
+/// nothing is rolled back. Throws Error{failed} when events are out of order.
 Evaluation evaluate_at(std::span<const MemberLog> logs, const Sweep& at,
                        const OpenTransactions* previous = nullptr,
                        const std::vector<Sweep>& sweeps = {});

@@ -17,6 +17,16 @@ std::int64_t bounded(base::Duration duration)
     return bounded(duration.count());
 }
 
+/// The first sweep that came after the prepare. What was listed as prepared was so before the
+/// sweeps that followed the listing.
+int prepared_by(const Instance& instance, const Stages& stages)
+{
+    if (!instance.seeded) return stages.first_after(instance.member, instance.prepare_end);
+    if (instance.carried) return -1;
+    if (instance.seed) return stages.first_new() - 1;
+    return stages.first_after(instance.member, instance.finish_start);
+}
+
 } // namespace
 
 Grouping::Grouping(const Instances& instances, const Stages& stages)
@@ -29,6 +39,7 @@ Grouping::Grouping(const Instances& instances, const Stages& stages)
         Life life;
         life.began = static_cast<std::int16_t>(
             instance.seeded ? -1 : stages.last_before(instance.member, instance.prepare_start));
+        life.prepared = static_cast<std::int16_t>(prepared_by(instance, stages));
         life.ended = static_cast<std::int16_t>(
             instance.finish == Finish::open
                 ? stages.size()

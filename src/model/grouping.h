@@ -31,8 +31,9 @@ public:
     /// Between which sweeps an instance lived. One ended before another began, provably, when its
     /// `ended` is less than the other's `began`.
     struct Life {
-        std::int16_t began = 0; ///< Stages::last_before of the prepare
-        std::int16_t ended = 0; ///< Stages::first_after of the finish
+        std::int16_t began = 0;    ///< Stages::last_before of the prepare
+        std::int16_t prepared = 0; ///< Stages::first_after of the prepare
+        std::int16_t ended = 0;    ///< Stages::first_after of the finish
     };
     const std::vector<Life>& lives() const { return lives_; }
     const Partition& wide() const { return wide_; }

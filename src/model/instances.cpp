@@ -64,8 +64,7 @@ struct Instances::Replay {
     Offset from = 0; ///< what ends here or before is known
     const OpenTransactions::Member* table = nullptr;
     std::unordered_map<std::uint32_t, std::size_t> open = {}; ///< xid -> instance
-    std::unordered_set<std::uint32_t> vanished = {}; ///< open before a gap, not listed after it
-    std::unordered_set<std::uint32_t> gone = {};     ///< seeds that may have ended before the log
+    std::unordered_set<std::uint32_t> vanished = {}; ///< if no end shows, it was before the log
     Offset next_start = 0; ///< no record may start before the last one's end
 };
 
@@ -162,7 +161,7 @@ void Instances::take_seeds(Replay& replay)
         instance.seeded = true;
         instance.prepared_at = seed.prepared_at;
         replay.open[seed.xid] = all_.size() - 1;
-        if (seed.gone) replay.gone.insert(seed.xid);
+        if (seed.gone) replay.vanished.insert(seed.xid);
     }
 }
 
@@ -248,20 +247,11 @@ void Instances::take_finish(Replay& replay, const TransactionEvent& event)
 
 void Instances::close_replay(Replay& replay)
 {
-    std::vector<std::size_t> forgotten;
     for (const auto& [xid, index] : replay.open) {
         Instance& instance = all_[index];
-        if (replay.vanished.contains(xid)) {
-            instance.finish = Finish::unseen;
-            instance.finish_start = instance.finish_end =
-                std::max(replay.from, instance.prepare_end);
-        } else if (replay.gone.contains(xid) && instance.seeded) {
-            forgotten.push_back(index);
-        }
-    }
-    std::ranges::sort(forgotten, std::greater{});
-    for (std::size_t index : forgotten) {
-        all_.erase(all_.begin() + static_cast<std::ptrdiff_t>(index));
+        if (!replay.vanished.contains(xid)) continue;
+        instance.finish = Finish::unseen;
+        instance.finish_start = instance.finish_end = std::max(replay.from, instance.prepare_end);
     }
 }
 

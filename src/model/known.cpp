@@ -60,9 +60,9 @@ private:
 } // namespace
 
 Known::Known(std::span<const MemberLog* const> logs, const OpenTransactions* previous,
-             std::span<const Sweep> sweeps, std::span<const Offset> limits, bool anchored)
+             std::span<const Sweep> sweeps, std::span<const Offset> limits)
     : instances(logs, previous, limits), stages(logs, previous, sweeps),
-      grouping(instances, stages), complete_from(stages.complete_from(anchored))
+      grouping(instances, stages), complete_from(stages.complete_from())
 {
 }
 

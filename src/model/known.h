@@ -13,9 +13,9 @@ namespace tidemark::model {
 
 /// Everything known about a group's distributed transactions, ready to be judged.
 struct Known {
-    /// `sweeps` are later than those of `previous`. `anchored`: see Stages::complete_from.
+    /// `sweeps` are later than those of `previous`.
     Known(std::span<const MemberLog* const> logs, const OpenTransactions* previous,
-          std::span<const Sweep> sweeps, std::span<const Offset> limits, bool anchored);
+          std::span<const Sweep> sweeps, std::span<const Offset> limits);
 
     Instances instances;
     Stages stages;

@@ -203,7 +203,13 @@ void SimulatedGroup::begin()
 {
     for (std::size_t member : shuffled_members())
         begin_log(member);
-    if (chance(80)) anchor_.push_back(sweep(&Server::position));
+    drop_anchor();
+}
+
+void SimulatedGroup::drop_anchor()
+{
+    anchor_.clear();
+    if (options_.reuse_ids || chance(80)) anchor_.push_back(sweep(&Server::position));
     if (!anchor_.empty() && chance(50)) anchor_.push_back(sweep(&Server::position));
 }
 
@@ -212,12 +218,14 @@ bool SimulatedGroup::join()
     if (joined_ == servers_.size()) return false;
     begin_log(joined_);
     ++joined_;
+    drop_anchor();
     return true;
 }
 
 void SimulatedGroup::lose_log()
 {
     begin_log(random(joined_));
+    drop_anchor();
 }
 
 std::vector<std::size_t> SimulatedGroup::shuffled_members()
@@ -242,7 +250,7 @@ Sweep SimulatedGroup::sweep(Offset Server::* position)
 CutInput SimulatedGroup::place_mark(const OpenTransactions* previous)
 {
     CutInput input{.previous = previous};
-    if (!previous) input.anchor = anchor_;
+    input.anchor = anchor_;
     Sweep b = sweep(&Server::position);
     std::vector<std::pair<Offset, Offset>> points(joined_);
     for (std::size_t member : shuffled_members()) {
@@ -266,8 +274,10 @@ CutInput SimulatedGroup::place_mark(const OpenTransactions* previous)
         if (options_.clock_error) {
             auto range = options_.clock_error->count();
             auto wrong = std::uniform_int_distribution<std::int64_t>(-range, range)(random_);
-            one.log.clock = ClockReading{.offset = server.skew + microseconds{wrong},
-                                         .error = *options_.clock_error};
+            one.log.clock =
+                ClockReading{.offset = options_.lying_clocks ? base::Duration{}
+                                                             : server.skew + microseconds{wrong},
+                             .error = *options_.clock_error};
         }
         for (const TransactionEvent& event : server.events) {
             if (event.end > server.complete_since) one.log.events.push_back(event);

@@ -30,6 +30,7 @@ public:
         std::size_t prehistory = 6;     ///< steps before the logs are kept
         base::Duration max_skew{};
         std::optional<base::Duration> clock_error{}; ///< no clock readings without
+        bool lying_clocks = false;                   ///< readings that deny the skew
     };
 
     struct TrueBranch {
@@ -68,6 +69,8 @@ public:
     void lose_log();
     /// Reads b, places r, reads e on all members while the coordinators go on.
     CutInput place_mark(const OpenTransactions* previous);
+    /// Its table is the next `previous`, so the anchor is of the past.
+    void mark_is_placed() { anchor_.clear(); }
 
     const std::vector<TrueBranch>& branches() const { return branches_; }
     const std::vector<Transaction>& transactions() const { return transactions_; }
@@ -99,6 +102,7 @@ private:
     void prepare(TrueBranch& branch);
     void finish(TrueBranch& branch, bool commit);
     void begin_log(std::size_t member);
+    void drop_anchor();
     std::map<std::uint32_t, Seed> list_prepared(std::size_t member) const;
     Sweep sweep(Offset Server::* position);
     std::vector<std::size_t> shuffled_members();

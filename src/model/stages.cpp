@@ -26,10 +26,13 @@ Stages::Stages(std::span<const MemberLog* const> logs, const OpenTransactions* p
             if (found == previous->members.end()) continue;
             ++stayed;
             const OpenTransactions::Member& table = found->second;
-            if (known_to(table, logs_[m]->history) < table.e) continue; // rewound
-            for (std::size_t s = 0; s < table_sweeps_; ++s)
-                sweeps_[s][m] = table.*kTableSweeps[s];
-            if (table.complete_from && logs_[m]->complete_since <= table.e) {
+            Offset known = known_to(table, logs_[m]->history);
+            for (std::size_t s = 0; s < table_sweeps_; ++s) {
+                Offset position = table.*kTableSweeps[s];
+                if (position <= known) sweeps_[s][m].from = position;
+                sweeps_[s][m].to = std::min(position, known);
+            }
+            if (table.complete_from && known == table.e && logs_[m]->complete_since <= known) {
                 inherited.push_back(*table.complete_from);
             }
         }
@@ -40,7 +43,7 @@ Stages::Stages(std::span<const MemberLog* const> logs, const OpenTransactions* p
         Row& row = sweeps_.emplace_back(logs_.size());
         for (std::size_t m = 0; m < logs_.size(); ++m) {
             if (auto found = sweep.find(logs_[m]->name); found != sweep.end())
-                row[m] = found->second;
+                row[m] = {.from = found->second, .to = found->second};
         }
     }
 }
@@ -49,7 +52,7 @@ int Stages::last_before(std::size_t member, Offset start) const
 {
     int stage = size() - 1;
     for (; stage >= 0; --stage) {
-        const auto& position = sweeps_[static_cast<std::size_t>(stage)][member];
+        const auto& position = sweeps_[static_cast<std::size_t>(stage)][member].from;
         if (position && *position <= start) break;
     }
     return stage;
@@ -59,7 +62,7 @@ int Stages::first_after(std::size_t member, Offset end) const
 {
     int stage = 0;
     for (; stage < size(); ++stage) {
-        const auto& position = sweeps_[static_cast<std::size_t>(stage)][member];
+        const auto& position = sweeps_[static_cast<std::size_t>(stage)][member].to;
         if (position && end <= *position) break;
     }
     return stage;
@@ -68,8 +71,8 @@ int Stages::first_after(std::size_t member, Offset end) const
 std::vector<Offset> Stages::row_values(const Row& row) const
 {
     std::vector<Offset> values;
-    for (const auto& position : row) {
-        if (position) values.push_back(*position);
+    for (const Bound& bound : row) {
+        if (bound.from) values.push_back(*bound.from);
     }
     return values;
 }
@@ -77,19 +80,19 @@ std::vector<Offset> Stages::row_values(const Row& row) const
 bool Stages::kept_before(const Row& row) const
 {
     for (std::size_t m = 0; m < row.size(); ++m) {
-        if (!row[m] || logs_[m]->complete_since > *row[m]) return false;
+        if (!row[m].from || logs_[m]->complete_since > *row[m].from) return false;
     }
     return true;
 }
 
-std::optional<std::vector<Offset>> Stages::complete_from(bool anchored) const
+std::optional<std::vector<Offset>> Stages::complete_from() const
 {
     if (inherited_) return inherited_;
     // A branch that a member committed after it had left the group is none of ours to know: only
     // what begins after the last table is complete again.
     std::size_t first = member_left_ ? table_sweeps_ : 0;
     for (std::size_t s = first; s < sweeps_.size(); ++s) {
-        bool before_it = (anchored && s == table_sweeps_ && kept_before(sweeps_[s])) ||
+        bool before_it = (s == table_sweeps_ && kept_before(sweeps_[s])) ||
                          (s > first && kept_before(sweeps_[s - 1]));
         std::vector<Offset> values = row_values(sweeps_[s]);
         if (before_it && values.size() == logs_.size()) return values;

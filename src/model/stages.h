@@ -22,15 +22,21 @@ public:
     int last_before(std::size_t member, Offset start) const;
     /// The first sweep at or after this record's end; size() when there is none.
     int first_after(std::size_t member, Offset end) const;
+    /// The first sweep that is not of the table.
+    int first_new() const { return static_cast<int>(table_sweeps_); }
     int size() const { return static_cast<int>(sweeps_.size()); }
 
     /// From where on each member's log proves that nothing is missing (OpenTransactions::Member::
-    /// complete_from); nullopt when no such vector is known. `anchored`: the first sweep after
-    /// those of `previous` was read when the logs of all members were already kept.
-    std::optional<std::vector<Offset>> complete_from(bool anchored) const;
+    /// complete_from); nullopt when no such vector is known. The first of `sweeps` was read when
+    /// the logs of all members were already kept.
+    std::optional<std::vector<Offset>> complete_from() const;
 
 private:
-    using Row = std::vector<std::optional<Offset>>;
+    struct Bound {
+        std::optional<Offset> from; ///< what starts here or later came after the sweep
+        std::optional<Offset> to;   ///< what ends here or earlier came before it
+    };
+    using Row = std::vector<Bound>;
 
     std::vector<Offset> row_values(const Row& row) const;
     bool kept_before(const Row& row) const;
