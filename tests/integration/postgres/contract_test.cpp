@@ -1,26 +1,11 @@
 #include "contract/engine_contract.h"
-#include "engine/postgres/base_backup.h"
-#include "engine/postgres/wal/decoder.h"
+#include "engine/postgres/postgres_engine.h"
 #include "integration/postgres/member.h"
 
 namespace tidemark::engine {
 namespace {
 
 using postgres::Connection;
-
-class PostgresUnderTest final : public Engine {
-public:
-    std::string name() const override { return "postgresql"; }
-    std::unique_ptr<Session> connect(const MemberConfig& member) override
-    {
-        return postgres::PostgresSession::connect(member, postgres::begin_postgres_backup);
-    }
-    std::unique_ptr<RestoreTarget> open_target(const TargetConfig&) override { return nullptr; }
-    std::unique_ptr<LogDecoder> open_decoder(const DecoderStart& start) override
-    {
-        return std::make_unique<postgres::wal::IndexBuilder>(start);
-    }
-};
 
 /// One cluster for all cases; each case has its slot to itself.
 std::shared_ptr<test::Member> shared_member()
@@ -35,7 +20,7 @@ EngineUnderTest make_postgres(bool local_files)
     auto config = member->config("contract");
     if (local_files) config.data_dir = member->cluster().data_dir();
     return {.keep = member,
-            .engine = std::make_shared<PostgresUnderTest>(),
+            .engine = std::make_shared<postgres::PostgresEngine>(),
             .member = config,
             .prepare =
                 [member](const std::string& gid) {
