@@ -177,7 +177,10 @@ TEST_P(EngineContract, SlotsHoldTheLogFromTheirRestartOn)
 {
     auto session = connect();
     EXPECT_FALSE(session->slot().exists);
+    const auto bound = session->slot().bound_bytes;
+    EXPECT_TRUE(bound.has_value()) << "init asks before it makes a slot";
     const auto restart = session->create_slot();
+    EXPECT_EQ(session->slot().bound_bytes, bound);
     EXPECT_LE(restart.offset, session->insert_position().offset);
     const auto state = session->slot();
     EXPECT_TRUE(state.exists);

@@ -258,12 +258,12 @@ std::string FakeServer::history_text(model::Epoch epoch) const
 SlotState FakeServer::slot_state() const
 {
     SlotState state;
+    state.bound_bytes = options_.slot_bound;
     if (!slot_) return state;
     state.exists = true;
     state.active = slot_active_;
     state.lost = slot_lost_;
     state.wal_status = slot_lost_ ? "lost" : "reserved";
-    state.bound_bytes = options_.slot_bound;
     if (slot_lost_) return state;
     state.restart = *slot_;
     state.held_bytes = insert() > *slot_ ? insert() - *slot_ : 0;
