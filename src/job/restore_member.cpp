@@ -274,6 +274,7 @@ engine::RecoverySpec MemberRestore::recovery_spec() const
     }
     spec.limits = backup.identity.settings;
     spec.superuser = backup.facts.bootstrap_superuser;
+    spec.collation_versions = backup.facts.collation_versions;
     return spec;
 }
 

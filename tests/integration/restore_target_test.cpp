@@ -431,6 +431,8 @@ TEST_F(RestoreTargetTest, APromotionCutShortDoesNotReplayPastTheGoal)
     fs::remove(data_ / "recovery.signal");
     ASSERT_FALSE(fs::is_empty(data_ / "pg_wal"));
     auto target = open();
+    target->prepare(spec_); // what the job does again
+    EXPECT_FALSE(fs::exists(data_ / "backup_label"));
     EXPECT_EQ(target->promote({}).offset, goal_);
     expect_state_of_goal(*target);
 }
@@ -438,8 +440,17 @@ TEST_F(RestoreTargetTest, APromotionCutShortDoesNotReplayPastTheGoal)
 TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
 {
     recovered()->promote({}); // stopped with its object
+    {
+        // An earlier run promoted it and died before it could write that down.
+        auto target = open();
+        target->prepare(spec_);
+        EXPECT_EQ(target->promote({}), (model::LogPosition{2, goal_}));
+        expect_state_of_goal(*target);
+    }
     try {
-        open()->prepare(spec_);
+        auto other = spec_;
+        other.goal.position = goal_ - 1000;
+        open()->prepare(other);
         FAIL() << "a promoted server was to be recovered again";
     } catch (const base::Error& error) {
         EXPECT_EQ(error.code(), base::Code::target_not_empty) << error.what();
@@ -462,7 +473,27 @@ TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
     auto target = open();
     EXPECT_EQ(target->prepared().size(), 4U);
     EXPECT_EQ(find_running_server(data_, config_.work_dir)->pid, running->pid);
-    target->stop();
+    target.reset();
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir));
+
+    // Handed over running, and then we die before anybody knows.
+    open()->hand_over({.start = true}, {});
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir)->ours);
+    target = open();
+    target->resume({});
+    EXPECT_TRUE(find_running_server(data_, config_.work_dir)->ours);
+    expect_state_of_goal(*target);
+    target.reset();
+
+    kill_in_the_midst(
+        [&] {
+            auto own = open();
+            own->resume({});
+            std::this_thread::sleep_for(60s);
+        },
+        3s, false);
+    EXPECT_TRUE(find_running_server(data_, config_.work_dir));
+    open()->stop();
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
 }
 

@@ -28,6 +28,13 @@ bool same_goal(const RecoveryGoal& a, const RecoveryGoal& b)
     return a.position == b.position && a.time == b.time && a.name == b.name && a.epoch == b.epoch;
 }
 
+/// Replay opened a new timeline: nothing leads back.
+bool is_promoted(const ControlFile& control, const RecoveryGoal& goal)
+{
+    return control.checkpoint.epoch > goal.epoch || (control.state == ClusterState::in_production &&
+                                                     control.min_recovery.epoch > goal.epoch);
+}
+
 class PostgresTarget final : public RestoreTarget {
 public:
     explicit PostgresTarget(const TargetConfig& config)
@@ -39,7 +46,7 @@ public:
     ~PostgresTarget() override
     {
         try {
-            stop();
+            if (process_) process_->stop();
         } catch (const Error& error) {
             base::log_warning("member {}: {}", config_.member, error.what());
         }
@@ -66,6 +73,10 @@ public:
     {
         if (process_) process_->stop();
         process_.reset();
+        auto running = find_running_server(config_.dir, config_.work_dir);
+        if (running && (running->ours || running->pid == 0)) {
+            stop_server(config_.dir, config_.work_dir, *running);
+        }
     }
     std::string private_conninfo() const override { return work_.server().conninfo("postgres"); }
 
@@ -85,8 +96,7 @@ private:
     void refuse_strangers();
     void clear_leftovers(const RecoverySpec& spec);
     void start(ServerPurpose purpose);
-    /// Replay opened a new timeline: nothing leads back.
-    bool is_promoted(const ControlFile& control);
+    void close_handed_over();
     model::LogPosition branch_point(model::Epoch epoch);
     void find_superuser();
     RestoredServer server();
@@ -122,10 +132,12 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
                     fmt::format("{} holds system {} instead of {}", config_.dir.native(),
                                 control_file.system_id, config_.system_id)};
     }
-    if (control_file.checkpoint.epoch > spec.goal.epoch) {
+    bool known = work_.has_memory() && same_goal(spec.goal, work_.memory().goal);
+    if (is_promoted(control_file, spec.goal)) {
+        if (known) return; // by an earlier run of ours that could not say so any more
         throw Error{Code::target_not_empty,
                     fmt::format("{} has been promoted already", config_.dir.native()),
-                    {.hint = "go on with this restore, or discard it and begin anew"}};
+                    {.hint = "discard that restore and begin anew"}};
     }
     RestoreMemory memory;
     memory.goal = spec.goal;
@@ -143,11 +155,10 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
 
     // An earlier run of ours got into recovery: it goes on from its last restartpoint. The label is
     // the server's to remove, and must not come back.
-    bool under_way = !work_.data().exists("backup_label") &&
+    bool under_way = work_.has_memory() && !work_.data().exists("backup_label") &&
                      work_.data().read("backup_label.old") == spec.backup_label &&
-                     (control_file.state == ClusterState::in_archive_recovery ||
-                      control_file.state == ClusterState::shut_down_in_recovery);
-    if (under_way && !same_goal(spec.goal, work_.memory().goal)) {
+                     control_file.state != ClusterState::in_production;
+    if (under_way && !known) {
         throw Error{Code::target_not_empty,
                     fmt::format("{} is being restored to {}", config_.dir.native(),
                                 describe_goal(work_.memory().goal)),
@@ -209,18 +220,11 @@ Reached PostgresTarget::recover(const std::function<void(model::Offset)>& progre
     return reached;
 }
 
-bool PostgresTarget::is_promoted(const ControlFile& control)
-{
-    auto epoch = work_.memory().goal.epoch;
-    return control.checkpoint.epoch > epoch ||
-           (control.state == ClusterState::in_production && control.min_recovery.epoch > epoch);
-}
-
 model::LogPosition PostgresTarget::promote(std::stop_token stop)
 {
     refuse_strangers();
     auto before = control();
-    if (!is_promoted(before)) {
+    if (!is_promoted(before, work_.memory().goal)) {
         if (before.state == ClusterState::in_production) {
             throw Error{Code::failed, fmt::format("{} has not been recovered to its goal yet",
                                                   config_.dir.native())};
@@ -262,12 +266,25 @@ model::LogPosition PostgresTarget::branch_point(model::Epoch epoch)
     return {epoch, last.left_at};
 }
 
+/// An earlier run of ours handed the server over, running, and died before it could say so: it is
+/// ours again.
+void PostgresTarget::close_handed_over()
+{
+    if (!work_.folder().exists("handed-over")) return;
+    auto running = find_running_server(config_.dir, config_.work_dir);
+    if (running && running->pid != 0 && !running->ours) {
+        stop_server(config_.dir, config_.work_dir, *running);
+    }
+    work_.folder().remove("handed-over");
+}
+
 void PostgresTarget::resume(std::stop_token stop)
 {
     if (!process_) {
+        close_handed_over();
         process_.emplace(work_.configure(ServerPurpose::run, bin_dir()));
         if (!process_->adopt()) {
-            if (!is_promoted(control())) {
+            if (!is_promoted(control(), work_.memory().goal)) {
                 throw Error{Code::failed,
                             fmt::format("{} has not been promoted yet", config_.dir.native())};
             }
@@ -318,19 +335,11 @@ RestoredServer PostgresTarget::server()
 HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_token stop)
 {
     HandOver result;
-    auto running = find_running_server(config_.dir, config_.work_dir);
-    bool handed_over =
-        work_.folder().exists("handed-over") && running && running->pid != 0 && !running->ours;
-    if (handed_over) {
-        // An earlier run of ours came this far and died before it could say so.
-        stop_server(config_.dir, config_.work_dir, *running);
-    } else {
-        auto restored = server();
-        restored.close_opened_databases();
-        if (!options.as_production) {
-            for (const auto& name : restored.disable_subscriptions()) {
-                result.neutralised.push_back(fmt::format("subscription {} is disabled", name));
-            }
+    auto restored = server();
+    restored.close_opened_databases();
+    if (!options.as_production) {
+        for (const auto& name : restored.disable_subscriptions()) {
+            result.neutralised.push_back(fmt::format("subscription {} is disabled", name));
         }
     }
     this->stop();

@@ -33,6 +33,7 @@ public:
     const TargetFolder& data() const { return data_; }
     const std::optional<base::User>& user() const { return user_; }
 
+    bool has_memory() const { return folder_.exists("restore.conf"); }
     void remember(const RestoreMemory& memory);
     /// Error{failed} when nothing was prepared here.
     const RestoreMemory& memory();

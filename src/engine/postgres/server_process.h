@@ -41,8 +41,8 @@ struct ServerLaunch {
     std::optional<base::User> user;
 };
 
-/// A server under our own configuration. It survives the end of the object and of our process;
-/// whoever starts it stops it.
+/// A server under our own configuration. It survives our process should that be killed; the next
+/// run finds it. Whoever starts it stops it: the end of the object kills it.
 class ServerProcess {
 public:
     explicit ServerProcess(ServerLaunch launch) : launch_(std::move(launch)) {}
