@@ -139,10 +139,25 @@ repo::Repository& Environment::repository()
     return *repository_;
 }
 
+/// --repo names a repository that the configuration does not know: then its groups are others, too.
+bool Environment::names_another_repository()
+{
+    if (options_.repository.empty()) return false;
+    auto path = [](const std::string& url) {
+        return std::filesystem::absolute(url.starts_with("file://") ? url.substr(7) : url)
+            .lexically_normal();
+    };
+    for (const auto& entry : config()->repositories) {
+        if (entry.name == options_.repository || path(entry.url) == path(options_.repository))
+            return false;
+    }
+    return true;
+}
+
 /// From the configuration: the named group, or the only one.
 void Environment::pick_group()
 {
-    if (group_ || config() == nullptr) return;
+    if (group_ || config() == nullptr || names_another_repository()) return;
     const auto& groups = config()->groups;
     if (!options_.group.empty()) {
         if (const auto* found = config()->group(options_.group)) group_ = *found;

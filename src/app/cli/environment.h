@@ -53,6 +53,7 @@ public:
 private:
     void watch_signals();
     void pick_group();
+    bool names_another_repository();
 
     const Options& options_;
     Output& output_;
