@@ -7,7 +7,7 @@
 
 namespace tidemark::repo {
 
-/// Frames of this many plain bytes: measured, README.md.
+/// Frames of this many plain bytes: measured, docs/decisions/0005.
 inline constexpr std::size_t kDefaultFrameSize = 4U << 20;
 
 /// What a backup's workers did so far, for progress and totals. All in bytes but `frames`.

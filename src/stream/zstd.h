@@ -14,7 +14,7 @@ namespace tidemark::stream {
 enum class Codec : std::uint8_t { none = 0, zstd = 1 };
 
 /// What to compress with. Level 2 is the best trade of size for time on table pages (see
-/// README.md).
+/// docs/decisions/0005).
 struct Compression {
     Codec codec = Codec::zstd;
     int level = 2;
