@@ -146,6 +146,36 @@ TEST(CutTest, ARetreatCausesTheNext)
     EXPECT_EQ(result.iterations, 2U);
 }
 
+/// The example of docs/consistency.md.
+TEST(CutTest, TheExampleOfTheDocumentation)
+{
+    CutMember a = member(
+        "a", {prepared(700, 1, "g"), committed(880, 1), prepared(890, 2, "h"), committed(950, 2)});
+    a.b = 500;
+    a.r = 900;
+    a.r_end = 910;
+    a.e = 1000;
+    CutMember b = member("b", {prepared(510, 2, "g"), committed(640, 2)});
+    b.b = 300;
+    b.e = 700;
+    CutMember c = member("c", {prepared(260, 1, "h"), committed(280, 1)});
+    c.log.complete_since = 50;
+    c.b = 120;
+    c.r = 300;
+    c.r_end = 310;
+    c.e = 400;
+    auto first = compute_cut(group({a, b, c}));
+    EXPECT_EQ(cuts(first), (std::vector<Offset>{880, 500, 280}));
+    EXPECT_EQ(first.iterations, 2U);
+    EXPECT_EQ(decision(first, "a", "g"), Decision::rollback);
+    EXPECT_EQ(decision(first, "c", "h"), Decision::rollback);
+    EXPECT_THAT(first.table.branches, SizeIs(4));
+    EXPECT_THAT(first.violations, IsEmpty());
+    auto second = compute_cut(next_group(first, {a, b, c}));
+    EXPECT_THAT(second.at.in_doubt, IsEmpty());
+    EXPECT_THAT(second.table.branches, IsEmpty());
+}
+
 TEST(CutTest, CommittedInsideAtOneMemberDecidesTheOther)
 {
     auto result = compute_cut(group({member("a", {prepared(300, 1, "g"), committed(450, 1)}),

@@ -124,6 +124,7 @@ JsonBuilder to_json(const model::Branch& branch)
     put_offset(out, "finish_end", branch.finish_end);
     put_time(out, "finished_at", branch.finished_at);
     put_flag(out, "commit_unseen", branch.commit_unseen);
+    put_flag(out, "id_mixed", branch.id_mixed);
     return out;
 }
 
@@ -150,6 +151,7 @@ model::Branch branch(const JsonObject& from)
     out.finish_end = get_offset(from, "finish_end");
     out.finished_at = get_time(from, "finished_at");
     out.commit_unseen = get_flag(from, "commit_unseen");
+    out.id_mixed = get_flag(from, "id_mixed");
     return out;
 }
 

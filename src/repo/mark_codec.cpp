@@ -15,7 +15,8 @@ constexpr EnumName<ViolationKind> kViolations[] = {
     {ViolationKind::before_previous, "before_previous"},
     {ViolationKind::fixed_must_retreat, "fixed_must_retreat"},
     {ViolationKind::fixed_outside, "fixed_outside"},
-    {ViolationKind::log_gap, "log_gap"}};
+    {ViolationKind::log_gap, "log_gap"},
+    {ViolationKind::not_proven, "not_proven"}};
 
 JsonBuilder retreat_to_json(const model::Retreat& retreat)
 {
