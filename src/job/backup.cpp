@@ -3,7 +3,10 @@
 #include "base/error.h"
 #include "job/init.h"
 #include "job/member_backup.h"
+#include "repo/identities.h"
+#include "repo/log_catalog.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace tidemark::job {
@@ -16,15 +19,35 @@ namespace {
 /// Another job may be placing a mark or catching up when the backup wants its closing mark.
 constexpr auto kClosingPatience = std::chrono::minutes{10};
 
-/// Makes sure that the log from the backup's start on is being kept: a slot that is missing or lost
-/// is made anew, and a new chain of log begins.
+/// A slot that stands beyond everything we stored or meant to store was moved by somebody else
+/// (made by hand, or confirmed for another copy of this repository): what lies between is gone.
+bool slot_ran_ahead(const Context& context, const model::MemberSpec& member,
+                    engine::Session& session, const engine::SlotState& slot)
+{
+    model::MemberId id{.group = context.group.name, .member = member.name};
+    auto recorded = repo::Identities(context.storage(), id).latest();
+    if (!slot.restart || !recorded) return false;
+    auto stored = recorded->value.log_start.offset;
+    auto epoch = session.identify().position.epoch;
+    for (const auto& piece : repo::LogCatalog::load(context.storage(), id).pieces) {
+        if (piece.range.epoch <= epoch) stored = std::max(stored, piece.range.to);
+    }
+    // A chain begins at a segment's first byte, the slot somewhere in that segment.
+    return *slot.restart - *slot.restart % recorded->value.identity.log_segment_size > stored;
+}
+
+/// Makes sure that the log from the backup's start on is being kept: a slot that is missing, lost
+/// or ahead of us is made anew, and a new chain of log begins.
 bool keep_log(const Context& context, const model::MemberSpec& member, engine::Session& session)
 {
     auto slot = session.slot();
-    if (slot.exists && !slot.lost) return false;
+    bool ahead = slot.exists && !slot.lost && slot_ran_ahead(context, member, session, slot);
+    if (slot.exists && !slot.lost && !ahead) return false;
     auto lease = repo::Lease::acquire(context.storage(), context.group.name, "log", context.owner(),
                                       {.ttl = context.lease_ttl});
-    std::string reason = slot.exists ? "the slot was lost" : "the slot was missing";
+    std::string reason = ahead         ? "the slot stands beyond the stored log"
+                         : slot.exists ? "the slot was lost"
+                                       : "the slot was missing";
     begin_chain(context, member, session, *lease, reason);
     context.progress.warn(fmt::format("{}: {}, so log between the last log backup and now is a "
                                       "gap; a new chain begins with this backup",
