@@ -7,6 +7,44 @@
 
 namespace tidemark::app {
 
+using base::Code;
+
+namespace {
+
+/// What to do next when the place that failed could not know better.
+std::string_view general_step(Code code)
+{
+    switch (code) {
+    case Code::usage:
+        return "tidemark help shows what is possible";
+    case Code::not_restorable:
+        return "tidemark verify lists what is damaged and what it costs";
+    case Code::repository_unreachable:
+        return "look at the repository's path, mount and permissions, then run it again";
+    case Code::member_unreachable:
+    case Code::member_not_ready:
+        return "tidemark check names what is missing and the exact fix";
+    case Code::mark_not_placed:
+        return "nothing was harmed; run it again, tidemark status shows who lags";
+    case Code::log_gap:
+        return "tidemark backup starts a new chain of log";
+    case Code::out_of_space:
+        return "free space there and run the same command again";
+    case Code::cancelled:
+        return "run the same command again; it goes on where it can";
+    default:
+        return "run the same command again; with --verbose it tells more";
+    }
+}
+
+/// Every failure ends with a next step.
+std::string next_step(const base::Error& error)
+{
+    return error.hint().empty() ? std::string(general_step(error.code())) : error.hint();
+}
+
+} // namespace
+
 Output::Output(std::string command, bool json)
     : command_(std::move(command)), json_(json),
       document_(new nlohmann::json(nlohmann::json::object()))
@@ -40,7 +78,7 @@ int Output::finish(int code, const base::Error* error)
         if (error != nullptr) {
             out["error"] = {{"code", base::code_name(error->code())},
                             {"message", error->what()},
-                            {"hint", error->hint()}};
+                            {"hint", next_step(*error)}};
         }
         text_ = out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
@@ -62,7 +100,7 @@ void print_error(const base::Error& error)
         text += base::escape_controls(rest.substr(0, end)) + "\n";
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     }
-    if (!error.hint().empty()) text += "  next: " + base::escape_controls(error.hint()) + "\n";
+    text += "  next: " + base::escape_controls(next_step(error)) + "\n";
     std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

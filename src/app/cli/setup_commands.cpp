@@ -261,6 +261,7 @@ std::vector<engine::Check> repository_checks(Environment& environment)
             auto check =
                 fine("configuration", key + " is known but this version does not act on it yet");
             check.state = engine::CheckState::waiting;
+            check.fix = "run tidemark from cron or a timer instead; the key may stay";
             checks.push_back(check);
         }
     }
