@@ -1,0 +1,249 @@
+// The way a person goes: every command once, on real clusters under load, by the real program.
+
+#include "base/clock.h"
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::support {
+namespace {
+
+class CommandsTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        lab_->bank.crash_share = 0.1;
+        app::Bank load(lab_->bank, lab_->witness);
+        load.start();
+        lab_->commits(load, 50);
+        auto backup = lab_->backup("base");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        ASSERT_FALSE(backup.json().is_null()) << backup.text();
+        auto log = lab_->run({"log", "--json"});
+        ASSERT_EQ(log.code(), 0) << log.text();
+        lab_->commits(load, 50);
+        auto noon = lab_->mark("noon");
+        ASSERT_EQ(noon.code(), 0) << noon.text();
+        noon_ = noon.json().at("mark");
+        lab_->commits(load, 50);
+        load.stop();
+        app::leave_orphans(lab_->bank, lab_->witness, 1, true);
+        app::leave_orphans(lab_->bank, lab_->witness, 1, false);
+        auto last = lab_->mark("last");
+        ASSERT_EQ(last.code(), 0) << last.text();
+        last_ = last.json().at("mark");
+    }
+    static void TearDownTestSuite() { lab_.reset(); }
+
+    void SetUp() override { ASSERT_FALSE(last_.is_null()); }
+    void TearDown() override
+    {
+        stop_restored(lab_->target("r"));
+        std::filesystem::remove_all(lab_->target("r"));
+    }
+
+    /// Restores, and finds the bank whole at `mark`.
+    static ToolRun restored(const std::string& to, const std::string& mark)
+    {
+        auto run = lab_->restore({"--to", to}, "r");
+        EXPECT_EQ(run.code(), 0) << run.text();
+        if (run.code() != 0) return run;
+        auto verdict = lab_->check(run, mark);
+        EXPECT_TRUE(verdict.clean()) << verdict.describe();
+        EXPECT_EQ(verdict.in_doubt, 0U);
+        EXPECT_GT(verdict.present, 0U);
+        return run;
+    }
+
+    static std::unique_ptr<GroupLab> lab_;
+    static nlohmann::json noon_;
+    static nlohmann::json last_;
+};
+
+std::unique_ptr<GroupLab> CommandsTest::lab_;
+nlohmann::json CommandsTest::noon_;
+nlohmann::json CommandsTest::last_;
+
+TEST_F(CommandsTest, CheckNamesWhatWaitsAndTheFix)
+{
+    auto run = lab_->run({"check", "--json"});
+    ASSERT_EQ(run.code(), 0) << run.text();
+    auto checks = run.json().at("checks");
+    EXPECT_GT(checks.size(), 6U);
+    for (const auto& check : checks) {
+        EXPECT_FALSE(check.at("cause").get<std::string>().empty()) << check;
+        EXPECT_EQ(check.at("state") == "failed", false) << check;
+        EXPECT_TRUE(check.at("state") == "ok" || !check.at("fix").get<std::string>().empty())
+            << check;
+    }
+    EXPECT_NE(lab_->run({"check"}).out.find("0 failed"), std::string::npos);
+}
+
+TEST_F(CommandsTest, ListsShowWhatWasMade)
+{
+    for (const auto& [what, least] : std::map<std::string, std::size_t>{
+             {"marks", 3}, {"backups", 2}, {"sets", 3}, {"runs", 4}}) {
+        auto run = lab_->run({"list", what, "--json"});
+        EXPECT_EQ(run.code(), 0) << run.text();
+        ASSERT_FALSE(run.json().is_null()) << run.text();
+        EXPECT_GE(run.json().at(what).size(), least) << run.text();
+        auto text = lab_->run({"list", what});
+        EXPECT_EQ(text.code(), 0) << text.text();
+        auto lines = std::count(text.out.begin(), text.out.end(), '\n');
+        EXPECT_GT(static_cast<std::size_t>(lines), least) << text.text();
+    }
+    auto marks = lab_->run({"list", "marks", "--json"}).json().at("marks");
+    EXPECT_EQ(marks.front().at("name"), "last");
+    EXPECT_TRUE(marks.front().at("restorable").get<bool>());
+    EXPECT_EQ(marks.front().at("in_doubt"), 3);
+}
+
+TEST_F(CommandsTest, ShowTakesEveryKindOfId)
+{
+    auto id = last_.at("id").get<std::string>();
+    for (const auto& what : {id, std::string("noon"), std::string("s-1"), std::string("run-1"),
+                             std::string("m0/b-1")}) {
+        auto run = lab_->run({"show", what});
+        EXPECT_EQ(run.code(), 0) << run.text();
+        EXPECT_FALSE(run.out.empty()) << what;
+        EXPECT_FALSE(lab_->run({"show", what, "--json"}).json().is_null()) << what;
+    }
+    for (const auto& what : {"s-99", "run-99", "m0/b-99", "m0/x", "nobody/b-1", "no-such-mark"}) {
+        auto run = lab_->run({"show", what});
+        EXPECT_EQ(run.code(), 2) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+    }
+}
+
+TEST_F(CommandsTest, StatusSaysRestorableAndComplete)
+{
+    auto run = lab_->run({"status", "--json"});
+    ASSERT_EQ(run.code(), 0) << run.text();
+    auto document = run.json();
+    EXPECT_EQ(document.at("restorable").at("mark").at("name"), "last");
+    ASSERT_EQ(document.at("members").size(), 2U);
+    for (const auto& member : document.at("members")) {
+        EXPECT_EQ(member.at("chain"), "complete") << member;
+        EXPECT_EQ(member.at("role"), "primary") << member;
+        EXPECT_TRUE(member.at("slot").at("exists").get<bool>());
+    }
+    EXPECT_NE(lab_->run({"status"}).out.find("RESTORABLE to"), std::string::npos);
+}
+
+TEST_F(CommandsTest, VerifyFindsNoFaultAndAuditTheSameProof)
+{
+    auto verify = lab_->run({"verify", "--json"});
+    EXPECT_EQ(verify.code(), 0) << verify.text();
+    EXPECT_EQ(verify.json().at("marks"), verify.json().at("restorable_marks"));
+    for (const auto& mark : {"base", "noon", "last"}) {
+        auto audit = lab_->run({"audit", mark, "--json"});
+        EXPECT_EQ(audit.code(), 0) << audit.text();
+        EXPECT_TRUE(audit.json().at("good").get<bool>());
+    }
+    auto show = lab_->run({"show", "last", "--json"}).json();
+    auto gid = lab_->run({"restore", "--to", "last", "--plan", "--json"})
+                   .json()
+                   .at("plan")
+                   .at("in_doubt")
+                   .at(0)
+                   .at("gid")
+                   .get<std::string>();
+    auto explain = lab_->run({"audit", "last", "--explain", gid, "--json"});
+    EXPECT_EQ(explain.code(), 0) << explain.text();
+    EXPECT_GE(explain.json().at("explain").size(), 2U) << explain.text();
+    EXPECT_NE(lab_->run({"audit", "last", "--explain", gid}).out.find(gid), std::string::npos);
+}
+
+TEST_F(CommandsTest, APlanWritesNothing)
+{
+    auto before = listing(lab_->folder());
+    for (bool json : {false, true}) {
+        Tool::Arguments arguments{"restore", "--plan", "--dir", lab_->target("r").string()};
+        if (json) arguments.push_back("--json");
+        auto run = lab_->run(arguments);
+        EXPECT_EQ(run.code(), 0) << run.text();
+        EXPECT_NE(run.out.find("m1"), std::string::npos) << run.text();
+    }
+    EXPECT_FALSE(std::filesystem::exists(lab_->target("r")));
+    EXPECT_EQ(listing(lab_->folder()), before);
+}
+
+TEST_F(CommandsTest, RestoresToTheLatestAndSettlesByEvidence)
+{
+    auto run = restored("latest", "last");
+    auto report = run.json().at("report");
+    std::map<std::string, int> actions;
+    for (const auto& member : report.at("members")) {
+        for (const auto& decision : member.at("decisions"))
+            ++actions[decision.at("action").get<std::string>()];
+    }
+    EXPECT_EQ(actions, (std::map<std::string, int>{{"commit", 1}, {"rollback", 2}}));
+    EXPECT_TRUE(std::filesystem::exists(lab_->target("r") /
+                                        ("restore-" + last_.at("id").get<std::string>() + ".txt")));
+}
+
+TEST_F(CommandsTest, RestoresToANameAndAnId)
+{
+    auto run = restored("noon", "noon");
+    auto lost = run.json().at("report").at("lost");
+    EXPECT_EQ(lost.size(), 2U) << lost;
+    TearDown();
+    restored("m-1", "base");
+}
+
+TEST_F(CommandsTest, RestoresToATimeBetweenTwoMarks)
+{
+    auto noon = base::parse_time(noon_.at("time").get<std::string>());
+    auto run = restored(base::format_time(*noon + std::chrono::milliseconds{1}), "noon");
+    EXPECT_EQ(run.json().at("report").at("mark").at("name"), "noon");
+}
+
+TEST_F(CommandsTest, APointThatIsNotThereIsNamedWithItsNeighbours)
+{
+    for (const auto& to : {"m-99", "never", "2001-01-01T00:00:00Z"}) {
+        auto run = lab_->run({"restore", "--to", to, "--dir", lab_->target("r").string()});
+        EXPECT_EQ(run.code(), 31) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_NE(run.err.find("m-1"), std::string::npos) << run.text();
+    }
+    EXPECT_FALSE(std::filesystem::exists(lab_->target("r")));
+}
+
+TEST_F(CommandsTest, TheRepositoryAloneIsEnough)
+{
+    auto repo = lab_->repository.string();
+    auto list = lab_->tool.run({"--repo", repo, "list", "marks", "--json"});
+    ASSERT_EQ(list.code(), 0) << list.text();
+    EXPECT_EQ(list.json().at("marks").size(), 3U);
+    auto run = lab_->tool.run({"--repo", "file://" + repo, "restore", "--to", "noon", "--dir",
+                               lab_->target("r").string(), "--json", "--start"});
+    ASSERT_EQ(run.code(), 0) << run.text();
+    auto verdict = lab_->check(run, "noon");
+    EXPECT_TRUE(verdict.clean()) << verdict.describe();
+    auto backup = lab_->tool.run({"--repo", repo, "backup"});
+    EXPECT_EQ(backup.code(), 2) << backup.text();
+    EXPECT_TRUE(backup.explained()) << backup.text();
+}
+
+TEST_F(CommandsTest, InitOverwritesNothing)
+{
+    auto init = lab_->init();
+    EXPECT_EQ(init.code(), 2) << init.text();
+    EXPECT_TRUE(init.explained()) << init.text();
+    auto missing = lab_->run({"init"});
+    EXPECT_EQ(missing.code(), 0) << missing.text();
+    auto version = lab_->tool.run({"version"});
+    EXPECT_EQ(version.code(), 0) << version.text();
+    EXPECT_EQ(lab_->tool.run({"completion", "bash"}).code(), 0);
+    EXPECT_EQ(lab_->tool.run({"no-such-command"}).code(), 2);
+}
+
+} // namespace
+} // namespace tidemark::support

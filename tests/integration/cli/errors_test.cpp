@@ -1,0 +1,300 @@
+// What goes wrong in a life: each error has its exit code, one clear message and a next step, and
+// leaves nothing behind that hinders the next command.
+
+#include "base/fd.h"
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <csignal>
+#include <fmt/format.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/mount.h>
+#include <thread>
+
+namespace tidemark::support {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::postgres::Connection;
+using namespace std::chrono_literals;
+
+void replace_in(const fs::path& file, const std::string& what, const std::string& by)
+{
+    auto bytes = base::read_file(file, 1U << 20);
+    std::string text(base::as_text(bytes));
+    auto at = text.find(what);
+    ASSERT_NE(at, std::string::npos) << text;
+    text.replace(at, what.size(), by);
+    std::ofstream(file, std::ios::trunc) << text;
+}
+
+/// A small file system of its own; absent where mounting is not permitted.
+class SmallDisk {
+public:
+    SmallDisk(fs::path path, const std::string& size) : path_(std::move(path))
+    {
+        fs::create_directories(path_);
+        mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+    }
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+    ~SmallDisk()
+    {
+        if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+    }
+    bool mounted() const { return mounted_; }
+    void read_only() const
+    {
+        ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
+    }
+    void resize(const std::string& size) const
+    {
+        ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT, ("size=" + size).c_str());
+    }
+    const fs::path& path() const { return path_; }
+
+private:
+    fs::path path_;
+    bool mounted_ = false;
+};
+
+class ErrorsTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        auto backup = lab_->backup("base");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        ready_ = true;
+    }
+    static void TearDownTestSuite() { lab_.reset(); }
+    void SetUp() override
+    {
+        ASSERT_TRUE(ready_);
+        for (std::size_t i = 0; i < 2; ++i) {
+            if (!lab_->lab.cluster(i).running()) lab_->lab.cluster(i).start();
+        }
+    }
+
+    static void expect(const ToolRun& run, int code)
+    {
+        EXPECT_EQ(run.code(), code) << run.text();
+        EXPECT_TRUE(code == 0 || run.explained()) << run.text();
+    }
+    static void expect_healthy()
+    {
+        auto mark = lab_->run({"mark"});
+        EXPECT_EQ(mark.code(), 0) << "afterwards: " << mark.text();
+        auto verify = lab_->run({"verify"});
+        EXPECT_EQ(verify.code(), 0) << "afterwards: " << verify.text();
+    }
+    /// A second configuration with one thing changed.
+    static fs::path changed_config(const std::string& what, const std::string& by)
+    {
+        auto path = lab_->folder() / "changed.toml";
+        fs::copy_file(lab_->config, path, fs::copy_options::overwrite_existing);
+        replace_in(path, what, by);
+        return path;
+    }
+
+    static std::unique_ptr<GroupLab> lab_;
+    static bool ready_;
+};
+
+std::unique_ptr<GroupLab> ErrorsTest::lab_;
+bool ErrorsTest::ready_ = false;
+
+TEST_F(ErrorsTest, AServerThatIsDownIsNamed)
+{
+    lab_->lab.cluster(1).stop();
+    for (const auto& command : {"mark", "log", "backup"}) {
+        auto run = lab_->run({command});
+        expect(run, 20);
+        EXPECT_NE(run.err.find("m1"), std::string::npos) << run.text();
+    }
+    auto status = lab_->run({"status", "--json"});
+    EXPECT_TRUE(status.json().at("members").at(1).contains("error")) << status.text();
+    EXPECT_FALSE(status.json().at("restorable").is_null());
+    auto check = lab_->run({"check"});
+    EXPECT_EQ(check.code(), 20) << check.text();
+    lab_->lab.cluster(1).start();
+    expect_healthy();
+}
+
+TEST_F(ErrorsTest, AServerKilledDuringABackupCostsOnlyThatBackup)
+{
+    auto connection = Connection::open(lab_->lab.cluster(1).url("bank"));
+    connection.exec("CREATE TABLE public.ballast AS SELECT i, repeat(md5(i::text), 30) AS t"
+                    " FROM generate_series(1, 60000) AS i");
+    connection.close();
+    Tool::Arguments arguments{"backup", "--jobs", "1"};
+    auto process = lab_->spawn(arguments);
+    std::this_thread::sleep_for(600ms);
+    bool during = process.running();
+    lab_->lab.cluster(1).kill9();
+    auto run = Tool::finish(std::move(process), arguments);
+    if (during && run.code() != 0) {
+        expect(run, 20);
+    }
+    lab_->lab.cluster(1).start();
+    expect_healthy();
+    expect(lab_->run({"backup"}), 0);
+}
+
+TEST_F(ErrorsTest, AServerRestartedBetweenMarksIsNoMatter)
+{
+    expect(lab_->run({"mark"}), 0);
+    lab_->lab.cluster(0).restart();
+    expect(lab_->run({"mark"}), 0);
+    lab_->lab.cluster(0).kill9();
+    lab_->lab.cluster(0).start();
+    expect_healthy();
+}
+
+TEST_F(ErrorsTest, ASlotThatWasDroppedIsAGapThatABackupHeals)
+{
+    auto connection = Connection::open(lab_->lab.cluster(0).url());
+    connection.exec("SELECT pg_catalog.pg_drop_replication_slot('tidemark_shop')");
+    expect(lab_->run({"mark"}), 23);
+    expect(lab_->run({"log"}), 23);
+    auto status = lab_->run({"status"});
+    EXPECT_NE(status.out.find("no slot"), std::string::npos) << status.text();
+    auto backup = lab_->run({"backup", "--name", "healed", "--json"});
+    expect(backup, 0);
+    status = lab_->run({"status", "--json"});
+    EXPECT_EQ(status.json().at("restorable").at("mark").at("name"), "healed") << status.text();
+    expect(lab_->run({"mark"}), 0);
+}
+
+TEST_F(ErrorsTest, AFrozenServerMissesTheMarksDeadline)
+{
+    auto config = changed_config("wait = \"10s\"", "wait = \"2s\"");
+    std::ifstream file(lab_->lab.cluster(1).data_dir() / "postmaster.pid");
+    pid_t postmaster = 0;
+    ASSERT_TRUE(file >> postmaster);
+    ASSERT_EQ(::kill(postmaster, SIGSTOP), 0);
+    auto start = std::chrono::steady_clock::now();
+    auto run = lab_->tool.run({"mark", "--config", config.string()});
+    auto took = std::chrono::steady_clock::now() - start;
+    ::kill(postmaster, SIGCONT);
+    EXPECT_TRUE(run.code() == 22 || run.code() == 20) << run.text();
+    EXPECT_TRUE(run.explained()) << run.text();
+    EXPECT_LT(took, 25s);
+    expect_healthy();
+}
+
+TEST_F(ErrorsTest, AWrongPasswordIsRefusedAndNeverPrinted)
+{
+    auto& cluster = lab_->lab.cluster(0);
+    auto hba = cluster.data_dir() / "pg_hba.conf";
+    auto bytes = base::read_file(hba, 1U << 20);
+    std::string before(base::as_text(bytes));
+    Connection::open(cluster.url())
+        .exec("CREATE ROLE guarded LOGIN REPLICATION PASSWORD 'right-one'");
+    std::ofstream(hba, std::ios::trunc) << "local all guarded scram-sha-256\n"
+                                        << "local replication guarded scram-sha-256\n"
+                                        << before;
+    cluster.reload();
+    auto url = cluster.url();
+    auto guarded = url;
+    guarded.replace(guarded.find("postgres@") == guarded.npos ? guarded.find("user=postgres")
+                                                              : guarded.find("postgres@"),
+                    guarded.find("postgres@") == guarded.npos ? 13 : 8,
+                    guarded.find("postgres@") == guarded.npos ? "user=guarded&password=sesame-17"
+                                                              : "guarded:sesame-17");
+    auto config = changed_config(url, guarded);
+    ToolRun run;
+    for (int i = 0; i < 50; ++i) {
+        run = lab_->tool.run({"mark", "--config", config.string()});
+        if (run.code() == 20) break;
+        std::this_thread::sleep_for(50ms);
+    }
+    expect(run, 20);
+    EXPECT_EQ((run.out + run.err).find("sesame-17"), std::string::npos) << run.text();
+    auto check = lab_->tool.run({"check", "--json", "--config", config.string()});
+    EXPECT_EQ(check.code(), 20) << check.text();
+    EXPECT_EQ((check.out + check.err).find("sesame-17"), std::string::npos) << check.text();
+    std::ofstream(hba, std::ios::trunc) << before;
+    cluster.reload();
+    expect_healthy();
+}
+
+TEST_F(ErrorsTest, AnotherClusterIsNotTakenForTheMember)
+{
+    // The members' urls change places: both answer, both are wrong.
+    auto one = lab_->lab.cluster(0).url();
+    auto two = lab_->lab.cluster(1).url();
+    auto config = changed_config(one, "URL-OF-M0");
+    replace_in(config, two, one);
+    replace_in(config, "URL-OF-M0", two);
+    for (const auto& command : {"mark", "backup"}) {
+        auto run = lab_->tool.run({command, "--config", config.string()});
+        expect(run, 24);
+    }
+    expect_healthy();
+}
+
+TEST_F(ErrorsTest, AllMistakesOfAConfigurationAtOnceWithTheirLines)
+{
+    auto config = lab_->folder() / "mistakes.toml";
+    std::ofstream(config) << "[repository.main]\nurl = 3\n[group.shop]\nful = \"daily 02:00\"\n"
+                             "mark = { every = \"15 parsecs\" }\n";
+    auto run = lab_->tool.run({"status", "--config", config.string()});
+    expect(run, 2);
+    for (const auto& line : {"mistakes.toml:2", "mistakes.toml:4", "mistakes.toml:5"})
+        EXPECT_NE(run.err.find(line), std::string::npos) << line << "\n" << run.text();
+    EXPECT_NE(run.err.find("full"), std::string::npos) << run.text();
+    expect(lab_->tool.run({"status", "--config", (lab_->folder() / "none.toml").string()}), 2);
+    expect(lab_->tool.run({"status"}), 2);
+    expect(lab_->run({"status", "nogroup"}), 2);
+}
+
+TEST_F(ErrorsTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
+{
+    SmallDisk disk(lab_->folder() / "disk", "400m");
+    if (!disk.mounted()) GTEST_SKIP() << "mounting a file system is not permitted here";
+    auto place = disk.path() / "repository";
+    fs::copy(lab_->repository, place, fs::copy_options::recursive);
+    auto config = changed_config(lab_->repository.string(), place.string());
+    auto run = [&](const std::string& command) {
+        return lab_->tool.run({command, "--config", config.string()});
+    };
+    expect(run("mark"), 0);
+    std::ofstream filler(disk.path() / "filler", std::ios::binary);
+    std::string block(1U << 20, 'x');
+    while (filler.write(block.data(), 1U << 20).flush()) {
+    }
+    filler.close();
+    expect(run("backup"), 32);
+    expect(run("mark"), 32);
+    EXPECT_EQ(run("verify").code(), 0);
+    disk.read_only();
+    expect(run("mark"), 13);
+    EXPECT_EQ(run("list marks").code(), 2);
+    EXPECT_EQ(lab_->tool.run({"list", "marks", "--repo", place.string()}).code(), 0);
+    disk.resize("400m");
+    fs::remove(disk.path() / "filler");
+    expect(run("mark"), 0);
+    expect(run("backup"), 0);
+    EXPECT_EQ(run("verify").code(), 0);
+    // The slots have moved on with that copy; the original heals by a backup.
+    expect(lab_->run({"backup"}), 0);
+}
+
+TEST_F(ErrorsTest, ARepositoryThatIsNotThere)
+{
+    auto nowhere = changed_config(lab_->repository.string(), "/nonexistent/repository");
+    expect(lab_->tool.run({"mark", "--config", nowhere.string()}), 13);
+    auto copy = lab_->folder() / "headless";
+    fs::create_directories(copy);
+    fs::copy_file(lab_->repository / "tidemark.json", copy / "tidemark.json");
+    fs::remove(copy / "tidemark.json");
+    expect(lab_->tool.run({"verify", "--repo", copy.string()}), 2);
+}
+
+} // namespace
+} // namespace tidemark::support

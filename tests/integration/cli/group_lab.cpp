@@ -1,0 +1,127 @@
+#include "cli/group_lab.h"
+
+#include "base/error.h"
+
+#include <chrono>
+#include <csignal>
+#include <fmt/format.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace tidemark::support {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+GroupLab::GroupLab()
+    : lab(2, {.settings = {{"max_slot_wal_keep_size", "4GB"}}}),
+      repository(work_.path() / "repository"), config(work_.path() / "tidemark.toml"),
+      tool(work_.path() / "scratch")
+{
+    bank.members = lab.bank_members();
+    app::create_bank(bank);
+}
+
+ToolRun GroupLab::run(Tool::Arguments arguments) const
+{
+    arguments.insert(arguments.end(), {"--config", config.string()});
+    return tool.run(arguments);
+}
+
+base::Process GroupLab::spawn(Tool::Arguments arguments) const
+{
+    arguments.insert(arguments.end(), {"--config", config.string()});
+    return tool.spawn(arguments);
+}
+
+ToolRun GroupLab::init()
+{
+    Tool::Arguments arguments{"init"};
+    for (const auto& member : bank.members)
+        arguments.push_back(member.name + "=" + member.url);
+    arguments.insert(arguments.end(), {"--repo", repository.string(), "--group", "shop"});
+    return run(arguments);
+}
+
+ToolRun GroupLab::timed(const std::string& name, const Tool::Arguments& arguments)
+{
+    auto before = std::chrono::steady_clock::now();
+    auto result = run(arguments);
+    windows_[name] = {.first_sent = before, .last_returned = std::chrono::steady_clock::now()};
+    return result;
+}
+
+ToolRun GroupLab::mark(const std::string& name)
+{
+    return timed(name, {"mark", "--name", name, "--json"});
+}
+
+ToolRun GroupLab::backup(const std::string& name)
+{
+    return timed(name, {"backup", "--name", name, "--json"});
+}
+
+ToolRun GroupLab::restore(Tool::Arguments arguments, const std::string& dir) const
+{
+    arguments.insert(arguments.begin(), "restore");
+    arguments.insert(arguments.end(), {"--dir", target(dir).string(), "--json", "--start"});
+    return run(arguments);
+}
+
+app::BankOptions GroupLab::restored_bank(const ToolRun& run) const
+{
+    auto restored = bank;
+    auto document = run.json();
+    for (const auto& member : document.at("report").at("members")) {
+        for (auto& one : restored.members) {
+            if (one.name != member.at("name").get<std::string>()) continue;
+            one.url = fmt::format("host={} port={} user=postgres dbname=postgres",
+                                  member.at("socket_dir").get<std::string>(),
+                                  member.at("port").get<int>());
+        }
+    }
+    return restored;
+}
+
+app::BankVerdict GroupLab::check(const ToolRun& run, const std::string& mark) const
+{
+    return app::check_bank(restored_bank(run), witness, windows_.at(mark));
+}
+
+void GroupLab::commits(const app::Bank& load, std::uint64_t more) const
+{
+    auto wanted = load.stats().committed + more;
+    auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (load.stats().committed < wanted) {
+        if (std::chrono::steady_clock::now() > deadline)
+            throw base::Error{base::Code::failed,
+                              "the load stands still: " + load.stats().last_error};
+        std::this_thread::sleep_for(5ms);
+    }
+}
+
+std::map<std::string, std::uintmax_t> listing(const fs::path& folder)
+{
+    std::map<std::string, std::uintmax_t> all;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+        all.emplace(fs::relative(entry.path(), folder).string(),
+                    entry.is_regular_file() ? entry.file_size() : 0);
+    }
+    return all;
+}
+
+void stop_restored(const fs::path& dir)
+{
+    if (!fs::exists(dir)) return;
+    for (const auto& entry : fs::directory_iterator(dir)) {
+        std::ifstream file(entry.path() / "data/postmaster.pid");
+        long pid = 0;
+        if (!(file >> pid) || pid <= 1) continue;
+        ::kill(static_cast<pid_t>(pid), SIGQUIT);
+        for (int i = 0; i < 500 && ::kill(static_cast<pid_t>(pid), 0) == 0; ++i)
+            std::this_thread::sleep_for(10ms);
+    }
+}
+
+} // namespace tidemark::support
