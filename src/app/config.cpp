@@ -120,9 +120,9 @@ private:
     {
         const std::string where = "group." + name;
         check_keys(entry, where,
-                   {{"member", "mark", "rate", "repository"},
-                    {"full", "incr", "zone", "keep", "log_guard", "objective", "on_failure",
-                     "before_open", "after_open", "notify"}});
+                   {{"member", "mark", "rate", "repository", "full", "zone", "keep", "log_guard",
+                     "on_failure"},
+                    {"incr", "objective", "before_open", "after_open", "notify"}});
         model::GroupSpec spec;
         spec.name = name;
         if (!model::is_valid_name(name))
@@ -131,9 +131,10 @@ private:
                 fmt::format("group name '{}' must match [a-z0-9][a-z0-9_-]*, at most 63 characters",
                             name));
         if (auto value = text(entry, "repository", where)) spec.repository = *value;
-        if (auto value = text(entry, "full", where)) spec.full = *value;
         if (auto value = text(entry, "incr", where)) spec.incr = *value;
-        if (auto value = text(entry, "zone", where)) spec.zone = *value;
+        read_schedule(entry, where, spec);
+        read_log_guard(entry, where, spec);
+        read_hook(entry, "on_failure", where, spec.on_failure);
         read_mark(entry, where, spec);
         read_keep(entry, where, spec);
         if (auto value = text(entry, "rate", where)) {
@@ -146,6 +147,73 @@ private:
         if (const auto* node = entry.get("member")) read_members(*node, where, spec);
         if (spec.members.empty()) mistake(entry, where + " has no [[" + where + ".member]]");
         out_.groups.push_back(std::move(spec));
+    }
+
+    void read_schedule(const toml::table& entry, const std::string& where, model::GroupSpec& spec)
+    {
+        if (auto value = text(entry, "full", where)) {
+            if (auto schedule = model::parse_schedule(*value))
+                spec.full = *schedule;
+            else
+                mistake(*entry.get("full"),
+                        where + R"(.full must be "hourly :MM", "daily HH:MM", "weekly Sun HH:MM", )"
+                                R"("monthly D HH:MM", "yearly MM-DD HH:MM" or "off")");
+        }
+        if (auto value = text(entry, "zone", where)) {
+            spec.zone = *value;
+            try {
+                base::TimeZone::find(*value);
+            } catch (const Error& error) {
+                mistake(*entry.get("zone"), fmt::format("{}.zone: {}", where, error.what()));
+            }
+        }
+    }
+
+    void read_log_guard(const toml::table& entry, const std::string& group, model::GroupSpec& spec)
+    {
+        const auto* guard = table(entry, "log_guard", group);
+        if (guard == nullptr) return;
+        const std::string where = group + ".log_guard";
+        check_keys(*guard, where, {{"warn", "drop"}, {}});
+        auto& policy = spec.log_guard;
+        if (auto value = text(*guard, "warn", where))
+            policy.warn = share(*guard->get("warn"), *value, where + ".warn").value_or(policy.warn);
+        if (auto value = text(*guard, "drop", where)) {
+            policy.drop = *value == "never" ? std::nullopt
+                                            : share(*guard->get("drop"), *value, where + ".drop");
+        }
+        if (policy.drop && *policy.drop < policy.warn)
+            mistake(*guard, where + ".drop must not be below " + where + ".warn");
+    }
+
+    std::optional<double> share(const toml::node& node, std::string_view value,
+                                const std::string& where)
+    {
+        int percent = 0;
+        auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), percent);
+        bool sign = error == std::errc{} && end + 1 == value.data() + value.size() && *end == '%';
+        if (sign && percent >= 1 && percent <= 100) return percent / 100.0;
+        mistake(node, where + R"( must be a share such as "50%", from 1 % to 100 %)");
+        return std::nullopt;
+    }
+
+    /// A program and its arguments; there is no shell.
+    void read_hook(const toml::table& entry, std::string_view key, const std::string& group,
+                   std::vector<std::string>& into)
+    {
+        const auto* node = entry.get(key);
+        if (node == nullptr) return;
+        const auto* list = node->as_array();
+        bool good = list != nullptr && !list->empty();
+        for (std::size_t i = 0; good && i < list->size(); ++i) {
+            auto word = (*list)[i].value_exact<std::string>();
+            good = word && (i > 0 || word->starts_with('/'));
+            if (good) into.push_back(*word);
+        }
+        if (!good)
+            mistake(*node, fmt::format("{}.{} must be an array of texts, first the absolute path "
+                                       "of a program",
+                                       group, key));
     }
 
     static std::optional<std::uint64_t> parse_rate(std::string_view text)
@@ -166,7 +234,7 @@ private:
         const auto* mark = table(entry, "mark", group);
         if (mark == nullptr) return;
         const std::string where = group + ".mark";
-        check_keys(*mark, where, {{"wait", "prefix"}, {"every"}});
+        check_keys(*mark, where, {{"wait", "prefix", "every"}, {}});
         duration(*mark, "every", where, spec.mark_every);
         duration(*mark, "wait", where, spec.mark_wait);
         if (auto value = text(*mark, "prefix", where)) {

@@ -33,7 +33,7 @@ url = "host=billing-db user=tidemark"
 gid_pattern = "regex:^(.*)_[0-9]+$"
 )";
 
-std::string mistakes_of(const char* text)
+std::string mistakes_of(const std::string& text)
 {
     try {
         parse_config(text, "t.toml");
@@ -57,6 +57,38 @@ TEST(ConfigTest, ReadsEverythingTheBlueprintNames)
     EXPECT_EQ(shop->members[0].data_dir, "/var/lib/postgresql/15/main");
     EXPECT_EQ(shop->members[1].gid_pattern, "regex:^(.*)_[0-9]+$");
     EXPECT_THAT(config.inactive, testing::Contains("group.shop.incr"));
+}
+
+TEST(ConfigTest, ReadsWhatTheScheduledJobNeeds)
+{
+    auto group = [](const std::string& keys) {
+        return "[repository.main]\nurl = \"/x\"\n[group.shop]\n" + keys +
+               "\n[[group.shop.member]]\nname = \"a\"\nurl = \"postgresql:///\"\n";
+    };
+    auto config = parse_config(group(R"(full = "weekly Fri 03:15"
+zone = "Europe/Berlin"
+log_guard = { warn = "40%", drop = "never" }
+on_failure = ["/bin/tell", "ops"])"),
+                               "t.toml");
+    const auto* shop = config.group("shop");
+    ASSERT_NE(shop, nullptr);
+    EXPECT_EQ(shop->full, model::parse_schedule("weekly Fri 03:15"));
+    EXPECT_EQ(shop->zone, "Europe/Berlin");
+    EXPECT_DOUBLE_EQ(shop->log_guard.warn, 0.4);
+    EXPECT_FALSE(shop->log_guard.drop.has_value());
+    EXPECT_EQ(shop->on_failure, (std::vector<std::string>{"/bin/tell", "ops"}));
+    EXPECT_TRUE(config.inactive.empty());
+
+    auto text = mistakes_of(group(R"(full = "dayly"
+zone = "Mars/Olympus"
+log_guard = { warn = "0%", drop = "sometimes" }
+on_failure = "rm -rf /")"));
+    for (const auto* part :
+         {"t.toml:4: group.shop.full must be", "t.toml:5: group.shop.zone: there is no time zone",
+          "t.toml:6: group.shop.log_guard.warn must be a share",
+          "t.toml:6: group.shop.log_guard.drop must be a share",
+          "t.toml:7: group.shop.on_failure must be an array"})
+        EXPECT_THAT(text, HasSubstr(part));
 }
 
 TEST(ConfigTest, AllMistakesAtOnceWithLineNumbers)

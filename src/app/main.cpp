@@ -18,7 +18,7 @@ const std::map<std::string, Command>& commands()
         {"log", run_log},     {"mark", run_mark},     {"reindex", run_reindex},
         {"list", run_list},   {"show", run_show},     {"status", run_status},
         {"audit", run_audit}, {"verify", run_verify}, {"restore", run_restore},
-        {"demo", run_demo},
+        {"demo", run_demo},   {"run", run_run},
     };
     return all;
 }

@@ -35,6 +35,7 @@ struct SlotState {
     std::uint64_t held_bytes = 0;             ///< log behind the slot
     std::optional<std::uint64_t> bound_bytes; ///< max_slot_wal_keep_size; absent = unbounded
     std::optional<std::int64_t> safe_bytes;   ///< until it may be lost; can be negative
+    std::optional<std::uint64_t> disk_free;   ///< bytes free beside the log, where we can see it
 };
 
 enum class CheckState { ok, waiting, failed };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "model/schedule.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -18,19 +19,28 @@ struct MemberSpec {
     std::string gid_pattern = "identical";
 };
 
+/// What to do about log that our slot holds back at a server. Shares are of the slot's bound or of
+/// the disk's free room, whichever is nearer to its end.
+struct LogGuard {
+    double warn = 0.5;
+    std::optional<double> drop = 0.9; ///< drop the slot, and break the chain; absent: never
+};
+
 /// A group as the configuration describes it (design.md 6).
 struct GroupSpec {
     std::string name;
     std::string repository = "main";
     std::vector<MemberSpec> members;
-    std::string full = "daily 02:00";
+    Schedule full = {.every = Schedule::Every::day, .at = std::chrono::hours{2}};
     std::string incr = "off";
-    std::string zone = "UTC";
+    std::string zone = "UTC"; ///< of the schedules; known to the system
     base::Duration mark_every = std::chrono::minutes{15};
     base::Duration mark_wait = std::chrono::seconds{10}; ///< give the mark up after this long
     std::string mark_prefix;
     int keep_days = 14;
-    std::uint64_t bytes_per_second = 0; ///< read from each member; 0 = unlimited
+    LogGuard log_guard = {};
+    std::vector<std::string> on_failure = {}; ///< argument array; empty: nobody is told
+    std::uint64_t bytes_per_second = 0;       ///< read from each member; 0 = unlimited
 };
 
 struct RepositorySpec {

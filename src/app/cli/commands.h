@@ -7,6 +7,7 @@ namespace tidemark::app {
 /// Each returns the exit code and fills the environment's output; failures are base::Error.
 int run_init(Environment& environment);
 int run_check(Environment& environment);
+int run_run(Environment& environment);
 int run_backup(Environment& environment);
 int run_log(Environment& environment);
 int run_mark(Environment& environment);

@@ -95,8 +95,9 @@ private:
         init->add_flag("--unbounded", o_.unbounded,
                        "create slots although max_slot_wal_keep_size is -1");
         add_pairs(init, "--data-dir", o_.data_dirs, "MEMBER=PATH: read the files directly");
-        group_command("check",
-                      "is everything ready? one line of cause and the fix for what is not");
+        auto* check = group_command(
+            "check", "is everything ready? one line of cause and the fix for what is not");
+        check->add_flag("--nagios", o_.nagios, "one line and exit code of a monitoring plugin");
     }
 
     void add_work()
@@ -105,6 +106,11 @@ private:
             group_command("backup", "full base backups of all members and a closing mark");
         backup->add_option("--name", o_.mark_name, "name of the closing mark")->type_name("N");
         add_jobs(backup);
+        auto* run =
+            group_command("run", "the scheduled job: a full backup when one is due, else a mark");
+        run->add_option("--metrics", o_.metrics, "write Prometheus metrics to this file afterwards")
+            ->type_name("FILE");
+        add_jobs(run);
         group_command("log", "bring the log backups up to now");
         auto* mark = group_command("mark", "a consistent mark, log backups extended to it");
         mark->add_option("--name", o_.mark_name, "name of the mark")->type_name("N");
@@ -124,7 +130,12 @@ private:
         show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9 or a mark's name")
             ->required();
         show->add_option("group", o_.group, "the group")->type_name("G");
-        group_command("status", "restorable to when, at which mark, how old; each member's chain");
+        auto* status = group_command(
+            "status", "restorable to when, at which mark, how old; each member's chain");
+        status->add_flag("--exit-code", o_.exit_code,
+                         "exit 3 when something needs attention, 4 when nothing is restorable");
+        status->add_option("--metrics", o_.metrics, "also write Prometheus metrics to this file")
+            ->type_name("FILE");
         auto* audit = command("audit", "recompute a mark's proof from the stored logs");
         audit->add_option("words", positional_, "[G] MARK")
             ->required()

@@ -31,6 +31,11 @@ struct Options {
     bool apply_sql = false;
     bool unbounded = false;
 
+    // status, check
+    bool exit_code = false;
+    bool nagios = false;
+    std::optional<std::filesystem::path> metrics;
+
     // mark, backup
     std::string mark_name;
     unsigned jobs = 0; ///< 0 = as many as cores

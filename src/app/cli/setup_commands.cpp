@@ -1,14 +1,11 @@
 #include "app/cli/commands.h"
 #include "app/cli/member_url.h"
-#include "app/cli/table.h"
 #include "app/wiring.h"
 #include "base/fd.h"
 #include "base/random.h"
 #include "engine/postgres/pq.h"
-#include "engine/postgres/redact.h"
 #include "engine/postgres/roles.h"
-#include "job/crew.h"
-#include "job/group_log.h"
+#include "job/context.h"
 #include "job/init.h"
 #include "model/ids.h"
 
@@ -17,7 +14,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 
 namespace tidemark::app {
 
@@ -196,167 +192,6 @@ int run_init(Environment& environment)
                                                 {"slot_created", member.slot_created}});
     }
     return 0;
-}
-
-namespace {
-
-struct NamedCheck {
-    std::string who;
-    engine::Check check;
-};
-
-engine::Check failed(std::string name, std::string cause, std::string fix)
-{
-    return {.name = std::move(name),
-            .state = engine::CheckState::failed,
-            .cause = std::move(cause),
-            .fix = std::move(fix)};
-}
-
-engine::Check fine(std::string name, std::string cause)
-{
-    return {.name = std::move(name),
-            .state = engine::CheckState::ok,
-            .cause = std::move(cause),
-            .fix = {}};
-}
-
-/// The repository must not die with a member: not on the device of a data directory or its log.
-std::vector<engine::Check> repository_checks(Environment& environment)
-{
-    std::vector<engine::Check> checks;
-    try {
-        auto traits = environment.repository().storage().traits();
-        checks.push_back(fine(
-            "repository",
-            fmt::format("{}{}", traits.where,
-                        traits.free_bytes ? ", " + base::format_size(*traits.free_bytes) + " free"
-                                          : "")));
-        auto key = fmt::format("groups/{}/leases/check/0000000001", environment.group().name);
-        base::SystemRandom random;
-        auto probe =
-            repo::Lease::acquire(environment.repository().storage(), environment.group().name,
-                                 "check", repo::LeaseOwner::this_process("check"));
-        probe->release();
-        checks.push_back(fine("repository_writable", "an object could be created and named once"));
-        for (const auto& member : environment.group().members) {
-            if (!member.data_dir || !traits.device) continue;
-            for (const auto& path : {*member.data_dir, *member.data_dir / "pg_wal"}) {
-                struct stat info = {};
-                if (::stat(path.c_str(), &info) == 0 && info.st_dev == *traits.device) {
-                    auto check = failed(
-                        "repository_device",
-                        fmt::format("the repository is on the same device as {}", path.string()),
-                        "put the repository on another disk or host: one broken disk takes both");
-                    check.state = engine::CheckState::waiting;
-                    checks.push_back(check);
-                }
-            }
-        }
-    } catch (const Error& error) {
-        checks.push_back(failed("repository", error.what(), error.hint()));
-    }
-    if (environment.config() != nullptr) {
-        for (const auto& key : environment.config()->inactive) {
-            auto check =
-                fine("configuration", key + " is known but this version does not act on it yet");
-            check.state = engine::CheckState::waiting;
-            check.fix = "run tidemark from cron or a timer instead; the key may stay";
-            checks.push_back(check);
-        }
-    }
-    return checks;
-}
-
-std::string state_word(engine::CheckState state)
-{
-    return state == engine::CheckState::ok        ? "ok"
-           : state == engine::CheckState::waiting ? "wait"
-                                                  : "FAIL";
-}
-
-} // namespace
-
-int run_check(Environment& environment)
-{
-    const auto& group = environment.group();
-    if (!environment.configured())
-        throw Error{
-            Code::usage, "check needs a configuration", {.hint = "make one with tidemark init"}};
-    job::Crew crew(job::member_names(group), environment.stop());
-    std::vector<std::vector<engine::Check>> results(crew.size());
-    std::vector<std::optional<base::Duration>> clocks(crew.size());
-    std::optional<Code> worst;
-    std::mutex mutex;
-    crew.run([&](std::size_t i, std::stop_token) {
-        const auto& member = group.members[i];
-        try {
-            auto session = engine_for(member.url).connect(job::member_config(group, member));
-            results[i] = session->check();
-            auto before = environment.clock().now();
-            auto theirs = session->clock();
-            clocks[i] = theirs - (before + (environment.clock().now() - before) / 2);
-        } catch (const Error& error) {
-            results[i].push_back(failed("reachable", error.what(), error.hint()));
-            std::lock_guard lock(mutex);
-            if (!worst) worst = error.code();
-        }
-        if (engine::postgres::redact_url(member.url) != member.url) {
-            auto check = failed("password", "the url holds a password",
-                                "put it into a password file (~/.pgpass, mode 0600) and take it "
-                                "out of the configuration");
-            check.state = engine::CheckState::waiting;
-            results[i].push_back(check);
-        }
-    });
-    std::vector<NamedCheck> all;
-    for (std::size_t i = 0; i < crew.size(); ++i) {
-        for (auto& check : results[i])
-            all.push_back({crew.name(i), std::move(check)});
-    }
-    std::optional<base::Duration> low, high;
-    for (const auto& clock : clocks) {
-        if (!clock) continue;
-        low = low ? std::min(*low, *clock) : *clock;
-        high = high ? std::max(*high, *clock) : *clock;
-    }
-    if (low) {
-        auto apart = *high - *low;
-        auto check = fine("clocks", fmt::format("members' clocks are {:.1f} ms apart",
-                                                static_cast<double>(apart.count()) / 1000));
-        if (apart > std::chrono::seconds{1}) {
-            check.state = engine::CheckState::waiting;
-            check.fix = "synchronise the hosts' clocks (chrony, ntp): times are used to tell "
-                        "reused ids apart";
-        }
-        all.push_back({"group", check});
-    }
-    for (auto& check : repository_checks(environment)) {
-        if (check.state == engine::CheckState::failed && check.name == "repository" && !worst)
-            worst = Code::repository_unreachable;
-        all.push_back({"group", std::move(check)});
-    }
-    Table table({"STATE", "MEMBER", "CHECK", "CAUSE"});
-    auto& list = environment.output().document()["checks"] = json::array();
-    std::size_t counts[3] = {0, 0, 0};
-    for (const auto& [who, check] : all) {
-        ++counts[static_cast<int>(check.state)];
-        table.row({state_word(check.state), who, check.name, check.cause});
-        if (!check.fix.empty()) table.row({"", "", "", "fix: " + check.fix});
-        list.push_back({{"member", who},
-                        {"check", check.name},
-                        {"state", check.state == engine::CheckState::ok        ? "ok"
-                                  : check.state == engine::CheckState::waiting ? "waiting"
-                                                                               : "failed"},
-                        {"cause", check.cause},
-                        {"fix", check.fix}});
-    }
-    environment.output().text(table.render());
-    environment.output().text(
-        fmt::format("{} ok, {} waiting, {} failed\n", counts[0], counts[1], counts[2]));
-    environment.output().document()["failed"] = counts[2];
-    if (counts[2] == 0) return 0;
-    return static_cast<int>(worst.value_or(Code::member_not_ready));
 }
 
 } // namespace tidemark::app

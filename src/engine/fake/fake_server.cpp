@@ -153,7 +153,8 @@ void FakeServer::lose_slot()
 {
     const std::lock_guard lock(mutex_);
     slot_lost_ = true;
-    oldest_ = insert();
+    // Servers recycle whole segments only.
+    oldest_ = std::max(oldest_, insert() - insert() % kSegmentSize);
     changed_.notify_all();
 }
 

@@ -4,6 +4,7 @@
 #include "engine/postgres/log_source.h"
 #include "engine/postgres/replication.h"
 #include "engine/postgres/slot.h"
+#include "engine/postgres/slot_bound.h"
 #include "engine/postgres/versions.h"
 
 #include <fmt/format.h>
@@ -243,7 +244,9 @@ std::vector<PreparedBranch> PostgresSession::prepared()
 SlotState PostgresSession::slot()
 {
     require_slot_name(member_.slot);
-    return read_slot(sql_, member_.slot);
+    auto state = read_slot(sql_, member_.slot);
+    state.disk_free = free_beside_log(member_);
+    return state;
 }
 
 model::LogPosition PostgresSession::create_slot()

@@ -44,6 +44,14 @@ SlotBound propose_slot_bound(std::optional<std::uint64_t> free_bytes, std::uint6
                                base::format_size(wal_bytes))};
 }
 
+std::optional<std::uint64_t> free_beside_log(const MemberConfig& member)
+{
+    if (!member.data_dir) return std::nullopt;
+    struct statvfs info = {};
+    if (::statvfs((*member.data_dir / "pg_wal").c_str(), &info) != 0) return std::nullopt;
+    return std::uint64_t{info.f_bavail} * info.f_frsize;
+}
+
 SlotBound propose_slot_bound(Connection& sql, const MemberConfig& member)
 {
     std::uint64_t wal_bytes = 0;
@@ -54,13 +62,7 @@ SlotBound propose_slot_bound(Connection& sql, const MemberConfig& member)
     } catch (const SqlError& error) {
         if (error.sqlstate() != "42501") throw; // without pg_monitor: unknown
     }
-    std::optional<std::uint64_t> free_bytes;
-    if (member.data_dir) {
-        struct statvfs info = {};
-        if (::statvfs((*member.data_dir / "pg_wal").c_str(), &info) == 0)
-            free_bytes = std::uint64_t{info.f_bavail} * info.f_frsize;
-    }
-    return propose_slot_bound(free_bytes, wal_bytes);
+    return propose_slot_bound(free_beside_log(member), wal_bytes);
 }
 
 } // namespace tidemark::engine::postgres

@@ -22,6 +22,10 @@ struct SlotBound {
 /// Otherwise four times what pg_wal holds now, at least 4 GiB: an operator has to look at it.
 SlotBound propose_slot_bound(std::optional<std::uint64_t> free_bytes, std::uint64_t wal_bytes);
 
+/// Bytes free to others than root on the disk of the member's pg_wal; empty where it cannot be seen
+/// from here.
+std::optional<std::uint64_t> free_beside_log(const MemberConfig& member);
+
 /// Measures both: the free disk of pg_wal where the member's data_dir can be reached from here, the
 /// size of pg_wal by pg_ls_waldir().
 SlotBound propose_slot_bound(Connection& sql, const MemberConfig& member);

@@ -1,0 +1,257 @@
+#include "app/cli/commands.h"
+#include "app/cli/table.h"
+#include "app/wiring.h"
+#include "base/random.h"
+#include "engine/postgres/redact.h"
+#include "job/group_log.h"
+#include "job/status.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+using nlohmann::json;
+
+namespace {
+
+struct NamedCheck {
+    std::string who;
+    engine::Check check;
+};
+
+engine::Check failed(std::string name, std::string cause, std::string fix)
+{
+    return {.name = std::move(name),
+            .state = engine::CheckState::failed,
+            .cause = std::move(cause),
+            .fix = std::move(fix)};
+}
+
+engine::Check fine(std::string name, std::string cause)
+{
+    return {.name = std::move(name),
+            .state = engine::CheckState::ok,
+            .cause = std::move(cause),
+            .fix = {}};
+}
+
+/// The repository must not die with a member: not on the device of a data directory or its log.
+std::vector<engine::Check> repository_checks(Environment& environment)
+{
+    std::vector<engine::Check> checks;
+    try {
+        auto traits = environment.repository().storage().traits();
+        checks.push_back(fine(
+            "repository",
+            fmt::format("{}{}", traits.where,
+                        traits.free_bytes ? ", " + base::format_size(*traits.free_bytes) + " free"
+                                          : "")));
+        auto key = fmt::format("groups/{}/leases/check/0000000001", environment.group().name);
+        base::SystemRandom random;
+        auto probe =
+            repo::Lease::acquire(environment.repository().storage(), environment.group().name,
+                                 "check", repo::LeaseOwner::this_process("check"));
+        probe->release();
+        checks.push_back(fine("repository_writable", "an object could be created and named once"));
+        for (const auto& member : environment.group().members) {
+            if (!member.data_dir || !traits.device) continue;
+            for (const auto& path : {*member.data_dir, *member.data_dir / "pg_wal"}) {
+                struct stat info = {};
+                if (::stat(path.c_str(), &info) == 0 && info.st_dev == *traits.device) {
+                    auto check = failed(
+                        "repository_device",
+                        fmt::format("the repository is on the same device as {}", path.string()),
+                        "put the repository on another disk or host: one broken disk takes both");
+                    check.state = engine::CheckState::waiting;
+                    checks.push_back(check);
+                }
+            }
+        }
+    } catch (const Error& error) {
+        checks.push_back(failed("repository", error.what(), error.hint()));
+    }
+    if (environment.config() != nullptr) {
+        for (const auto& key : environment.config()->inactive) {
+            auto check =
+                fine("configuration", key + " is known but this version does not act on it yet");
+            check.state = engine::CheckState::waiting;
+            check.fix = "run tidemark from cron or a timer instead; the key may stay";
+            checks.push_back(check);
+        }
+    }
+    return checks;
+}
+
+std::string state_word(engine::CheckState state)
+{
+    return state == engine::CheckState::ok        ? "ok"
+           : state == engine::CheckState::waiting ? "wait"
+                                                  : "FAIL";
+}
+
+struct Findings {
+    std::vector<NamedCheck> checks;
+    std::optional<Code> worst; ///< of a member or repository that could not be reached
+
+    std::size_t count(engine::CheckState state) const
+    {
+        return static_cast<std::size_t>(
+            std::count_if(checks.begin(), checks.end(),
+                          [&](const NamedCheck& each) { return each.check.state == state; }));
+    }
+};
+
+void check_members(Environment& environment, Findings& findings,
+                   std::vector<std::optional<base::Duration>>& clocks)
+{
+    const auto& group = environment.group();
+    job::Crew crew(job::member_names(group), environment.stop());
+    std::vector<std::vector<engine::Check>> results(crew.size());
+    clocks.resize(crew.size());
+    std::mutex mutex;
+    crew.run([&](std::size_t i, std::stop_token) {
+        const auto& member = group.members[i];
+        try {
+            auto session = engine_for(member.url).connect(job::member_config(group, member));
+            results[i] = session->check();
+            auto before = environment.clock().now();
+            auto theirs = session->clock();
+            clocks[i] = theirs - (before + (environment.clock().now() - before) / 2);
+        } catch (const Error& error) {
+            results[i].push_back(failed("reachable", error.what(), error.hint()));
+            std::lock_guard lock(mutex);
+            if (!findings.worst) findings.worst = error.code();
+        }
+        if (engine::postgres::redact_url(member.url) != member.url) {
+            auto check = failed("password", "the url holds a password",
+                                "put it into a password file (~/.pgpass, mode 0600) and take it "
+                                "out of the configuration");
+            check.state = engine::CheckState::waiting;
+            results[i].push_back(check);
+        }
+    });
+    for (std::size_t i = 0; i < crew.size(); ++i) {
+        for (auto& check : results[i])
+            findings.checks.push_back({crew.name(i), std::move(check)});
+    }
+}
+
+std::optional<engine::Check>
+compare_clocks(const std::vector<std::optional<base::Duration>>& clocks)
+{
+    std::optional<base::Duration> low, high;
+    for (const auto& clock : clocks) {
+        if (!clock) continue;
+        low = low ? std::min(*low, *clock) : *clock;
+        high = high ? std::max(*high, *clock) : *clock;
+    }
+    if (!low) return std::nullopt;
+    auto apart = *high - *low;
+    auto check = fine("clocks", fmt::format("members' clocks are {:.1f} ms apart",
+                                            static_cast<double>(apart.count()) / 1000));
+    if (apart > std::chrono::seconds{1}) {
+        check.state = engine::CheckState::waiting;
+        check.fix = "synchronise the hosts' clocks (chrony, ntp): times are used to tell "
+                    "reused ids apart";
+    }
+    return check;
+}
+
+Findings find_everything(Environment& environment)
+{
+    Findings findings;
+    std::vector<std::optional<base::Duration>> clocks;
+    check_members(environment, findings, clocks);
+    if (auto check = compare_clocks(clocks)) findings.checks.push_back({"group", *check});
+    for (auto& check : repository_checks(environment)) {
+        if (check.state == engine::CheckState::failed && check.name == "repository" &&
+            !findings.worst)
+            findings.worst = Code::repository_unreachable;
+        findings.checks.push_back({"group", std::move(check)});
+    }
+    return findings;
+}
+
+void describe(Environment& environment, const Findings& findings)
+{
+    using engine::CheckState;
+    Table table({"STATE", "MEMBER", "CHECK", "CAUSE"});
+    auto& list = environment.output().document()["checks"] = json::array();
+    for (const auto& [who, check] : findings.checks) {
+        table.row({state_word(check.state), who, check.name, check.cause});
+        if (!check.fix.empty()) table.row({"", "", "", "fix: " + check.fix});
+        list.push_back({{"member", who},
+                        {"check", check.name},
+                        {"state", check.state == CheckState::ok        ? "ok"
+                                  : check.state == CheckState::waiting ? "waiting"
+                                                                       : "failed"},
+                        {"cause", check.cause},
+                        {"fix", check.fix}});
+    }
+    environment.output().text(table.render());
+    environment.output().text(
+        fmt::format("{} ok, {} waiting, {} failed\n", findings.count(CheckState::ok),
+                    findings.count(CheckState::waiting), findings.count(CheckState::failed)));
+    environment.output().document()["failed"] = findings.count(CheckState::failed);
+}
+
+/// One line and the exit code of a monitoring plugin (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN), as
+/// the Monitoring Plugins' guidelines want it. Checks that wait are for people, not for a pager.
+int describe_for_nagios(Environment& environment, const Findings& findings)
+{
+    std::string problem;
+    for (const auto& [who, check] : findings.checks) {
+        if (check.state == engine::CheckState::failed && problem.empty())
+            problem = fmt::format("{}: {}: {}", who, check.name, check.cause);
+    }
+    const auto& group = environment.group().name;
+    auto answer = [&](int code, const std::string& word, const std::string& text,
+                      const std::string& figures) {
+        std::string line = fmt::format("TIDEMARK {} - {}: {}", word, group, text);
+        std::replace(line.begin(), line.end(), '\n', ' ');
+        std::replace(line.begin(), line.end(), '|', '/');
+        environment.output().text(line + (figures.empty() ? "" : " | " + figures) + "\n");
+        environment.output().document()["nagios"] = code;
+        return code;
+    };
+    auto failures = findings.count(engine::CheckState::failed);
+    if (findings.worst == Code::repository_unreachable) return answer(2, "CRITICAL", problem, "");
+    auto status = job::read_status(environment.context(), environment.view(), {});
+    std::string figures = fmt::format("failed_checks={};;0", failures);
+    if (!status.restorable) return answer(2, "CRITICAL", "no mark can be restored", figures);
+    auto age = std::chrono::duration_cast<std::chrono::seconds>(status.now -
+                                                                status.restorable->value.created);
+    figures += fmt::format(" mark_age={}s", age.count());
+    for (const auto& member : status.members) {
+        if (member.identity)
+            figures += fmt::format(" '{}_held'={}B", member.name, member.slot.held_bytes);
+    }
+    auto restorable = "restorable to " + base::format_time_human(status.restorable->value.created);
+    if (failures > 0) return answer(2, "CRITICAL", problem, figures);
+    if (status.needs_attention())
+        return answer(1, "WARNING", restorable + ", but tidemark status shows something to look at",
+                      figures);
+    return answer(0, "OK", restorable, figures);
+}
+
+} // namespace
+
+int run_check(Environment& environment)
+{
+    if (!environment.configured())
+        throw Error{
+            Code::usage, "check needs a configuration", {.hint = "make one with tidemark init"}};
+    auto findings = find_everything(environment);
+    if (environment.options().nagios) return describe_for_nagios(environment, findings);
+    describe(environment, findings);
+    if (findings.count(engine::CheckState::failed) == 0) return 0;
+    return static_cast<int>(findings.worst.value_or(Code::member_not_ready));
+}
+
+} // namespace tidemark::app

@@ -1,0 +1,121 @@
+#include "app/cli/metrics.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "job/log_guard.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tidemark::app {
+
+namespace {
+
+double seconds(base::Time time)
+{
+    return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+/// Gauges of one group; every one carries the group's name.
+class Gauges {
+public:
+    explicit Gauges(std::string group) : group_(std::move(group)) {}
+
+    void set(const std::string& name, const std::string& help, double value,
+             const std::string& member = {})
+    {
+        prometheus::Labels labels{{"group", group_}};
+        if (!member.empty()) labels.emplace("member", member);
+        prometheus::BuildGauge()
+            .Name("tidemark_" + name)
+            .Help(help)
+            .Register(registry_)
+            .Add(labels)
+            .Set(value);
+    }
+    std::string text() const { return prometheus::TextSerializer{}.Serialize(registry_.Collect()); }
+
+private:
+    std::string group_;
+    prometheus::Registry registry_;
+};
+
+void set_member(Gauges& out, const job::MemberStatus& member)
+{
+    const auto& name = member.name;
+    out.set("member_up", "1 when the member answered", member.identity ? 1 : 0, name);
+    out.set("chain_ok", "1 when the stored log has no gap that no full backup healed",
+            member.chain_broken ? 0 : 1, name);
+    if (member.backup)
+        out.set("backup_start_timestamp_seconds", "start of the newest base backup",
+                seconds(member.backup->value.started), name);
+    if (!member.identity) return;
+    const auto& slot = member.slot;
+    out.set("slot_ok", "1 when our replication slot exists and is not lost",
+            slot.exists && !slot.lost ? 1 : 0, name);
+    out.set("slot_held_bytes", "log that our slot holds back at the server",
+            static_cast<double>(slot.held_bytes), name);
+    out.set("slot_pressure_ratio", "held log as a share of its bound or of the disk's room",
+            job::log_pressure(slot).share, name);
+    if (slot.bound_bytes)
+        out.set("slot_bound_bytes", "max_slot_wal_keep_size",
+                static_cast<double>(*slot.bound_bytes), name);
+    if (member.behind_bytes)
+        out.set("log_behind_bytes", "log written at the member and not yet in the repository",
+                static_cast<double>(*member.behind_bytes), name);
+    out.set("prepared_transactions", "transactions that are prepared now",
+            static_cast<double>(member.prepared), name);
+    out.set("orphaned_transactions", "transactions that are prepared for more than a minute",
+            static_cast<double>(member.orphans.size()), name);
+}
+
+} // namespace
+
+std::string render_metrics(const job::GroupStatus& status)
+{
+    Gauges out(status.group);
+    out.set("status_timestamp_seconds", "when these figures were read", seconds(status.now));
+    out.set("restorable", "1 when some mark can be restored", status.is_restorable() ? 1 : 0);
+    out.set("needs_attention", "1 when tidemark status shows something to look at",
+            status.needs_attention() ? 1 : 0);
+    if (status.restorable) {
+        const auto& mark = status.restorable->value;
+        out.set("mark_timestamp_seconds", "time of the newest mark that can be restored",
+                seconds(mark.created));
+        out.set("mark_spread_seconds", "from its first to its last restore point",
+                std::chrono::duration<double>(mark.spread).count());
+        out.set("mark_in_doubt", "transactions in doubt at it",
+                static_cast<double>(mark.at.in_doubt.size()));
+    }
+    if (status.last_full)
+        out.set("full_start_timestamp_seconds", "start of the newest complete full backup",
+                seconds(status.last_full->value.started));
+    for (const auto& member : status.members)
+        set_member(out, member);
+    return out.text();
+}
+
+void write_metrics(const std::filesystem::path& file, const job::GroupStatus& status)
+{
+    auto text = render_metrics(status);
+    // The collector reads *.prom only; this name is not one.
+    auto unfinished = file;
+    unfinished += "." + std::to_string(::getpid()) + ".tmp";
+    {
+        auto fd = base::open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        ::fchmod(fd.get(), 0644); // the exporter runs as another user, whatever our umask is
+        base::write_full(fd.get(), base::as_bytes(text), unfinished.string());
+    }
+    if (std::rename(unfinished.c_str(), file.c_str()) == 0) return;
+    int why = errno;
+    ::unlink(unfinished.c_str());
+    throw base::system_error("cannot write " + file.string(), why);
+}
+
+} // namespace tidemark::app

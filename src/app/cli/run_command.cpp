@@ -1,0 +1,139 @@
+#include "app/cli/commands.h"
+#include "app/cli/describe.h"
+#include "app/cli/hooks.h"
+#include "app/cli/metrics.h"
+#include "app/wiring.h"
+#include "job/log_guard.h"
+#include "job/run.h"
+#include "job/status.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::app {
+
+using base::Code;
+using base::Error;
+using nlohmann::json;
+
+namespace {
+
+void describe_outcome(Environment& environment, const job::RunOutcome& outcome)
+{
+    const auto& mark = outcome.mark.mark;
+    auto& output = environment.output();
+    std::string did = outcome.backup ? "full backup" : "mark";
+    output.text(fmt::format(
+        "{} ({}); mark {}: spread {:.1f} ms, {} in doubt; set s-{} is complete, "
+        "{} of log\n",
+        did, outcome.decision.why, mark_title(mark),
+        static_cast<double>(mark.value.spread.count()) / 1000, mark.value.at.in_doubt.size(),
+        outcome.mark.set.number(), base::format_size(outcome.mark.log_bytes)));
+    auto& document = output.document();
+    document["full"] = outcome.backup.has_value();
+    document["why"] = outcome.decision.why;
+    document["healed"] = outcome.healed;
+    document["mark"] = mark_summary(mark);
+    document["set"] = fmt::format("s-{}", outcome.mark.set.number());
+    document["log_bytes"] = outcome.mark.log_bytes;
+    document["marks_meanwhile"] = outcome.marks_meanwhile;
+    environment.remember(mark.number(), outcome.mark.set.number());
+}
+
+/// Things that a person should read, besides warnings given on the way.
+void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
+{
+    const auto& mark = outcome.mark.mark.value;
+    if (mark.flags.heuristic_damage)
+        environment.progress().warn(
+            "heuristic damage in production: a transaction is committed at "
+            "one member and rolled back at another; tidemark show lists it");
+    for (const auto& violation : mark.violations)
+        environment.progress().warn(fmt::format("{} at {}: {}",
+                                                model::violation_name(violation.kind),
+                                                violation.member, violation.global_id));
+    if (!outcome.backup || !outcome.backup->damaged) return;
+    for (const auto& member : outcome.backup->members) {
+        for (const auto& page : member.manifest.value.damaged)
+            environment.progress().warn(
+                fmt::format("{}: {} block {}: {}", member.name, page.path, page.block, page.why));
+    }
+}
+
+/// Whoever is configured hears of every run that did not end well.
+void tell(Environment& environment, const model::GroupSpec& group, int code,
+          const std::string& message)
+{
+    if (group.on_failure.empty() || code == 0) return;
+    auto problem =
+        run_hook(group.on_failure, {{"TIDEMARK_GROUP", group.name},
+                                    {"TIDEMARK_COMMAND", environment.options().command},
+                                    {"TIDEMARK_EXIT", std::to_string(code)},
+                                    {"TIDEMARK_RESULT", std::string(base::code_name(Code{code}))},
+                                    {"TIDEMARK_MESSAGE", message}});
+    if (!problem.empty()) environment.progress().warn(problem);
+}
+
+std::string first_warning(Environment& environment)
+{
+    auto warnings = environment.progress().warnings();
+    return warnings.empty() ? std::string{} : warnings.front();
+}
+
+void refresh_metrics(Environment& environment)
+{
+    const auto& file = environment.options().metrics;
+    if (!file) return;
+    try {
+        write_metrics(*file, job::read_status(environment.context(), environment.view(), {}));
+    } catch (const Error& error) {
+        environment.progress().warn(fmt::format("no metrics: {}", error.what()));
+    }
+}
+
+int run_once(Environment& environment)
+{
+    return recorded_run(environment, [&](model::Run& run) {
+        auto outcome = job::run_scheduled(environment.context());
+        run.set = outcome.mark.set.number();
+        run.mark = outcome.mark.mark.number();
+        describe_outcome(environment, outcome);
+        warn_of_outcome(environment, outcome);
+        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
+                                                                          : Code::warnings);
+    });
+}
+
+} // namespace
+
+int run_run(Environment& environment)
+{
+    if (!environment.configured()) {
+        throw Error{Code::usage,
+                    "run talks to the members and needs a configuration",
+                    {.hint = "name one with --config FILE, or make one with tidemark init"}};
+    }
+    const auto& group = environment.group();
+    job::GuardedGroup guarded{.group = group,
+                              .engine = [](const model::MemberSpec& member) -> engine::Engine& {
+                                  return engine_for(member.url);
+                              },
+                              .progress = environment.progress(),
+                              .stop = environment.stop()};
+    try {
+        job::watch_held_log(guarded);
+        int code = run_once(environment);
+        tell(environment, group, code, first_warning(environment));
+        refresh_metrics(environment);
+        return code;
+    } catch (const Error& error) {
+        // Another run at work is taking the log; and who was told to stop shall not break chains.
+        if (error.code() != Code::lease_held && error.code() != Code::cancelled)
+            job::relieve_servers(guarded);
+        tell(environment, group, static_cast<int>(error.code()), error.what());
+        refresh_metrics(environment);
+        throw;
+    }
+}
+
+} // namespace tidemark::app

@@ -1,0 +1,153 @@
+#include "app/cli/commands.h"
+#include "app/cli/describe.h"
+#include "app/cli/metrics.h"
+#include "app/cli/table.h"
+#include "job/log_guard.h"
+#include "job/status.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::app {
+
+using base::Code;
+using nlohmann::json;
+
+namespace {
+
+std::string headline(const job::GroupStatus& status)
+{
+    if (!status.restorable) {
+        return fmt::format("{}   NOT RESTORABLE: {}\n\n", status.group,
+                           status.has_marks ? "no mark has a complete backup and an unbroken log"
+                                            : "there is no mark yet; run tidemark backup");
+    }
+    const auto& mark = *status.restorable;
+    auto age = std::chrono::duration_cast<base::Duration>(status.now - mark.value.created);
+    return fmt::format("{}   RESTORABLE to {} ({} ago), mark {}, {} members\n\n", status.group,
+                       base::format_time_human(mark.value.created), base::format_duration(age),
+                       mark_title(mark), mark.value.members.size());
+}
+
+std::string slot_text(const job::MemberStatus& member)
+{
+    if (!member.identity) return "-";
+    if (!member.slot.exists) return "no slot";
+    if (member.slot.lost) return "LOST";
+    return base::format_size(member.slot.held_bytes);
+}
+
+std::string role_text(const job::MemberStatus& member)
+{
+    if (!member.identity) return member.error.empty() ? "-" : "unreachable";
+    return member.identity->in_recovery ? "standby" : "primary";
+}
+
+std::string members_text(const job::GroupStatus& status)
+{
+    Table table(
+        {"MEMBER", "ROLE", "VERSION", "TL", "LOG BEHIND", "SLOT HOLDS", "CHAIN", "LAST BACKUP"});
+    for (const auto& member : status.members) {
+        std::string last = "none";
+        if (member.backup) {
+            const auto& value = member.backup->value;
+            last = fmt::format("b-{} {} {}", member.backup->number(),
+                               base::format_time_human(value.started),
+                               base::format_size(value.totals.file_bytes));
+        }
+        table.row({member.name, role_text(member), member.identity ? member.identity->version : "-",
+                   member.identity ? std::to_string(member.identity->position.epoch) : "-",
+                   member.behind_bytes ? base::format_size(*member.behind_bytes) : "-",
+                   slot_text(member), member.chain, last});
+    }
+    return table.render(2);
+}
+
+std::string notes_text(const job::GroupStatus& status)
+{
+    std::string out;
+    for (const auto& member : status.members) {
+        if (!member.error.empty()) out += fmt::format("  {}: {}\n", member.name, member.error);
+        for (const auto& [branch, age] : member.orphans) {
+            out += fmt::format("  {}: {} is prepared since {} ({}) by {} in {}\n", member.name,
+                               branch.gid, base::format_time_human(branch.prepared),
+                               base::format_duration(age), branch.owner, branch.database);
+        }
+    }
+    if (status.next_full)
+        out += "  next full backup: " + base::format_time_human(*status.next_full) + "\n";
+    return out + "  between runs no log is received: what is lost in a disaster is what came after "
+                 "the last run\n";
+}
+
+json member_json(const job::MemberStatus& member)
+{
+    json out = {{"name", member.name},
+                {"chain", member.chain},
+                {"chain_broken", member.chain_broken},
+                {"last_backup", nullptr}};
+    if (member.backup) {
+        out["last_backup"] = {{"id", fmt::format("b-{}", member.backup->number())},
+                              {"started", base::format_time(member.backup->value.started)},
+                              {"file_bytes", member.backup->value.totals.file_bytes}};
+    }
+    if (!member.error.empty()) out["error"] = member.error;
+    if (!member.identity) return out;
+    out["role"] = role_text(member);
+    out["version"] = member.identity->version;
+    out["timeline"] = member.identity->position.epoch;
+    if (member.behind_bytes) out["log_behind_bytes"] = *member.behind_bytes;
+    out["slot"] = {{"exists", member.slot.exists},
+                   {"lost", member.slot.lost},
+                   {"held_bytes", member.slot.held_bytes},
+                   {"share", job::log_pressure(member.slot).share}};
+    if (member.slot.bound_bytes) out["slot"]["bound_bytes"] = *member.slot.bound_bytes;
+    out["prepared"] = member.prepared;
+    out["orphans"] = json::array();
+    for (const auto& [branch, age] : member.orphans) {
+        out["orphans"].push_back({{"gid", branch.gid},
+                                  {"age_us", age.count()},
+                                  {"owner", branch.owner},
+                                  {"database", branch.database}});
+    }
+    return out;
+}
+
+void describe_json(json& document, const job::GroupStatus& status)
+{
+    document["group"] = status.group;
+    document["restorable"] = nullptr;
+    if (status.restorable) {
+        auto age = std::chrono::duration_cast<base::Duration>(status.now -
+                                                              status.restorable->value.created);
+        document["restorable"] = {{"mark", mark_summary(*status.restorable)},
+                                  {"age_us", age.count()}};
+    }
+    document["last_full"] =
+        status.last_full ? json(base::format_time(status.last_full->value.started)) : json(nullptr);
+    if (status.next_full) document["next_full"] = base::format_time(*status.next_full);
+    document["needs_attention"] = status.needs_attention();
+    document["members"] = json::array();
+    for (const auto& member : status.members)
+        document["members"].push_back(member_json(member));
+}
+
+} // namespace
+
+int run_status(Environment& environment)
+{
+    auto view = environment.view();
+    auto status =
+        job::read_status(environment.context(), view, {.ask_members = environment.configured()});
+    auto& output = environment.output();
+    output.text(headline(status) + members_text(status) + notes_text(status));
+    describe_json(output.document(), status);
+    for (const auto& [key, why] : status.unreadable)
+        environment.progress().warn(key + ": " + why);
+    if (environment.options().metrics) write_metrics(*environment.options().metrics, status);
+    if (!environment.options().exit_code) return 0;
+    if (!status.is_restorable()) return static_cast<int>(Code::not_restorable);
+    return static_cast<int>(status.needs_attention() ? Code::warnings : Code::ok);
+}
+
+} // namespace tidemark::app

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "engine/engine.h"
+#include "job/progress.h"
+#include "model/group.h"
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tidemark::job {
+
+/// How near the log that our slot holds back has come to an end of its room.
+struct LogPressure {
+    double share = 0;  ///< of the nearer end; above 1 when it is past it
+    std::string where; ///< "of its bound of 8 GiB", "of the room beside it", "no bound is known"
+};
+
+/// Pure. The slot's bound (max_slot_wal_keep_size) counts, and the disk beside the log where we can
+/// see it: there the share is that of the held bytes in held plus free.
+LogPressure log_pressure(const engine::SlotState& slot);
+
+enum class GuardAction { none, warn, drop };
+GuardAction guard_action(const model::LogGuard& policy, const engine::SlotState& slot,
+                         const LogPressure& pressure);
+
+/// Who guards: the members of a group, reached without any repository, because it may be just the
+/// repository that fails.
+struct GuardedGroup {
+    const model::GroupSpec& group;
+    std::function<engine::Engine&(const model::MemberSpec&)> engine;
+    Progress& progress;
+    std::stop_token stop;
+};
+
+/// Warns of every member whose held log is above log_guard.warn. Members that do not answer are
+/// left to others to report.
+void watch_held_log(const GuardedGroup& guarded);
+
+/// To be called when the log could not be backed up: drops the slot of every member whose held log
+/// is above log_guard.drop, so that the server's disk does not fill up. The chain breaks there and
+/// then; the next run finds the slot missing and heals with a full backup. Returns the members
+/// whose slot was dropped, each warned of.
+std::vector<std::string> relieve_servers(const GuardedGroup& guarded);
+
+} // namespace tidemark::job

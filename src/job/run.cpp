@@ -1,0 +1,195 @@
+#include "job/run.h"
+
+#include "base/error.h"
+#include "model/schedule.h"
+#include "repo/identities.h"
+
+#include <condition_variable>
+#include <fmt/format.h>
+#include <mutex>
+#include <thread>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+const repo::StoredSet* newest_full(const repo::RepositoryView& view)
+{
+    for (const auto& set : view.sets) {
+        if (set.value.kind == model::SetKind::full) return &set;
+    }
+    return nullptr;
+}
+
+/// Warnings of a job beside the main one come through; its stages would only flicker.
+class Aside final : public Progress {
+public:
+    explicit Aside(Progress& main) : main_(main) {}
+    void stage(std::string_view, std::string_view, std::uint64_t) override {}
+    void advance(std::string_view, std::uint64_t) override {}
+    void finished(std::string_view) override {}
+    void note(std::string_view text) override { main_.note(text); }
+    void warn(std::string_view text) override { main_.warn(text); }
+
+private:
+    Progress& main_;
+};
+
+/// Places marks every mark.every on a thread of its own until it is destroyed.
+class MarksMeanwhile {
+public:
+    explicit MarksMeanwhile(const Context& context)
+        : aside_(context.progress), context_{.repository = context.repository,
+                                             .engine = context.engine,
+                                             .group = context.group,
+                                             .progress = aside_,
+                                             .clock = context.clock,
+                                             .stop = {},
+                                             .compression_level = context.compression_level,
+                                             .workers = context.workers,
+                                             .command = context.command,
+                                             .host = context.host,
+                                             .lease_ttl = context.lease_ttl}
+    {
+        thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+    }
+    ~MarksMeanwhile() { finish(); }
+    MarksMeanwhile(const MarksMeanwhile&) = delete;
+    MarksMeanwhile& operator=(const MarksMeanwhile&) = delete;
+
+    /// Waits for a mark that is being placed.
+    std::size_t finish()
+    {
+        thread_.request_stop();
+        if (thread_.joinable()) thread_.join();
+        return placed_;
+    }
+
+private:
+    void run(std::stop_token stop)
+    {
+        std::mutex mutex;
+        std::condition_variable_any wake;
+        std::unique_lock lock(mutex);
+        while (true) {
+            wake.wait_for(lock, stop, context_.group.mark_every, [] { return false; });
+            if (stop.stop_requested()) return;
+            try {
+                place_mark(context_, MarkOptions{});
+                ++placed_;
+            } catch (const Error& error) {
+                // The next one may do; if not, the end of the backup tells.
+                aside_.note(fmt::format("no mark while the full backup runs: {}", error.what()));
+            }
+        }
+    }
+
+    Aside aside_;
+    Context context_;
+    std::size_t placed_ = 0;
+    std::jthread thread_;
+};
+
+class Runner {
+public:
+    explicit Runner(const Context& context) : context_(context) {}
+
+    RunOutcome run()
+    {
+        auto view = load();
+        outcome_.decision = decide_run(context_.group, view, context_.clock.now());
+        if (!outcome_.decision.full) {
+            if (auto broken = mark()) heal(*broken);
+        }
+        if (outcome_.decision.full) full(!view.sets.empty());
+        return std::move(outcome_);
+    }
+
+private:
+    repo::RepositoryView load() const
+    {
+        return repo::load_view(context_.storage(), context_.group.name,
+                               {.marks = 1, .proofs = false});
+    }
+
+    /// A mark; or why the chain is broken.
+    std::optional<std::string> mark()
+    {
+        try {
+            outcome_.mark = place_mark(context_, MarkOptions{});
+        } catch (const Error& error) {
+            if (error.code() != Code::log_gap) throw;
+            return error.what();
+        }
+        auto plan = repo::plan_restore(load(), outcome_.mark.mark.number());
+        if (plan.plan) return std::nullopt;
+        const auto& first = plan.obstacles.front();
+        return first.member.empty() ? first.text : first.member + ": " + first.text;
+    }
+
+    void heal(const std::string& broken)
+    {
+        context_.progress.warn("the log chain is broken, a full backup begins a new one: " +
+                               broken);
+        outcome_.decision = {.full = true, .why = "the log chain is broken: " + broken};
+        outcome_.healed = true;
+    }
+
+    void full(bool had_chain)
+    {
+        context_.progress.note("full backup: " + outcome_.decision.why);
+        try {
+            std::optional<MarksMeanwhile> meanwhile;
+            if (had_chain && !outcome_.healed) meanwhile.emplace(context_);
+            outcome_.backup = back_up_group(context_, BackupOptions{});
+            if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
+            outcome_.mark = outcome_.backup->closing;
+        } catch (const Error& error) {
+            if (outcome_.healed || !had_chain || error.code() == Code::cancelled) throw;
+            // The log goes on whatever became of the backup.
+            outcome_.mark = place_mark(context_, MarkOptions{});
+            if (error.code() != Code::lease_held) throw;
+            context_.progress.note(
+                fmt::format("no second full backup beside the one that runs: {}", error.what()));
+            outcome_.decision = {.full = false, .why = "another process takes the full backup"};
+        }
+    }
+
+    const Context& context_;
+    RunOutcome outcome_;
+};
+
+} // namespace
+
+RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView& view,
+                       base::Time now)
+{
+    const auto* full = newest_full(view);
+    if (full == nullptr) return {.full = true, .why = "there is no complete one yet"};
+    if (!view.marks.empty()) {
+        auto plan = repo::plan_restore(view, view.marks.front().number());
+        if (!plan.plan && !plan.obstacles.empty()) {
+            return {.full = true,
+                    .why = fmt::format("the newest mark cannot be restored: {}",
+                                       plan.obstacles.front().text)};
+        }
+    }
+    auto zone = base::TimeZone::find(group.zone);
+    auto due = model::last_due(group.full, zone, now);
+    if (due && *due > full->value.started)
+        return {.full = true, .why = "it was due at " + base::format_time_human(*due)};
+    auto next = model::next_due(group.full, zone, now);
+    return {.full = false,
+            .why = next ? "the next full backup is due at " + base::format_time_human(*next)
+                        : "full backups are off"};
+}
+
+RunOutcome run_scheduled(const Context& context)
+{
+    return Runner(context).run();
+}
+
+} // namespace tidemark::job

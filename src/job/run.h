@@ -1,0 +1,40 @@
+#pragma once
+
+#include "job/backup.h"
+#include "job/mark.h"
+#include "repo/restore_plan.h"
+#include "repo/view.h"
+
+#include <optional>
+#include <string>
+
+namespace tidemark::job {
+
+/// What one scheduled run has to do.
+struct RunDecision {
+    bool full = false;
+    std::string why; ///< one line for people: why a full backup is due, or until when none is
+};
+
+/// Pure. A full backup is due when there is no complete one, when the newest mark cannot be
+/// restored (the chain broke), or when the last scheduled moment is later than the start of the
+/// newest complete full one. With `full = "off"` only the first two count.
+RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView& view,
+                       base::Time now);
+
+struct RunOutcome {
+    RunDecision decision; ///< as carried out
+    bool healed = false;  ///< the chain had broken; a new one begins with this run's full backup
+    std::optional<BackupOutcome> backup;
+    MarkOutcome mark;                ///< the newest: that of a backup is its closing mark
+    std::size_t marks_meanwhile = 0; ///< placed while the full backup ran
+};
+
+/// One run of the job, for cron or a timer: a full backup when one is due, else a mark with its log
+/// backups. A broken chain (slot gone or lost, a gap, a newest mark that cannot be restored) is
+/// healed by a full backup in the same run. While a full backup runs, marks go on every
+/// `mark.every`; when another process is taking one, or this one fails, the mark and the log backup
+/// are made all the same, so that the servers can recycle their log (then its error is thrown).
+RunOutcome run_scheduled(const Context& context);
+
+} // namespace tidemark::job

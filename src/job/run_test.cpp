@@ -1,0 +1,146 @@
+#include "job/run.h"
+
+#include "base/error.h"
+#include "job/log_guard.h"
+#include "job/test_world.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using namespace std::chrono_literals;
+
+// The world begins at 2026-11-22 12:00 UTC with a first full backup.
+
+TEST(Run, TakesAMarkUntilAFullBackupIsDue)
+{
+    World world;
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    auto first = run_scheduled(world.context());
+    EXPECT_FALSE(first.backup.has_value()) << first.decision.why;
+    EXPECT_EQ(first.mark.mark.number(), 2U);
+    world.clock().advance(13h + 59min);
+    world.work();
+    EXPECT_FALSE(run_scheduled(world.context()).backup.has_value());
+    world.clock().advance(2min);
+    world.work();
+    auto due = run_scheduled(world.context());
+    ASSERT_TRUE(due.backup.has_value()) << due.decision.why;
+    EXPECT_FALSE(due.healed);
+    EXPECT_NE(due.decision.why.find("2026-11-23 02:00:00"), std::string::npos) << due.decision.why;
+    EXPECT_FALSE(run_scheduled(world.context()).backup.has_value());
+    world.check_whole();
+}
+
+TEST(Run, TakesTheFirstFullBackupWhateverTheScheduleSays)
+{
+    model::GroupSpec group;
+    group.name = "shop";
+    group.full = {};
+    EXPECT_TRUE(decide_run(group, {}, base::Time{}).full);
+}
+
+TEST(Run, WithTheScheduleOffOnlyABrokenChainNeedsOne)
+{
+    World world;
+    world.group().full = {};
+    world.clock().advance(24h * 400);
+    EXPECT_FALSE(run_scheduled(world.context()).backup.has_value());
+    world.server(1).noise(200'000);
+    world.server(1).lose_slot();
+    EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
+}
+
+TEST(Run, HealsALostSlotAtOnce)
+{
+    World world;
+    world.server(0).noise(200'000); // several segments that nobody stored
+    world.server(0).lose_slot();
+    world.work();
+    auto run = run_scheduled(world.context());
+    EXPECT_TRUE(run.healed);
+    ASSERT_TRUE(run.backup.has_value());
+    EXPECT_FALSE(world.progress().warnings().empty());
+    auto view = world.view();
+    EXPECT_EQ(repo::newest_restorable(view), run.mark.mark.number());
+    EXPECT_FALSE(run_scheduled(world.context()).healed);
+    world.check_whole();
+}
+
+TEST(Run, AFailedFullBackupStillMovesTheLog)
+{
+    World world;
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    world.clock().advance(24h);
+    world.work();
+    world.server(1).fail("copy", base::Error{Code::failed, "a file cannot be read"});
+    try {
+        run_scheduled(world.context());
+        FAIL() << "the failure was swallowed";
+    } catch (const base::Error& error) {
+        EXPECT_NE(std::string(error.what()).find("cannot be read"), std::string::npos);
+    }
+    EXPECT_EQ(world.view().marks.size(), 2U);
+    EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
+}
+
+TEST(Run, ASecondRunDuringAFullBackupTakesTheMark)
+{
+    World world;
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    world.clock().advance(24h);
+    auto other = repo::Lease::acquire(world.storage(), "shop", "backup/a", world.context().owner(),
+                                      {.ttl = 60s, .renew = false});
+    auto run = run_scheduled(world.context());
+    EXPECT_FALSE(run.backup.has_value());
+    EXPECT_EQ(run.mark.mark.number(), 2U);
+    other->release();
+    EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
+}
+
+// A server whose log nobody takes: warn, then drop, and the next run heals it.
+TEST(LogGuard, DropsTheSlotBeforeTheDiskIsFullAndTheNextRunHeals)
+{
+    World world;
+    auto context = world.context();
+    GuardedGroup guarded{
+        .group = world.group(), .engine = context.engine, .progress = context.progress, .stop = {}};
+    world.group().log_guard = {.warn = 0.001, .drop = 0.9};
+    world.server(0).noise(2U << 20);
+    EXPECT_TRUE(relieve_servers(guarded).empty());
+    EXPECT_TRUE(world.server(0).slot().exists);
+    EXPECT_EQ(world.progress().warnings().size(), 1U);
+    world.group().log_guard.drop = 0.0015;
+    EXPECT_EQ(relieve_servers(guarded), std::vector<std::string>{"a"});
+    EXPECT_FALSE(world.server(0).slot().exists);
+    EXPECT_TRUE(world.server(1).slot().exists);
+    EXPECT_TRUE(run_scheduled(world.context()).healed);
+    world.group().log_guard.drop = std::nullopt;
+    world.server(0).noise(4U << 20);
+    EXPECT_TRUE(relieve_servers(guarded).empty());
+}
+
+TEST(LogGuard, TheNearerEndCounts)
+{
+    engine::SlotState slot;
+    slot.exists = true;
+    slot.held_bytes = 400;
+    slot.bound_bytes = 1000;
+    EXPECT_DOUBLE_EQ(log_pressure(slot).share, 0.4);
+    slot.disk_free = 100;
+    EXPECT_DOUBLE_EQ(log_pressure(slot).share, 0.8);
+    slot.bound_bytes = std::nullopt;
+    slot.disk_free = std::nullopt;
+    EXPECT_DOUBLE_EQ(log_pressure(slot).share, 0);
+    model::LogGuard policy{.warn = 0.5, .drop = 0.9};
+    EXPECT_EQ(guard_action(policy, slot, {.share = 0.49, .where = ""}), GuardAction::none);
+    EXPECT_EQ(guard_action(policy, slot, {.share = 0.5, .where = ""}), GuardAction::warn);
+    EXPECT_EQ(guard_action(policy, slot, {.share = 0.9, .where = ""}), GuardAction::drop);
+    slot.lost = true;
+    EXPECT_EQ(guard_action(policy, slot, {.share = 2, .where = ""}), GuardAction::none);
+}
+
+} // namespace
+} // namespace tidemark::job

@@ -1,0 +1,124 @@
+#include "job/status.h"
+
+#include "base/error.h"
+#include "job/crew.h"
+#include "job/group_log.h"
+#include "model/schedule.h"
+#include "repo/restore_plan.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using base::Error;
+
+namespace {
+
+/// A member that hangs must not hang the status of the others.
+constexpr auto kPatience = std::chrono::seconds{10};
+
+void describe_chain(MemberStatus& out, const repo::MemberView& stored)
+{
+    if (stored.log.pieces.empty()) {
+        out.chain = "no log stored";
+        return;
+    }
+    const auto& newest = stored.log.pieces.back().range;
+    auto history = stored.histories.find(newest.epoch);
+    if (history == stored.histories.end()) {
+        out.chain = "history of timeline " + std::to_string(newest.epoch) + " is missing";
+        out.chain_broken = true;
+        return;
+    }
+    auto chains = repo::find_chains(stored.log.pieces, history->second);
+    out.chain = "complete";
+    if (chains.size() <= 1) return;
+    out.chain = fmt::format("gap {} - {}", model::format_position(chains[chains.size() - 2].end),
+                            model::format_position(chains.back().start));
+    // A full backup after the gap has healed it: only marks in it are lost.
+    bool healed = !stored.backups.empty() &&
+                  stored.backups.front().value.start.offset >= chains.back().start.offset;
+    out.chain_broken = !healed;
+    if (healed) out.chain = "complete since " + model::format_position(chains.back().start);
+}
+
+void ask(MemberStatus& out, engine::Session& session, base::Time now)
+{
+    session.set_deadline(std::chrono::steady_clock::now() + kPatience);
+    out.identity = session.identify();
+    out.slot = session.slot();
+    auto prepared = session.prepared();
+    out.prepared = prepared.size();
+    for (auto& branch : prepared) {
+        auto age = std::chrono::duration_cast<base::Duration>(now - branch.prepared);
+        if (age >= kOrphanAge) out.orphans.push_back({.branch = std::move(branch), .age = age});
+    }
+}
+
+void compare(MemberStatus& out, const repo::MemberView& stored)
+{
+    if (!out.identity) return;
+    auto history = stored.histories.find(out.identity->position.epoch);
+    if (history == stored.histories.end()) return;
+    auto end = stored.log.durable_end(history->second);
+    if (end && out.identity->position.offset >= end->offset)
+        out.behind_bytes = out.identity->position.offset - end->offset;
+}
+
+} // namespace
+
+bool GroupStatus::needs_attention() const
+{
+    return !is_restorable() || !unreadable.empty() ||
+           std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
+               bool slot = member.identity && (!member.slot.exists || member.slot.lost);
+               return slot || !member.error.empty() || member.chain_broken ||
+                      !member.orphans.empty();
+           });
+}
+
+GroupStatus read_status(const Context& context, const repo::RepositoryView& view,
+                        const StatusOptions& options)
+{
+    GroupStatus out;
+    out.group = context.group.name;
+    out.now = context.clock.now();
+    out.has_marks = !view.marks.empty();
+    out.unreadable = view.unreadable;
+    if (auto newest = repo::newest_restorable(view)) {
+        auto found = std::find_if(view.marks.begin(), view.marks.end(),
+                                  [&](const auto& mark) { return mark.number() == *newest; });
+        if (found != view.marks.end()) out.restorable = *found;
+    }
+    for (const auto& set : view.sets) {
+        if (set.value.kind != model::SetKind::full) continue;
+        out.last_full = set;
+        break;
+    }
+    if (options.ask_members)
+        out.next_full =
+            model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);
+    Crew crew(member_names(context.group), context.stop);
+    out.members.resize(crew.size());
+    crew.run([&](std::size_t i, std::stop_token) {
+        auto& member = out.members[i];
+        member.name = crew.name(i);
+        if (options.ask_members) {
+            try {
+                ask(member, *connect(context, context.group.members[i]), out.now);
+            } catch (const Error& error) {
+                member.error = error.what();
+            }
+        }
+        auto stored = view.members.find(member.name);
+        member.chain = "no log stored";
+        if (stored == view.members.end()) return;
+        describe_chain(member, stored->second);
+        compare(member, stored->second);
+        if (!stored->second.backups.empty()) member.backup = stored->second.backups.front();
+    });
+    return out;
+}
+
+} // namespace tidemark::job

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "engine/engine.h"
+#include "job/context.h"
+#include "repo/view.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::job {
+
+/// A transaction that has been prepared for long: nobody finishes it (a lost coordinator), and it
+/// holds locks and stops vacuum.
+struct OrphanedBranch {
+    model::PreparedBranch branch;
+    base::Duration age{};
+};
+
+struct MemberStatus {
+    std::string name;
+    /// As the member answered; empty when it was not asked or did not answer.
+    std::optional<model::Identity> identity;
+    engine::SlotState slot;
+    std::size_t prepared = 0;
+    std::vector<OrphanedBranch> orphans;
+    std::string error; ///< why it did not answer
+
+    std::string chain; ///< of the stored log: "complete", or where the newest gap is
+    bool chain_broken = false;
+    std::optional<std::uint64_t> behind_bytes;  ///< written at the member, not yet stored
+    std::optional<repo::StoredManifest> backup; ///< newest
+};
+
+/// How a group stands: a value.
+struct GroupStatus {
+    std::string group;
+    base::Time now;
+    std::optional<repo::StoredMark> restorable; ///< the newest mark that can be restored
+    bool has_marks = false;
+    std::optional<repo::StoredSet> last_full;
+    std::optional<base::Time> next_full; ///< when configured
+    std::vector<MemberStatus> members;
+    std::map<std::string, std::string> unreadable; ///< commit objects, with the reason
+
+    bool is_restorable() const { return restorable.has_value(); }
+    /// Something that an operator should look at.
+    bool needs_attention() const;
+};
+
+/// A branch that is prepared for longer than this is called orphaned.
+inline constexpr base::Duration kOrphanAge = std::chrono::seconds{60};
+
+struct StatusOptions {
+    bool ask_members = true; ///< else from the repository alone
+};
+GroupStatus read_status(const Context& context, const repo::RepositoryView& view,
+                        const StatusOptions& options);
+
+} // namespace tidemark::job

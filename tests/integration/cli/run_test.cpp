@@ -1,0 +1,123 @@
+// The scheduled job as a timer calls it, again and again, with things going wrong in between.
+
+#include "base/fd.h"
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::support {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::postgres::Connection;
+
+std::string text_of(const fs::path& file)
+{
+    auto bytes = base::read_file(file, 1U << 20);
+    return std::string(base::as_text(bytes));
+}
+
+class RunTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        // Tell us of whatever does not end well: the hook writes down what it was told.
+        auto hook = lab_->folder() / "tell";
+        std::ofstream(hook) << "#!/bin/sh\nprintf '%s %s %s\\n' \"$TIDEMARK_GROUP\" "
+                               "\"$TIDEMARK_RESULT\" \"$TIDEMARK_MESSAGE\" >> \"$1\"\n";
+        fs::permissions(hook, fs::perms::owner_all);
+        auto config = text_of(lab_->config);
+        auto at = config.find("keep = ");
+        ASSERT_NE(at, std::string::npos) << config;
+        config.insert(at, "full = \"yearly 01-01 00:00\"\nzone = \"UTC\"\non_failure = [\"" +
+                              hook.string() + "\", \"" + told().string() + "\"]\n");
+        std::ofstream(lab_->config, std::ios::trunc) << config;
+    }
+    static void TearDownTestSuite() { lab_.reset(); }
+
+    static fs::path told() { return lab_->folder() / "told"; }
+    static nlohmann::json run_ok(int code = 0)
+    {
+        auto run = lab_->run({"run", "--json"});
+        EXPECT_EQ(run.code(), code) << run.text();
+        auto document = run.json();
+        return document.is_null() ? nlohmann::json::object() : document;
+    }
+
+    static std::unique_ptr<GroupLab> lab_;
+};
+
+std::unique_ptr<GroupLab> RunTest::lab_;
+
+TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
+{
+    auto first = run_ok();
+    EXPECT_TRUE(first.at("full").get<bool>());
+    auto second = run_ok();
+    EXPECT_FALSE(second.at("full").get<bool>()) << second.at("why");
+    EXPECT_FALSE(fs::exists(told()));
+
+    auto& cluster = lab_->lab.cluster(0);
+    Connection::open(cluster.url())
+        .exec("SELECT pg_catalog.pg_drop_replication_slot('tidemark_shop')");
+    auto healed = run_ok(3);
+    EXPECT_TRUE(healed.at("healed").get<bool>());
+    EXPECT_TRUE(healed.at("full").get<bool>());
+    EXPECT_NE(text_of(told()).find("shop warnings the log chain is broken"), std::string::npos)
+        << text_of(told());
+    EXPECT_FALSE(run_ok().at("full").get<bool>());
+
+    fs::remove(told());
+    lab_->lab.cluster(1).stop();
+    auto down = lab_->run({"run"});
+    EXPECT_EQ(down.code(), 20) << down.text();
+    EXPECT_TRUE(down.explained()) << down.text();
+    EXPECT_NE(text_of(told()).find("shop member_unreachable"), std::string::npos)
+        << text_of(told());
+    lab_->lab.cluster(1).start();
+    EXPECT_FALSE(run_ok().at("full").get<bool>());
+
+    auto runs = lab_->run({"list", "runs", "--json"}).json().at("runs");
+    EXPECT_EQ(runs.at(0).at("command"), "run");
+    EXPECT_EQ(runs.at(1).at("exit"), 20);
+    auto shown = lab_->run({"show", runs.at(1).at("id").get<std::string>()});
+    EXPECT_NE(shown.out.find("member_unreachable"), std::string::npos) << shown.text();
+}
+
+TEST_F(RunTest, MonitorsSeeWhatIsWrong)
+{
+    run_ok();
+    auto file = lab_->folder() / "tidemark.prom";
+    auto status = lab_->run({"status", "--exit-code", "--metrics", file.string()});
+    EXPECT_EQ(status.code(), 0) << status.text();
+    auto metrics = text_of(file);
+    for (const auto* line : {"tidemark_restorable{group=\"shop\"} 1",
+                             "tidemark_member_up{group=\"shop\",member=\"m0\"} 1",
+                             "tidemark_slot_ok{group=\"shop\",member=\"m1\"} 1"})
+        EXPECT_NE(metrics.find(line), std::string::npos) << line << '\n' << metrics;
+    auto promtool = base::run({"sh", "-c", "promtool check metrics < " + file.string()});
+    EXPECT_TRUE(promtool.exit.success()) << promtool.out << promtool.err;
+
+    auto nagios = lab_->run({"check", "--nagios"});
+    EXPECT_NE(nagios.out.find("TIDEMARK "), std::string::npos) << nagios.text();
+    EXPECT_EQ(std::count(nagios.out.begin(), nagios.out.end(), '\n'), 1) << nagios.out;
+
+    lab_->lab.cluster(1).stop();
+    EXPECT_EQ(lab_->run({"status"}).code(), 0);
+    EXPECT_EQ(lab_->run({"status", "--exit-code", "--metrics", file.string()}).code(), 3);
+    EXPECT_NE(text_of(file).find("tidemark_member_up{group=\"shop\",member=\"m1\"} 0"),
+              std::string::npos);
+    nagios = lab_->run({"check", "--nagios"});
+    EXPECT_EQ(nagios.code(), 2) << nagios.text();
+    EXPECT_NE(nagios.out.find("TIDEMARK CRITICAL - shop: m1"), std::string::npos) << nagios.out;
+    lab_->lab.cluster(1).start();
+}
+
+} // namespace
+} // namespace tidemark::support
