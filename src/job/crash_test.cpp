@@ -4,7 +4,7 @@
 
 #include "job/backup.h"
 #include "job/mark.h"
-#include "job/test_world.h"
+#include "job/world_testing.h"
 
 #include <functional>
 #include <gtest/gtest.h>

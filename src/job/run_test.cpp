@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "job/log_guard.h"
-#include "job/test_world.h"
+#include "job/world_testing.h"
 
 #include <gtest/gtest.h>
 
