@@ -3,13 +3,13 @@
 #include "base/error.h"
 #include "base/queue.h"
 #include "base/task_group.h"
+#include "job/target_writer.h"
 #include "repo/layout.h"
 #include "repo/page_map.h"
 
 #include <algorithm>
 #include <atomic>
 #include <charconv>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +24,8 @@ namespace {
 /// Frames waiting for a worker; each is a few kilobytes of extents, its bytes are read by the
 /// worker.
 constexpr std::size_t kQueuedFrames = 64;
+/// A worker that waits for the disk leaves its core to another one.
+constexpr std::uint32_t kWorkersPerCore = 2;
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 
 /// A file's place: which tree, and the path in it.
@@ -157,19 +159,12 @@ private:
 };
 
 void write_frame(const Task& task, base::ByteView plain,
-                 const std::unordered_map<std::uint32_t, Place>& places,
-                 std::pair<std::uint32_t, base::Fd>& open)
+                 const std::unordered_map<std::uint32_t, Place>& places, TargetWriter& writer)
 {
     for (const auto& extent : task.extents) {
-        if (!open.second || open.first != extent.file) {
-            const auto& place = places.at(extent.file);
-            open = {extent.file, place.tree->open(place.path)};
-        }
-        base::pwrite_full(open.second.get(), plain.subspan(extent.plain_offset, extent.length),
-                          extent.offset, places.at(extent.file).path);
-        // Start the disk now, so that the sync at the end finds little to do.
-        ::sync_file_range(open.second.get(), static_cast<off_t>(extent.offset), extent.length,
-                          SYNC_FILE_RANGE_WRITE);
+        const auto& place = places.at(extent.file);
+        writer.write(*place.tree, place.path, plain.subspan(extent.plain_offset, extent.length),
+                     extent.offset);
     }
 }
 
@@ -196,14 +191,15 @@ RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest&
     skeleton.create();
 
     std::atomic<std::uint64_t> written{0};
+    TargetWriter::Ability ability;
     base::BoundedQueue<Task> queue(kQueuedFrames);
     base::TaskGroup group(stop);
-    for (std::uint32_t worker = 0; worker < options.workers; ++worker) {
+    for (std::uint32_t worker = 0; worker < options.workers * kWorkersPerCore; ++worker) {
         group.add([&](std::stop_token stopped) {
             repo::PackReader reader(storage, id);
-            std::pair<std::uint32_t, base::Fd> open;
+            TargetWriter writer(ability);
             while (auto task = queue.pop(stopped)) {
-                write_frame(*task, reader.read(task->frame), skeleton.places(), open);
+                write_frame(*task, reader.read(task->frame), skeleton.places(), writer);
                 progress(written += task->frame.plain_length);
             }
         });

@@ -39,13 +39,18 @@ TargetTree::TargetTree(std::filesystem::path root, std::optional<Owner> owner)
 Fd TargetTree::resolve(const std::string& path, int flags, mode_t mode) const
 {
     int fd = openat2_beneath(root_fd_.get(), path.c_str(), flags, mode);
-    if (fd >= 0) return Fd(fd);
-    if (errno == EXDEV || errno == ELOOP) {
+    if (fd < 0) refuse(path, errno);
+    return Fd(fd);
+}
+
+void TargetTree::refuse(const std::string& path, int error) const
+{
+    if (error == EXDEV || error == ELOOP) {
         throw Error{Code::not_restorable,
                     "'" + path + "' would lead out of " + root_.string() + ", so it is refused",
                     {.hint = "remove the link from the target, or restore into an empty folder"}};
     }
-    throw base::system_error("cannot open " + (root_ / path).string(), errno);
+    throw base::system_error("cannot open " + (root_ / path).string(), error);
 }
 
 void TargetTree::adopt(int fd, const std::string& path) const
@@ -86,6 +91,13 @@ void TargetTree::make_file(const std::string& path, mode_t mode, std::uint64_t s
 Fd TargetTree::open(const std::string& path) const
 {
     return resolve(path, O_WRONLY, 0);
+}
+
+Fd TargetTree::open_direct(const std::string& path) const
+{
+    int fd = openat2_beneath(root_fd_.get(), path.c_str(), O_WRONLY | O_DIRECT, 0);
+    if (fd < 0 && errno != EINVAL && errno != EOPNOTSUPP) refuse(path, errno);
+    return Fd(fd);
 }
 
 void TargetTree::make_link(const std::string& path, const std::filesystem::path& to) const

@@ -31,13 +31,17 @@ public:
     void make_file(const std::string& path, mode_t mode, std::uint64_t size) const;
     /// Opens a file made before, for writing.
     base::Fd open(const std::string& path) const;
+    /// The same past the page cache; invalid where the file system cannot do that.
+    base::Fd open_direct(const std::string& path) const;
     /// A symbolic link to an absolute path chosen by us, never by the backup.
     void make_link(const std::string& path, const std::filesystem::path& to) const;
-    /// Makes everything on the file system durable.
+    /// Makes everything on the file system durable, data and names. A write that failed since this
+    /// tree was made is an error, whoever wrote it (syncfs(2), from Linux 5.8 on).
     void sync() const;
 
 private:
     base::Fd resolve(const std::string& path, int flags, mode_t mode) const;
+    [[noreturn]] void refuse(const std::string& path, int error) const;
     void adopt(int fd, const std::string& path) const;
 
     std::filesystem::path root_;

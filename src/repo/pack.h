@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/aligned.h"
 #include "repo/frame.h"
 #include "repo/layout.h"
 #include "store/storage.h"
@@ -102,6 +103,7 @@ public:
     PackReader(store::Storage& storage, MemberId member);
 
     /// The plain bytes, with header and hashes checked against `ref`; valid until the next call.
+    /// They begin on a page boundary, so that they can be written past the page cache.
     /// Error{not_restorable} names pack and offset.
     base::ByteView read(const FrameRef& ref);
 
@@ -110,7 +112,7 @@ private:
     MemberId member_;
     stream::Decompressor decompressor_;
     base::Bytes stored_;
-    base::Bytes plain_;
+    base::AlignedBuffer plain_;
 };
 
 /// Reads a whole pack and checks every byte of it: header, each frame's hashes (the plain ones too

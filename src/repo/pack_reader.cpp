@@ -154,8 +154,8 @@ ByteView PackReader::read(const FrameRef& ref)
             header.xxh3 != ref.xxh3 || header.sha16 != ref.sha16) {
             throw Error{Code::failed, "holds another frame than the page map says"};
         }
-        if (plain_.size() < header.plain_length) plain_.resize(header.plain_length);
-        ByteSpan plain = ByteSpan(plain_).first(header.plain_length);
+        plain_.reserve(header.plain_length);
+        ByteSpan plain = plain_.first(header.plain_length);
         open_frame(header, bytes.subspan(kFrameHeaderSize), plain, decompressor_);
         return plain;
     });
