@@ -4,6 +4,9 @@ target_compile_options(tidemark_options INTERFACE
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
     -Woverloaded-virtual -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Werror)
 target_include_directories(tidemark_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+# Clang blames std::stable_sort's callers for what libstdc++ 12 does inside it.
+target_compile_options(tidemark_options INTERFACE
+    $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 
 set(TIDEMARK_SANITIZE "" CACHE STRING "address,undefined | thread | empty")
 if(TIDEMARK_SANITIZE)

@@ -1,14 +1,11 @@
 #include "base/error.h"
-#include "engine/postgres/conf_file.h"
 #include "engine/postgres/control_file.h"
-#include "engine/postgres/recovery_log.h"
 #include "reseal.h"
 
 using namespace tidemark;
 using namespace tidemark::engine::postgres;
 
-/// Small foreign texts and structures that a restore reads: pg_control, postgresql.conf, a
-/// server's log.
+/// pg_control.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     fuzz::Input input(data, size);
@@ -19,9 +16,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         } catch (const base::Error&) {
         }
     }
-    auto text = base::as_text(input.bytes);
-    edit_conf(text, {.settings = {{"port", "1"}, {"a", std::nullopt}}, .includes = {{"b", "c"}}});
-    RecoveryLog log{1U << 20};
-    log.feed(text);
     return 0;
 }

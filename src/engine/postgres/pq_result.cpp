@@ -9,7 +9,7 @@ namespace tidemark::engine::postgres {
 
 namespace {
 
-const PGresult* raw(const std::unique_ptr<void, auto>& handle)
+template <typename Free> const PGresult* raw(const std::unique_ptr<void, Free>& handle)
 {
     return static_cast<const PGresult*>(handle.get());
 }

@@ -11,7 +11,7 @@ namespace tidemark::engine::postgres {
 /// Inside of a Connection; only the wrapper itself includes this.
 struct Connection::State {
     struct Close {
-        void operator()(PGconn* conn) const { PQfinish(conn); }
+        void operator()(PGconn* handle) const { PQfinish(handle); }
     };
     struct FreeCopy {
         void operator()(char* memory) const { PQfreemem(memory); }
