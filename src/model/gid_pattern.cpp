@@ -1,6 +1,7 @@
 #include "model/gid_pattern.h"
 
 #include "base/error.h"
+#include "base/log.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +16,7 @@ constexpr std::size_t kMaxPattern = 256;
 base::Error refused(std::string_view text, std::string_view why)
 {
     return base::Error{base::Code::usage,
-                       fmt::format("gid_pattern {:?}: {}", text, why),
+                       fmt::format("gid_pattern \"{}\": {}", base::escape_controls(text), why),
                        {.hint =
                             "write \"identical\", or \"regex:\" and an expression that matches "
                             "the whole gid and has one pair of parentheses around the part that "

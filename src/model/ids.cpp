@@ -1,6 +1,7 @@
 #include "model/ids.h"
 
 #include "base/error.h"
+#include "base/log.h"
 
 #include <fmt/format.h>
 
@@ -35,7 +36,7 @@ std::string checked_name(std::string_view what, std::string_view name)
     if (is_valid_name(name)) return std::string(name);
     throw base::Error{
         base::Code::usage,
-        fmt::format("{:?} is not a name for a {}", name, what),
+        fmt::format("\"{}\" is not a name for a {}", base::escape_controls(name), what),
         {.hint = "a name has 1 to 63 characters a-z, 0-9, '_' and '-', and begins with a letter or "
                  "a digit"}};
 }
@@ -50,7 +51,7 @@ std::string checked_mark_name(std::string_view name)
 {
     if (is_valid_mark_name(name)) return std::string(name);
     throw base::Error{base::Code::usage,
-                      fmt::format("{:?} is not a name for a mark", name),
+                      fmt::format("\"{}\" is not a name for a mark", base::escape_controls(name)),
                       {.hint = fmt::format("a mark's name has 1 to {} printable ASCII characters, "
                                            "no blanks, quotes or backslashes",
                                            kMaxRestorePointName)}};
@@ -63,8 +64,8 @@ std::string restore_point_name(std::string_view prefix, std::string_view mark,
     if (is_valid_mark_name(name)) return name;
     throw base::Error{
         base::Code::usage,
-        fmt::format("the restore point of mark {:?} would be named {:?}, which is not possible",
-                    mark, name),
+        fmt::format("the restore point of mark \"{}\" would be named \"{}\", which is not possible",
+                    base::escape_controls(mark), base::escape_controls(name)),
         {.hint = fmt::format("choose a name of at most {} printable ASCII characters",
                              kMaxRestorePointName - std::min(kMaxRestorePointName - 1,
                                                              prefix.size() + unique.size() + 1))}};

@@ -32,6 +32,22 @@ TEST(IdsTest, WrongNameSaysWhatIsWrong)
     }
 }
 
+TEST(IdsTest, ANameOfAnyBytesIsRefusedAndShown)
+{
+    // fmt 9 ends the program over "{:?}" of bytes that are no UTF-8.
+    std::string wild = "a\xff\xf7\n" + std::string(40, '\xff');
+    for (auto check : {+[](const std::string& name) { checked_name("group", name); },
+                       +[](const std::string& name) { checked_mark_name(name); },
+                       +[](const std::string& name) { restore_point_name("", name, "1"); }}) {
+        try {
+            check(wild);
+            ADD_FAILURE() << "not refused";
+        } catch (const base::Error& error) {
+            EXPECT_NE(error.message().find("a\\xff\\xf7\\n"), std::string::npos);
+        }
+    }
+}
+
 TEST(IdsTest, MarkNames)
 {
     EXPECT_EQ(checked_mark_name("Before-Release_2.0/x"), "Before-Release_2.0/x");
