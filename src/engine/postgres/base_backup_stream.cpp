@@ -1,10 +1,12 @@
 #include "engine/postgres/base_backup_stream.h"
 
 #include "base/error.h"
+#include "engine/postgres/replication.h"
 
 #include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
+#include <limits>
 
 namespace tidemark::engine::postgres {
 
@@ -27,8 +29,12 @@ model::LogPosition position_of(const Result& result)
     if (result.kind() != ResultKind::rows || result.rows() != 1 || result.columns() < 2) {
         broken("a position was expected");
     }
-    return {static_cast<model::Epoch>(result.integer(0, 1).value_or(0)),
-            result.lsn(0, 0).value_or(0)};
+    auto epoch = result.integer(0, 1).value_or(0);
+    auto offset = result.lsn(0, 0);
+    if (epoch <= 0 || epoch > std::numeric_limits<model::Epoch>::max() || !offset) {
+        broken("a position was expected");
+    }
+    return {static_cast<model::Epoch>(epoch), *offset};
 }
 
 } // namespace
@@ -55,8 +61,7 @@ BaseBackupStream::BaseBackupStream(const std::string& url, const BackupOptions& 
     : connection_(
           Connection::open(url, {.replication = true, .application_name = "tidemark base backup"}))
 {
-    auto system = connection_.exec("IDENTIFY_SYSTEM");
-    auto id = system.get(0, "systemid");
+    auto id = identify_system(connection_).system_id;
     std::from_chars(id.data(), id.data() + id.size(), system_id_);
 
     auto wait = Wait::within(kCheckpointPatience);

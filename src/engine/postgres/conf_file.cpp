@@ -28,6 +28,22 @@ bool is_name_char(char c)
     return std::isalnum(u) != 0 || c == '_' || c == '.' || c == '$' || u >= 0x80;
 }
 
+/// The character that a backslash and the text at `i` stand for (guc-file.l, DeescapeQuotedString);
+/// leaves `i` at its last one.
+char unescape(std::string_view text, std::size_t& i)
+{
+    constexpr std::string_view kLetters = "bfnrt", kMeanings = "\b\f\n\r\t";
+    auto at = kLetters.find(text[i]);
+    if (at != std::string_view::npos) return kMeanings[at];
+    auto octal = [&](std::size_t k) { return k < text.size() && text[k] >= '0' && text[k] <= '7'; };
+    if (!octal(i)) return text[i];
+    unsigned value = 0;
+    for (std::size_t end = i + 3; i < end && octal(i); ++i)
+        value = value * 8 + static_cast<unsigned>(text[i] - '0');
+    --i;
+    return static_cast<char>(value & 0xffU);
+}
+
 /// The text behind an opening quote up to its end; quotes are doubled or escaped.
 std::optional<std::string> unquote(std::string_view text)
 {
@@ -38,9 +54,7 @@ std::optional<std::string> unquote(std::string_view text)
             if (i + 1 >= text.size() || text[i + 1] != '\'') return out;
             ++i;
         } else if (c == '\\' && i + 1 < text.size()) {
-            c = text[++i];
-            if (c == 'n') c = '\n';
-            if (c == 't') c = '\t';
+            c = unescape(text, ++i);
         }
         out += c;
     }
@@ -90,6 +104,10 @@ std::string quote_conf_value(std::string_view value)
 {
     std::string out = "'";
     for (char c : value) {
+        if (c == '\n') {
+            out += "\\n"; // a value ends with its line
+            continue;
+        }
         if (c == '\'' || c == '\\') out += c;
         out += c;
     }

@@ -19,7 +19,7 @@ struct ConfLine {
 /// Empty for empty lines, remarks and what is not a setting.
 std::optional<ConfLine> parse_conf_line(std::string_view line);
 std::vector<std::string> split_lines(std::string_view text);
-/// 'value' with quotes and backslashes doubled.
+/// 'value' with quotes and backslashes doubled; stays on one line.
 std::string quote_conf_value(std::string_view value);
 /// "name = 'value'\n"
 std::string conf_line(std::string_view name, std::string_view value);

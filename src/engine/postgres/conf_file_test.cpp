@@ -20,6 +20,13 @@ TEST(ConfFileTest, Lines)
     }
 }
 
+TEST(ConfFileTest, AnyValueStaysOnItsLine)
+{
+    EXPECT_EQ(conf_line("x", "a\nport = 1\\'"), "x = 'a\\nport = 1\\\\'''\n");
+    EXPECT_EQ(parse_conf_line(R"(x = 'a\nport = 1\\''')"), (ConfLine{"x", "a\nport = 1\\'"}));
+    EXPECT_EQ(parse_conf_line(R"(x = '\101\b\12 \9')"), (ConfLine{"x", "A\b\n 9"}));
+}
+
 TEST(ConfFileTest, QuotingSurvivesReading)
 {
     for (const char* value : {"", "plain", "it's", "back\\slash", "a # b", "/p/q r"}) {

@@ -95,12 +95,14 @@ void read_databases(Connection& connection, BackupFacts& facts)
 {
     auto rows = connection.exec("SELECT oid, datname FROM pg_catalog.pg_database");
     for (int i = 0; i < rows.rows(); ++i) {
-        facts.databases[static_cast<std::uint32_t>(*rows.integer(i, 0))] = rows.get(i, 1);
+        facts.databases[static_cast<std::uint32_t>(rows.integer(i, 0).value_or(0))] =
+            rows.get(i, 1);
     }
     rows = connection.exec("SELECT oid, pg_catalog.pg_tablespace_location(oid) "
                            "FROM pg_catalog.pg_tablespace WHERE oid NOT IN (1663, 1664)");
     for (int i = 0; i < rows.rows(); ++i) {
-        facts.tablespaces[static_cast<std::uint32_t>(*rows.integer(i, 0))] = rows.get(i, 1);
+        facts.tablespaces[static_cast<std::uint32_t>(rows.integer(i, 0).value_or(0))] =
+            rows.get(i, 1);
     }
 }
 

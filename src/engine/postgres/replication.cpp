@@ -1,5 +1,6 @@
 #include "engine/postgres/replication.h"
 
+#include <charconv>
 #include <fmt/format.h>
 
 #include <limits>
@@ -14,6 +15,12 @@ SystemIdentity identify_system(Connection& replication)
     const Result row = replication.exec("IDENTIFY_SYSTEM");
     SystemIdentity out;
     out.system_id = std::string(row.get(0, "systemid"));
+    std::uint64_t number = 0;
+    const char* end = out.system_id.data() + out.system_id.size();
+    if (auto [at, error] = std::from_chars(out.system_id.data(), end, number);
+        error != std::errc{} || at != end)
+        throw Error{Code::failed, fmt::format("{} has no system identifier but \"{}\"",
+                                              replication.description(), out.system_id)};
     const auto timeline = row.integer(0, row.column("timeline"));
     const auto flushed = row.lsn(0, row.column("xlogpos"));
     if (!timeline || *timeline <= 0 || *timeline > std::numeric_limits<model::Epoch>::max() ||
