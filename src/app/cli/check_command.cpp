@@ -1,7 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/table.h"
 #include "app/wiring.h"
-#include "base/random.h"
 #include "engine/postgres/redact.h"
 #include "job/group_log.h"
 #include "job/status.h"
@@ -52,8 +51,6 @@ std::vector<engine::Check> repository_checks(Environment& environment)
             fmt::format("{}{}", traits.where,
                         traits.free_bytes ? ", " + base::format_size(*traits.free_bytes) + " free"
                                           : "")));
-        auto key = fmt::format("groups/{}/leases/check/0000000001", environment.group().name);
-        base::SystemRandom random;
         auto probe =
             repo::Lease::acquire(environment.repository().storage(), environment.group().name,
                                  "check", repo::LeaseOwner::this_process("check"));
