@@ -8,7 +8,8 @@
 
 namespace tidemark::base {
 
-static_assert(std::endian::native == std::endian::little, "Tidemark runs on little-endian machines");
+static_assert(std::endian::native == std::endian::little,
+              "Tidemark runs on little-endian machines");
 
 ByteView as_bytes(std::string_view text)
 {
@@ -78,9 +79,18 @@ std::optional<Bytes> from_hex(std::string_view text)
     return out;
 }
 
-std::uint16_t load_u16(const std::byte* at) { return load<std::uint16_t>(at); }
-std::uint32_t load_u32(const std::byte* at) { return load<std::uint32_t>(at); }
-std::uint64_t load_u64(const std::byte* at) { return load<std::uint64_t>(at); }
+std::uint16_t load_u16(const std::byte* at)
+{
+    return load<std::uint16_t>(at);
+}
+std::uint32_t load_u32(const std::byte* at)
+{
+    return load<std::uint32_t>(at);
+}
+std::uint64_t load_u64(const std::byte* at)
+{
+    return load<std::uint64_t>(at);
+}
 
 ByteReader::ByteReader(ByteView bytes, std::string_view what) : bytes_(bytes), what_(what) {}
 
@@ -94,11 +104,26 @@ const std::byte* ByteReader::take(std::size_t count)
     return at;
 }
 
-std::uint8_t ByteReader::u8() { return std::to_integer<std::uint8_t>(*take(1)); }
-std::uint16_t ByteReader::u16() { return load_u16(take(2)); }
-std::uint32_t ByteReader::u32() { return load_u32(take(4)); }
-std::uint64_t ByteReader::u64() { return load_u64(take(8)); }
-std::int64_t ByteReader::i64() { return static_cast<std::int64_t>(u64()); }
+std::uint8_t ByteReader::u8()
+{
+    return std::to_integer<std::uint8_t>(*take(1));
+}
+std::uint16_t ByteReader::u16()
+{
+    return load_u16(take(2));
+}
+std::uint32_t ByteReader::u32()
+{
+    return load_u32(take(4));
+}
+std::uint64_t ByteReader::u64()
+{
+    return load_u64(take(8));
+}
+std::int64_t ByteReader::i64()
+{
+    return static_cast<std::int64_t>(u64());
+}
 
 ByteView ByteReader::view(std::size_t count)
 {
@@ -110,20 +135,41 @@ std::string ByteReader::text(std::size_t limit)
 {
     std::uint32_t length = u32();
     if (length > limit) {
-        throw Error{Code::failed, fmt::format("{} holds a text of {} bytes, more than {}", what_,
-                                              length, limit)};
+        throw Error{Code::failed,
+                    fmt::format("{} holds a text of {} bytes, more than {}", what_, length, limit)};
     }
     return std::string(as_text(view(length)));
 }
 
-void ByteReader::skip(std::size_t count) { take(count); }
+void ByteReader::skip(std::size_t count)
+{
+    take(count);
+}
 
-void ByteWriter::u8(std::uint8_t value) { append(bytes_, value); }
-void ByteWriter::u16(std::uint16_t value) { append(bytes_, value); }
-void ByteWriter::u32(std::uint32_t value) { append(bytes_, value); }
-void ByteWriter::u64(std::uint64_t value) { append(bytes_, value); }
-void ByteWriter::i64(std::int64_t value) { append(bytes_, value); }
-void ByteWriter::raw(ByteView bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
+void ByteWriter::u8(std::uint8_t value)
+{
+    append(bytes_, value);
+}
+void ByteWriter::u16(std::uint16_t value)
+{
+    append(bytes_, value);
+}
+void ByteWriter::u32(std::uint32_t value)
+{
+    append(bytes_, value);
+}
+void ByteWriter::u64(std::uint64_t value)
+{
+    append(bytes_, value);
+}
+void ByteWriter::i64(std::int64_t value)
+{
+    append(bytes_, value);
+}
+void ByteWriter::raw(ByteView bytes)
+{
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
 
 void ByteWriter::text(std::string_view value)
 {

@@ -9,8 +9,14 @@ namespace tidemark::base {
 
 using namespace std::chrono;
 
-Time SystemClock::now() { return time_point_cast<microseconds>(system_clock::now()); }
-steady_clock::time_point SystemClock::steady() { return steady_clock::now(); }
+Time SystemClock::now()
+{
+    return time_point_cast<microseconds>(system_clock::now());
+}
+steady_clock::time_point SystemClock::steady()
+{
+    return steady_clock::now();
+}
 
 namespace {
 
@@ -44,9 +50,12 @@ std::optional<minutes> parse_zone(std::string_view text)
     if (text.front() != '+' && text.front() != '-') return std::nullopt;
     int hour = digits(text, 1, 2);
     int minute = 0;
-    if (text.size() == 6 && text[3] == ':') minute = digits(text, 4, 2);
-    else if (text.size() == 5) minute = digits(text, 3, 2);
-    else if (text.size() != 3) return std::nullopt;
+    if (text.size() == 6 && text[3] == ':')
+        minute = digits(text, 4, 2);
+    else if (text.size() == 5)
+        minute = digits(text, 3, 2);
+    else if (text.size() != 3)
+        return std::nullopt;
     if (hour < 0 || hour > 15 || minute < 0 || minute > 59) return std::nullopt;
     minutes total = hours{hour} + minutes{minute};
     return text.front() == '-' ? -total : total;
@@ -90,7 +99,8 @@ std::optional<Time> parse_time(std::string_view text)
         if (at < text.size() && text[at] == '.') {
             std::int64_t unit = 100000;
             std::size_t first = ++at;
-            for (; at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0; ++at) {
+            for (; at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0;
+                 ++at) {
                 fraction += microseconds{(text[at] - '0') * unit};
                 unit /= 10;
             }
@@ -118,11 +128,20 @@ std::optional<Duration> parse_duration(std::string_view text)
         }
         if (text.empty()) return std::nullopt;
         switch (text.front()) {
-        case 's': total += seconds{value}; break;
-        case 'm': total += minutes{value}; break;
-        case 'h': total += hours{value}; break;
-        case 'd': total += days{value}; break;
-        default: return std::nullopt;
+        case 's':
+            total += seconds{value};
+            break;
+        case 'm':
+            total += minutes{value};
+            break;
+        case 'h':
+            total += hours{value};
+            break;
+        case 'd':
+            total += days{value};
+            break;
+        default:
+            return std::nullopt;
         }
         text.remove_prefix(1);
     }

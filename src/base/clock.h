@@ -43,7 +43,8 @@ private:
 std::string format_time(Time time);
 /// "2026-11-22 14:31:07 UTC", for people.
 std::string format_time_human(Time time);
-/// ISO 8601 with 'T' or a space, optional fraction, and "Z", "UTC" or "+hh[:mm]"; without a zone it is UTC.
+/// ISO 8601 with 'T' or a space, optional fraction, and "Z", "UTC" or "+hh[:mm]"; without a zone it
+/// is UTC.
 std::optional<Time> parse_time(std::string_view text);
 /// "15m", "10s", "250ms", "30d", "1h30m".
 std::optional<Duration> parse_duration(std::string_view text);

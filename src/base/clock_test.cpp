@@ -24,8 +24,9 @@ TEST(ClockTest, ZonesAreApplied)
 
 TEST(ClockTest, NonsenseIsRefused)
 {
-    for (const char* text : {"", "2026", "2026-13-01", "2026-02-30", "2026-11-22T25:00", "2026-11-22 1:00",
-                             "2026-11-22 10:00 CET", "2026-11-22T10:00:00.Z", "latest"}) {
+    for (const char* text :
+         {"", "2026", "2026-13-01", "2026-02-30", "2026-11-22T25:00", "2026-11-22 1:00",
+          "2026-11-22 10:00 CET", "2026-11-22T10:00:00.Z", "latest"}) {
         EXPECT_FALSE(parse_time(text)) << text;
     }
 }

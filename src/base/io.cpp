@@ -14,8 +14,7 @@ bool read_exactly(ByteSource& source, ByteSpan into)
         std::size_t got = source.read(into.subspan(done));
         if (got == 0) {
             if (done == 0) return false;
-            throw Error{Code::failed,
-                        fmt::format("ended after {} of {} bytes", done, into.size())};
+            throw Error{Code::failed, fmt::format("ended after {} of {} bytes", done, into.size())};
         }
         done += got;
     }

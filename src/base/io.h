@@ -12,7 +12,8 @@ public:
     virtual std::size_t read(ByteSpan into) = 0;
 };
 
-/// Bytes that can be pushed. What can fail at the end fails in finish(); the destructor only abandons.
+/// Bytes that can be pushed. What can fail at the end fails in finish(); the destructor only
+/// abandons.
 class ByteSink {
 public:
     virtual ~ByteSink() = default;
@@ -20,7 +21,8 @@ public:
     virtual void finish() = 0;
 };
 
-/// Fills `into` completely; false when the source ends before its first byte; an end inside is an Error.
+/// Fills `into` completely; false when the source ends before its first byte; an end inside is an
+/// Error.
 bool read_exactly(ByteSource& source, ByteSpan into);
 /// Everything up to the end; more than `limit` bytes is an Error (hostile objects).
 Bytes read_all(ByteSource& source, std::size_t limit);

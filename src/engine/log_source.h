@@ -31,9 +31,9 @@ public:
                                       std::stop_token stop) = 0;
     /// Set once the server has ended this epoch and everything up to the switch was delivered.
     virtual std::optional<Switch> switched() const = 0;
-    /// The server is stopping and waits until everything it sent is confirmed: next() returned early
-    /// for it. Whoever can make the rest durable and confirm it does so now; otherwise the stream is
-    /// soon given up (member_unreachable, transient), so that the server can stop.
+    /// The server is stopping and waits until everything it sent is confirmed: next() returned
+    /// early for it. Whoever can make the rest durable and confirm it does so now; otherwise the
+    /// stream is soon given up (member_unreachable, transient), so that the server can stop.
     virtual bool server_waits() const { return false; }
     /// The server's flush position as last heard.
     virtual model::Offset server_end() const = 0;

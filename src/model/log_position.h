@@ -14,8 +14,8 @@ using Offset = std::uint64_t;
 /// Branch of a member's history; a timeline in PostgreSQL.
 using Epoch = std::uint32_t;
 
-/// A position in a member's log. There is no operator<: positions compare only along one history (rules.md 13),
-/// see History::order.
+/// A position in a member's log. There is no operator<: positions compare only along one history
+/// (rules.md 13), see History::order.
 struct LogPosition {
     Epoch epoch = 0;
     Offset offset = 0;
@@ -52,7 +52,8 @@ public:
     const std::vector<Step>& ancestors() const { return ancestors_; }
     /// Does this history pass through `position`?
     bool contains(const LogPosition& position) const;
-    /// Order of two positions of this history; throws Error{identity_mismatch} when one lies outside it.
+    /// Order of two positions of this history; throws Error{identity_mismatch} when one lies
+    /// outside it.
     std::strong_ordering order(const LogPosition& a, const LogPosition& b) const;
     /// The epoch that holds the byte at `offset`.
     Epoch epoch_at(Offset offset) const;
