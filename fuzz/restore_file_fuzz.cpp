@@ -1,3 +1,4 @@
+#include "app/cli/decisions.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -10,8 +11,8 @@
 
 using namespace tidemark;
 
-/// Files that a host keeps between two runs: a restore's state, a server's postmaster.pid, what
-/// was seen of a repository.
+/// Files that a host keeps between two runs: a restore's state, a server's postmaster.pid, an
+/// operator's decisions, what was seen of a repository.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
@@ -24,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return path;
     };
     try {
-        switch (data[0] % 3) {
+        switch (data[0] % 4) {
         case 0: {
             auto state = job::load_restore_state(put("state.json"));
             CHECK(state && !job::phase_name(state->phase).empty());
@@ -35,6 +36,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         case 1:
             put("postmaster.pid");
             engine::postgres::read_pid_file(folder.path());
+            break;
+        case 2:
+            app::parse_decisions(base::as_text(bytes), "decisions");
             break;
         default:
             put("00000000000000000000000000000001.json");

@@ -1,4 +1,5 @@
 #include "app/cli/commands.h"
+#include "app/cli/decisions.h"
 #include "app/cli/describe.h"
 #include "base/fd.h"
 #include "base/subprocess.h"
@@ -7,7 +8,6 @@
 #include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <unistd.h>
 
 namespace tidemark::app {
@@ -19,31 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kMaxDecisions = 16U << 20;
-
-/// Lines "MEMBER GID commit|rollback"; '#' begins a comment. All mistakes at once.
-std::map<std::pair<std::string, std::string>, bool> read_decisions(const fs::path& path)
-{
-    std::map<std::pair<std::string, std::string>, bool> decisions;
-    auto bytes = base::read_file(path, kMaxDecisions);
-    std::istringstream text{std::string(base::as_text(bytes))};
-    std::string line, mistakes;
-    for (int number = 1; std::getline(text, line); ++number) {
-        std::istringstream words(line.substr(0, line.find('#')));
-        std::string member, gid, verdict, more;
-        if (!(words >> member)) continue;
-        bool good = static_cast<bool>(words >> gid >> verdict) && !(words >> more) &&
-                    (verdict == "commit" || verdict == "rollback");
-        if (good)
-            decisions[{member, gid}] = verdict == "commit";
-        else
-            mistakes += fmt::format("{}{}:{}: expected MEMBER GID commit|rollback",
-                                    mistakes.empty() ? "" : "\n", path.string(), number);
-    }
-    if (!mistakes.empty())
-        throw Error{
-            Code::usage, mistakes, {.hint = "correct the file and run the same command again"}};
-    return decisions;
-}
 
 std::string own_program()
 {
@@ -86,7 +61,10 @@ job::RestoreOptions restore_options(Environment& environment)
     out.preload = options.preload;
     out.helper = own_program();
     out.settle = options.in_doubt == "settle";
-    if (options.decisions) out.decisions = read_decisions(*options.decisions);
+    if (options.decisions) {
+        auto bytes = base::read_file(*options.decisions, kMaxDecisions);
+        out.decisions = parse_decisions(base::as_text(bytes), *options.decisions);
+    }
     out.force = options.force;
     out.start = options.start;
     out.as_production = options.as_production;

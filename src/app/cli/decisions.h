@@ -1,0 +1,17 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace tidemark::app {
+
+/// By member and gid: commit (true) or rollback.
+using Decisions = std::map<std::pair<std::string, std::string>, bool>;
+
+/// An operator's decisions file: lines "MEMBER GID commit|rollback", '#' begins a comment. All
+/// mistakes at once as Error{usage}, one line each: "FILE:LINE: ...".
+Decisions parse_decisions(std::string_view text, const std::string& file);
+
+} // namespace tidemark::app
