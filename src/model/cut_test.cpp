@@ -661,7 +661,12 @@ TEST(CutTest, AMillionEventsTakeWellUnderASecond)
     auto result = compute_cut(input);
     auto took = std::chrono::steady_clock::now() - before;
     RecordProperty("milliseconds", static_cast<int>(took / std::chrono::milliseconds{1}));
-    EXPECT_LT(took, std::chrono::seconds{3}) << "even on a busy machine with a debug build";
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    constexpr std::chrono::seconds kLimit{60};
+#else
+    constexpr std::chrono::seconds kLimit{3}; // even on a busy machine with a debug build
+#endif
+    EXPECT_LT(took, kLimit);
     EXPECT_GT(result.iterations, 0U);
     EXPECT_THAT(result.violations, IsEmpty());
 }

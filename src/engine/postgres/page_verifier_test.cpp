@@ -2,6 +2,7 @@
 
 #include "stream/page_checksum.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,7 +41,7 @@ struct Fixture : ::testing::Test {
     PageVerifier::Reread reread = [this](std::uint64_t,
                                          base::ByteSpan into) -> std::optional<std::size_t> {
         const auto& bytes = readings.at(std::min(next++, readings.size() - 1));
-        std::memcpy(into.data(), bytes.data(), bytes.size());
+        std::ranges::copy(bytes, into.begin());
         return bytes.size();
     };
 };

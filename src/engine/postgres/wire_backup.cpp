@@ -270,7 +270,7 @@ private:
                 [&](std::uint64_t at, base::ByteSpan into) -> std::optional<std::size_t> {
                     auto fresh = control_.read_file(file.path, at, into.size());
                     if (!fresh || fresh->size() > into.size()) return std::nullopt;
-                    std::memcpy(into.data(), fresh->data(), fresh->size());
+                    std::ranges::copy(*fresh, into.begin()); // nothing when the file is gone
                     return fresh->size();
                 },
                 "a write under way would explain it, and replay would mend it; grant "
