@@ -1,6 +1,7 @@
 #include "job/audit.h"
 
 #include "base/error.h"
+#include "job/member_events.h"
 #include "job/reindex.h"
 #include "model/gid_pattern.h"
 #include "repo/histories.h"
@@ -64,21 +65,21 @@ model::CutMember audit_member(const Context& context, const model::Mark& mark,
     if (spec != nullptr) member.log.pattern = model::GidPattern::parse(spec->gid_pattern);
     member.log.seeds = recorded.seeds;
     member.log.clock = stored.clock;
-    model::Offset from = chain_start;
-    if (previous != nullptr) {
-        auto known = previous->members.find(stored.name);
-        if (known != previous->members.end() && known->second.e > chain_start)
-            from = known->second.e;
-    }
     model::MemberSpec nameless{
         .name = stored.name, .url = {}, .data_dir = {}, .gid_pattern = "identical"};
     auto rebuild = index_rebuilder(context, spec != nullptr ? *spec : nameless, recorded.identity,
                                    reader.catalog(), stored.history);
-    auto pieces =
-        reader.catalog().covering(stored.history, {stored.history.epoch_at(from), from}, end);
-    for (const auto& piece : pieces) {
-        auto index = rebuild(piece);
-        log_bytes += piece.range.to - piece.range.from;
+    auto indexes = read_indexes(reader.catalog(),
+                                {.history = stored.history,
+                                 .previous = previous,
+                                 .member = stored.name,
+                                 .chain_start = {stored.history.epoch_at(chain_start), chain_start},
+                                 .end = end},
+                                [&](const repo::LogPiece& piece) {
+                                    log_bytes += piece.range.to - piece.range.from;
+                                    return rebuild(piece);
+                                });
+    for (auto& index : indexes) {
         for (auto& event : index.transactions)
             member.log.events.push_back(std::move(event));
     }

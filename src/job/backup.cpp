@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/init.h"
 #include "job/member_backup.h"
+#include "job/member_history.h"
 #include "repo/identities.h"
 #include "repo/log_catalog.h"
 
@@ -26,12 +27,15 @@ bool slot_ran_ahead(const Context& context, const model::MemberSpec& member,
 {
     model::MemberId id{.group = context.group.name, .member = member.name};
     auto recorded = repo::Identities(context.storage(), id).latest();
-    if (!slot.restart || !recorded) return false;
+    if (!recorded) return false;
+    auto identity = session.identify();
+    repo::check_identity(recorded->value, identity);
+    auto history = take_history(context, id, session, identity.position.epoch);
+    auto catalog = repo::LogCatalog::load(context.storage(), id);
+    require_branch(catalog, recorded->value, history);
+    if (!slot.restart) return false;
     auto stored = recorded->value.log_start.offset;
-    auto epoch = session.identify().position.epoch;
-    for (const auto& piece : repo::LogCatalog::load(context.storage(), id).pieces) {
-        if (piece.range.epoch <= epoch) stored = std::max(stored, piece.range.to);
-    }
+    if (auto end = catalog.durable_end(history)) stored = std::max(stored, end->offset);
     // A chain begins at a segment's first byte, the slot somewhere in that segment.
     return *slot.restart - *slot.restart % recorded->value.identity.log_segment_size > stored;
 }
@@ -41,7 +45,7 @@ bool slot_ran_ahead(const Context& context, const model::MemberSpec& member,
 bool keep_log(const Context& context, const model::MemberSpec& member, engine::Session& session)
 {
     auto slot = session.slot();
-    bool ahead = slot.exists && !slot.lost && slot_ran_ahead(context, member, session, slot);
+    bool ahead = slot_ran_ahead(context, member, session, slot) && slot.exists && !slot.lost;
     if (slot.exists && !slot.lost && !ahead) return false;
     auto lease = repo::Lease::acquire(context.storage(), context.group.name, "log", context.owner(),
                                       {.ttl = context.lease_ttl});

@@ -82,9 +82,13 @@ void make_slot(Joining& joining, engine::Session& session)
     }
     joining.seeds = merge_seeds(before, session.prepared());
     // A chain begins at a segment boundary: recovery verifies a segment's first page (rules.md 11).
-    joining.log_start = {joining.identity.position.epoch,
-                         restart.offset - restart.offset % joining.identity.log_segment_size};
-    joining.history = session.history_file(joining.identity.position.epoch);
+    auto epoch = joining.identity.position.epoch;
+    joining.history = session.history_file(epoch);
+    auto history =
+        joining.history ? model::parse_history(epoch, *joining.history) : model::History(epoch);
+    // Soon after a promotion that boundary lies on the parent, and its log is needed from there on.
+    auto start = restart.offset - restart.offset % joining.identity.log_segment_size;
+    joining.log_start = {history.epoch_at(start), start};
 }
 
 model::MemberIdentity to_record(const Context& context, const std::string& member,

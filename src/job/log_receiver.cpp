@@ -2,8 +2,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "job/member_history.h"
 #include "job/reindex.h"
-#include "repo/histories.h"
 #include "repo/identities.h"
 
 #include <algorithm>
@@ -22,19 +22,11 @@ namespace {
 constexpr std::size_t kPieceBytes = 16U << 20;
 /// How much of the stored tail is compared with what the server sends for the same range.
 constexpr Offset kCompareBytes = 64U << 10;
+constexpr auto kComparePatience = std::chrono::seconds{10};
 
 Offset segment_floor(Offset offset, std::uint32_t segment_size)
 {
     return offset - offset % segment_size;
-}
-
-[[noreturn]] void throw_other_history(const std::string& why)
-{
-    throw Error{Code::identity_mismatch,
-                why,
-                {.hint = "check the member's url; if the cluster was restored or replaced on "
-                         "purpose, take it out of the "
-                         "group and add it under a new name"}};
 }
 
 } // namespace
@@ -46,11 +38,12 @@ LogReceiver::LogReceiver(const Context& context, const model::MemberSpec& member
 {
 }
 
-void LogReceiver::open(std::stop_token)
+void LogReceiver::open(std::stop_token stop)
 {
     check_identity();
-    load_history(identity_.position.epoch);
+    history_ = take_history(context_, id_, session_, identity_.position.epoch);
     catalog_ = repo::LogCatalog::load(context_.storage(), id_);
+    require_branch(catalog_, recorded_, history_);
     auto chain = catalog_.newest_chain(history_);
     std::optional<LogPosition> end;
     if (chain) end = chain->end;
@@ -68,20 +61,53 @@ void LogReceiver::open(std::stop_token)
     if (new_chain) {
         writer_->start_chain(recorded_.log_start);
         start_stream(recorded_.log_start, std::nullopt);
-        return;
+    } else {
+        go_on(*chain, stop);
     }
-    if (end->epoch != identity_.position.epoch && history_.epoch_at(end->offset) != end->epoch) {
-        // The old epoch was left exactly where our log ends.
-        auto next = history_.epoch_at(end->offset);
-        writer_->switch_epoch(next, end->offset);
-        end = LogPosition{next, end->offset};
+}
+
+/// Receives the end of the chain once more and compares it before anything new is taken.
+void LogReceiver::go_on(const repo::LogChain& chain, std::stop_token stop)
+{
+    const auto& end = chain.end;
+    Offset begin = 0; // of the epoch
+    for (const auto& step : history_.ancestors()) {
+        if (step.epoch < end.epoch) begin = step.left_at;
     }
     Offset from =
-        std::max({segment_floor(end->offset, identity_.log_segment_size), chain->start.offset,
-                  end->offset > kCompareBytes ? end->offset - kCompareBytes : 0});
-    // Bytes below the switch point of the present epoch were sent by its parent.
-    if (history_.epoch_at(from) != end->epoch) from = end->offset;
-    start_stream({end->epoch, from}, end);
+        std::max({segment_floor(end.offset - 1, identity_.log_segment_size), chain.start.offset,
+                  begin, end.offset > kCompareBytes ? end.offset - kCompareBytes : 0});
+    try {
+        start_stream({end.epoch, from}, end);
+        auto deadline = std::chrono::steady_clock::now() + kComparePatience;
+        while (from < end.offset) {
+            auto chunk = source_->next(deadline, stop);
+            if (!chunk) break;
+            from = chunk->at + chunk->bytes.size();
+            take(*chunk);
+        }
+    } catch (const Error& error) {
+        // Where our log ends with a segment, the server need not keep that one any more.
+        if (error.code() != Code::log_gap || end.offset % identity_.log_segment_size != 0) throw;
+        source_.reset();
+        start_stream(end, end);
+    }
+}
+
+void LogReceiver::warn_of_switch(const engine::LogSource::Switch& next) const
+{
+    Offset stored = next.at;
+    for (const auto& piece : catalog_.pieces) {
+        if (piece.range.epoch == source_->epoch()) stored = std::max(stored, piece.range.to);
+    }
+    auto lost = stored > next.at ? fmt::format("log up to {} that was stored of the old one is an "
+                                               "abandoned branch; ",
+                                               model::format_offset(stored))
+                                 : std::string();
+    context_.progress.warn(fmt::format(
+        "{} was failed over or restored: it went on with timeline {} at {}; {}what the old server "
+        "acknowledged after that point is lost there, other members may hold their part of it",
+        member_.name, next.next, model::format_offset(next.at), lost));
 }
 
 void LogReceiver::check_identity()
@@ -95,25 +121,6 @@ void LogReceiver::check_identity()
     }
     recorded_ = recorded->value;
     repo::check_identity(recorded_, identity_);
-}
-
-void LogReceiver::load_history(model::Epoch epoch)
-{
-    history_ = model::History(epoch);
-    if (epoch == 1) return;
-    auto text = session_.history_file(epoch);
-    if (!text)
-        throw_other_history(
-            fmt::format("the server has no history file of its timeline {}", epoch));
-    history_ = model::parse_history(epoch, *text);
-    for (const auto& step : history_.ancestors()) {
-        if (step.epoch == 1 || repo::load_history_text(context_.storage(), id_, step.epoch))
-            continue;
-        if (auto older = session_.history_file(step.epoch)) {
-            repo::store_history(context_.storage(), id_, step.epoch, *older);
-        }
-    }
-    repo::store_history(context_.storage(), id_, epoch, *text);
 }
 
 void LogReceiver::start_stream(const LogPosition& from, std::optional<LogPosition> stored_end)
@@ -246,7 +253,8 @@ void LogReceiver::follow_switch(std::stop_token)
     store_piece();
     CHECK(next && durable_ == next->at);
     source_->finish();
-    load_history(next->next);
+    history_ = take_history(context_, id_, session_, next->next);
+    warn_of_switch(*next);
     writer_->switch_epoch(next->next, next->at);
     LogPosition at{next->next, next->at};
     decoder_ =
@@ -264,6 +272,10 @@ void LogReceiver::advance(Offset target, std::chrono::steady_clock::time_point d
                           std::stop_token stop)
 {
     while (durable_ < target) {
+        if (received_to() >= target) {
+            store_piece();
+            continue;
+        }
         auto chunk = source_->next(deadline, stop);
         if (chunk) {
             take(*chunk);
@@ -279,8 +291,7 @@ void LogReceiver::advance(Offset target, std::chrono::steady_clock::time_point d
                             model::format_offset(received_to()), model::format_offset(target)),
                 {.hint = "try again; a larger mark.wait helps where the connection is slow"}};
         }
-        if ((piece_ && piece_->plain_size() >= kPieceBytes) || received_to() >= target)
-            store_piece();
+        if (piece_ && piece_->plain_size() >= kPieceBytes) store_piece();
     }
 }
 

@@ -46,7 +46,8 @@ public:
 
 private:
     void check_identity();
-    void load_history(model::Epoch epoch);
+    void go_on(const repo::LogChain& chain, std::stop_token stop);
+    void warn_of_switch(const engine::LogSource::Switch& next) const;
     void start_stream(const model::LogPosition& from, std::optional<model::LogPosition> stored_end);
     void start_decoder(const model::LogPosition& end);
     void take(const engine::LogSource::Chunk& chunk);

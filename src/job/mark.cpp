@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "job/member_events.h"
 #include "job/reindex.h"
 
 #include <algorithm>
@@ -26,19 +27,6 @@ std::string unique_suffix()
 {
     base::SystemRandom random;
     return fmt::format("{:08x}", random.next() & 0xffffffffU);
-}
-
-/// Where the events that this mark needs begin: the previous mark's bound, or the start of the
-/// chain.
-model::LogPosition events_from(const LogReceiver& receiver,
-                               const std::optional<repo::StoredMark>& previous,
-                               const std::string& member, const model::LogPosition& chain_start)
-{
-    if (!previous) return chain_start;
-    const auto& table = previous->value.table.members;
-    auto found = table.find(member);
-    if (found == table.end() || found->second.e < chain_start.offset) return chain_start;
-    return {receiver.history().epoch_at(found->second.e), found->second.e};
 }
 
 class Placer {
@@ -134,11 +122,18 @@ private:
         member.log.pattern = model::GidPattern::parse(spec.gid_pattern);
         member.log.seeds = receiver.recorded().seeds;
         member.log.clock = placed.clock;
-        auto from = events_from(receiver, previous_, spec.name, chain->start);
         repo::LogReader reader(context_.storage(), receiver.catalog());
         auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
                                        receiver.history());
-        for (auto& index : reader.indexes(receiver.history(), from, receiver.durable(), rebuild)) {
+        auto indexes =
+            read_indexes(receiver.catalog(),
+                         {.history = receiver.history(),
+                          .previous = previous_ ? &previous_->value.table : nullptr,
+                          .member = spec.name,
+                          .chain_start = chain->start,
+                          .end = receiver.durable()},
+                         [&](const repo::LogPiece& piece) { return reader.index(piece, rebuild); });
+        for (auto& index : indexes) {
             for (auto& event : index.transactions)
                 member.log.events.push_back(std::move(event));
             for (const auto& point : index.restore_points) {

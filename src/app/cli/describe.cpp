@@ -37,6 +37,18 @@ std::string mark_title(const repo::StoredMark& mark)
     return mark.value.name.empty() ? id : id + " " + mark.value.name;
 }
 
+std::string lost_sentence(const model::TransactionAt& lost)
+{
+    std::string at, gone;
+    for (const auto& part : lost.parts) {
+        auto& names = part.state == model::StateAt::lost ? gone : at;
+        names += (names.empty() ? "" : ", ") + part.branch.member;
+    }
+    return fmt::format("lost in a failover: {} is committed at {}, but its part at {} stood on log "
+                       "that was abandoned",
+                       lost.global_id, at.empty() ? "another member" : at, gone);
+}
+
 json mark_summary(const repo::StoredMark& mark)
 {
     json out = {{"id", repo::mark_id(mark.number())},
@@ -45,7 +57,10 @@ json mark_summary(const repo::StoredMark& mark)
                 {"time", base::format_time(mark.value.created)},
                 {"spread_us", mark.value.spread.count()},
                 {"in_doubt", mark.value.at.in_doubt.size()},
-                {"two_phase_only", mark.value.flags.two_phase_only}};
+                {"two_phase_only", mark.value.flags.two_phase_only},
+                {"lost", json::array()}};
+    for (const auto& lost : mark.value.at.lost)
+        out["lost"].push_back(lost.global_id);
     for (const auto& member : mark.value.members) {
         out["members"].push_back({{"name", member.name},
                                   {"position", model::format_position(member.cut)},
@@ -94,6 +109,8 @@ std::string mark_text(const repo::StoredMark& mark)
         out += fmt::format("heuristic damage in production: {} is committed at one member and "
                            "rolled back at another\n",
                            damaged.global_id);
+    for (const auto& lost : value.at.lost)
+        out += lost_sentence(lost) + "\n";
     for (const auto& id : value.at.ambiguous_ids)
         out += fmt::format("ambiguous: the id {} was used again too soon to tell its uses apart\n",
                            id);

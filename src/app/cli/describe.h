@@ -14,6 +14,8 @@ namespace tidemark::app {
 /// "m-12" or "m-12 before-upgrade"
 std::string mark_title(const repo::StoredMark& mark);
 nlohmann::json mark_summary(const repo::StoredMark& mark);
+/// A transaction whose part at a member was lost in a failover (rules.md 13).
+std::string lost_sentence(const model::TransactionAt& lost);
 std::string mark_text(const repo::StoredMark& mark);
 
 nlohmann::json plan_json(const repo::RestorePlan& plan);

@@ -23,6 +23,10 @@ namespace {
 
 int signal_fd = -1;
 
+constexpr const char* kNoMemory =
+    "this host has not seen this repository before: whether it was put "
+    "back to an older state cannot be told from here";
+
 extern "C" void on_signal(int)
 {
     std::uint64_t one = 1;
@@ -236,9 +240,10 @@ repo::RepositoryView Environment::view()
             repo::HeadMemory memory(folder);
             auto known = memory.recall(repository().head().id, group().name);
             if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
+            // Nobody can see a rollback without a memory outside (rules.md 35).
+            if (!known) progress_.note(kNoMemory);
         } catch (const std::exception& error) {
-            // Without a memory of our own nobody can see a rollback from here; the work goes on.
-            base::log_debug("no memory of this repository: {}", error.what());
+            progress_.note(std::string(kNoMemory) + " (" + error.what() + ")");
         }
         remember(now.mark, now.set);
     }

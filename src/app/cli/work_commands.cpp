@@ -49,12 +49,14 @@ bool warn_of_mark(Environment& environment, const model::Mark& mark)
         environment.progress().warn(
             "heuristic damage in production: a transaction is committed at one member and rolled "
             "back at another; tidemark show lists it");
+    for (const auto& lost : mark.at.lost)
+        environment.progress().warn(lost_sentence(lost));
     for (const auto& violation : mark.violations) {
         environment.progress().warn(fmt::format(
             "{} at {}: a coordinator seems to commit before all have prepared ({})",
             model::violation_name(violation.kind), violation.member, violation.global_id));
     }
-    return mark.flags.heuristic_damage || !mark.violations.empty();
+    return mark.flags.heuristic_damage || !mark.at.lost.empty() || !mark.violations.empty();
 }
 
 } // namespace
@@ -116,8 +118,10 @@ int run_mark(Environment& environment)
         run.set = outcome.set.number();
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
-        return static_cast<int>(warn_of_mark(environment, outcome.mark.value) ? Code::warnings
-                                                                              : Code::ok);
+        warn_of_mark(environment, outcome.mark.value);
+        // A failover since the last mark is one, too.
+        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
+                                                                          : Code::warnings);
     });
 }
 
@@ -137,7 +141,8 @@ int run_log(Environment& environment)
                             {"pieces", member.pieces}});
         }
         environment.output().text(table.render());
-        return 0;
+        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
+                                                                          : Code::warnings);
     });
 }
 

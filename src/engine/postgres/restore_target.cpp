@@ -335,6 +335,9 @@ RestoredServer PostgresTarget::server()
 HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_token stop)
 {
     HandOver result;
+    // They are in no backup (rules.md 27).
+    result.neutralised.emplace_back("replication slots are not restored: standbys need new ones, "
+                                    "logical consumers start again");
     auto restored = server();
     restored.close_opened_databases();
     if (!options.as_production) {

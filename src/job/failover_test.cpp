@@ -1,0 +1,344 @@
+// What a member's log is when its server changes: rules 13, 14 and 32 on servers in memory. The
+// same on real servers: tests/integration/cli/failover_test.cpp.
+
+#include "base/log.h"
+#include "engine/fake/fake_engine.h"
+#include "job/audit.h"
+#include "job/backup.h"
+#include "job/init.h"
+#include "job/mark.h"
+#include "repo/restore_plan.h"
+#include "repo/verify.h"
+#include "store/memory.h"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using base::Error;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class Listening final : public Progress {
+public:
+    void stage(std::string_view, std::string_view, std::uint64_t) override {}
+    void advance(std::string_view, std::uint64_t) override {}
+    void finished(std::string_view) override {}
+    void note(std::string_view) override {}
+    void warn(std::string_view text) override { warnings.emplace_back(text); }
+
+    std::vector<std::string> warnings;
+};
+
+/// Noise, and one record that ends exactly where the segment does.
+void fill_segment(engine::fake::FakeServer& server)
+{
+    constexpr std::size_t kRoom = 36; // of a record without text
+    auto left = [&] {
+        return engine::fake::kSegmentSize -
+               server.insert_position().offset % engine::fake::kSegmentSize;
+    };
+    while (left() > 2000 || left() < 100)
+        server.noise(1);
+    server.commit(std::string(left() - kRoom, 'x'));
+    ASSERT_EQ(left(), engine::fake::kSegmentSize);
+}
+
+/// Members a and b with a full backup; a's server is then failed over in many ways.
+class FailoverTest : public testing::Test {
+protected:
+    FailoverTest()
+    {
+        base::log_setup({.level = base::LogLevel::off});
+        group_.name = "shop";
+        for (const char* name : {"a", "b"}) {
+            group_.members.push_back({.name = name,
+                                      .url = std::string("fake:") + name,
+                                      .data_dir = {},
+                                      .gid_pattern = "identical"});
+        }
+        a_ = new_server("a");
+        b_ = new_server("b");
+        base::SeededRandom random(1);
+        repository_.emplace(repo::Repository::create(storage_, random));
+        initialise(context(), {.unbounded = true});
+        a_->noise(150'000);
+        back_up_group(context(), {});
+    }
+
+    /// Servers of one name share a system identifier; the clock stands still, so those that do the
+    /// same write the same log.
+    std::shared_ptr<engine::fake::FakeServer> new_server(const std::string& name)
+    {
+        auto server = engine_.add_server(
+            {.name = name, .system_id = "70000000000000000" + name, .clock = &clock_});
+        server->set_file("base/1/1", base::Bytes(2000, std::byte{1}));
+        return server;
+    }
+
+    /// Another server answers for a, which has a slot from its beginning on.
+    std::shared_ptr<engine::fake::FakeServer> replace_a()
+    {
+        auto other = new_server("a");
+        session_of_a()->create_slot();
+        return other;
+    }
+
+    std::unique_ptr<engine::Session> session_of_a()
+    {
+        return connect(context(), group_.members[0]);
+    }
+
+    Context make_context()
+    {
+        return {.repository = *repository_,
+                .engine = [this](const model::MemberSpec&) -> engine::Engine& { return engine_; },
+                .group = group_,
+                .progress = progress_,
+                .clock = clock_,
+                .stop = {},
+                .compression_level = 1,
+                .workers = 1,
+                .command = "test",
+                .host = "here"};
+    }
+    const Context& context()
+    {
+        if (!context_made_) context_made_.emplace(make_context());
+        return *context_made_;
+    }
+
+    model::Mark mark() { return place_mark(context(), {}).mark.value; }
+
+    /// The error of a mark that must not be placed; nothing of it may show.
+    Error refused()
+    {
+        auto marks = repo::load_view(storage_, "shop").marks.size();
+        try {
+            mark();
+        } catch (const Error& error) {
+            EXPECT_EQ(repo::load_view(storage_, "shop").marks.size(), marks);
+            return error;
+        }
+        ADD_FAILURE() << "the mark was placed";
+        return {Code::ok, ""};
+    }
+
+    /// What every mark must be: restorable, and the same when recomputed from the logs.
+    void expect_good(const model::Mark& mark)
+    {
+        auto audit = audit_mark(context(), "latest");
+        EXPECT_THAT(audit.differences, IsEmpty());
+        EXPECT_EQ(audit.recomputed.at.lost, mark.at.lost);
+        auto view = repo::load_view(storage_, "shop");
+        EXPECT_EQ(repo::newest_restorable(view), view.marks.front().number());
+        auto report = repo::verify(*repository_, "shop");
+        for (const auto& fault : report.faults)
+            ADD_FAILURE() << fault.object << ": " << fault.text;
+    }
+
+    base::FakeClock clock_{*base::parse_time("2026-11-22T12:00:00Z")};
+    store::MemoryStorage storage_{clock_};
+    engine::fake::FakeEngine engine_;
+    model::GroupSpec group_;
+    std::optional<repo::Repository> repository_;
+    Listening progress_;
+    std::optional<Context> context_made_;
+    std::shared_ptr<engine::fake::FakeServer> a_;
+    std::shared_ptr<engine::fake::FakeServer> b_;
+};
+
+// rule 13, 14
+TEST_F(FailoverTest, TheLogGoesOnAcrossASwitchAndSaysSo)
+{
+    mark();
+    a_->noise(5000);
+    a_->promote();
+    a_->noise(5000);
+    a_->promote(); // twice between two marks
+    auto after = mark();
+    EXPECT_EQ(after.members[0].history.current(), 3U);
+    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("timeline 2")));
+    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("timeline 3")));
+    expect_good(after);
+    progress_.warnings.clear();
+    expect_good(mark());
+    EXPECT_THAT(progress_.warnings, IsEmpty()) << "said once";
+}
+
+// rule 13
+TEST_F(FailoverTest, APrepareThatWasLostWithATailIsReported)
+{
+    mark();
+    auto fork = a_->insert_position().offset;
+    a_->prepare("torn");
+    b_->prepare("torn");
+    b_->finish("torn", true);
+    a_->prepare("lost everywhere");
+    back_up_log(context()); // we have seen the tail
+    a_->promote(fork);
+    auto after = mark();
+    EXPECT_TRUE(after.flags.lost_prepares);
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_EQ(after.at.lost[0].global_id, "torn");
+    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("abandoned")));
+    expect_good(after);
+    auto next = mark();
+    ASSERT_THAT(next.at.lost, SizeIs(1)) << "it does not go away by itself";
+}
+
+// rule 13
+TEST_F(FailoverTest, WhatTheNewTimelineHoldsBelowTheLastMarksEndIsSeen)
+{
+    a_->noise(1000);
+    auto fork = a_->insert_position().offset;
+    a_->noise(30'000);
+    auto before = mark();
+    a_->promote(fork);
+    a_->prepare("young");
+    auto prepared_to = a_->insert_position().offset;
+    back_up_log(context());
+    ASSERT_LT(prepared_to, before.table.members.at("a").e);
+    a_->noise(60'000);
+    auto after = mark();
+    ASSERT_THAT(after.at.in_doubt, SizeIs(1));
+    EXPECT_EQ(after.at.in_doubt[0].branch.gid, "young");
+    expect_good(after);
+}
+
+// rule 13
+TEST_F(FailoverTest, AnOldPrimaryThatComesBackIsRefused)
+{
+    a_->promote();
+    mark();
+    auto old = replace_a();
+    old->noise(400'000);
+    for (int i = 0; i < 2; ++i) {
+        auto error = refused();
+        EXPECT_EQ(error.code(), Code::identity_mismatch);
+        EXPECT_THAT(error.what(), HasSubstr("old primary"));
+    }
+    EXPECT_THROW(back_up_group(context(), {}), Error) << "nor is its copy taken";
+    EXPECT_EQ(repo::load_view(storage_, "shop").members.at("a").backups.size(), 1U);
+}
+
+// rule 13
+TEST_F(FailoverTest, AnotherServerOfTheSameNameAndTimelineIsRefused)
+{
+    mark();
+    auto other = replace_a();
+    other->commit("its own life");
+    other->noise(400'000);
+    auto error = refused();
+    EXPECT_EQ(error.code(), Code::identity_mismatch);
+    EXPECT_THAT(error.what(), HasSubstr("differs"));
+}
+
+// rule 13
+TEST_F(FailoverTest, TheParentIsComparedThoughItsChildAnswers)
+{
+    back_up_log(context());
+    auto other = replace_a();
+    other->commit("its own life");
+    other->noise(400'000);
+    other->promote();
+    auto error = refused();
+    EXPECT_EQ(error.code(), Code::identity_mismatch);
+    EXPECT_THAT(error.what(), HasSubstr("differs"));
+}
+
+// rule 13
+TEST_F(FailoverTest, BytesAreComparedThoughTheStoredLogEndsWithItsSegment)
+{
+    mark();
+    fill_segment(*a_);
+    auto end = a_->insert_position().offset;
+    back_up_log(context());
+    {
+        auto other = replace_a();
+        other->commit("its own life");
+        other->noise(400'000);
+        EXPECT_THAT(refused().what(), HasSubstr("differs"));
+        // That segment is gone there, so nothing is left to compare; the rest was of another
+        // history, but who could tell.
+        other->discard_log_below(end);
+        EXPECT_NO_THROW(back_up_log(context()));
+    }
+}
+
+// rule 13
+TEST_F(FailoverTest, AHistoryFileThatTellsAnotherPastIsRefused)
+{
+    a_->promote();
+    mark();
+    auto other = replace_a();
+    other->noise(300);
+    other->promote(); // elsewhere than a did
+    other->noise(400'000);
+    other->promote();
+    auto error = refused();
+    EXPECT_EQ(error.code(), Code::identity_mismatch);
+    EXPECT_THAT(error.what(), HasSubstr("timeline"));
+}
+
+// rule 14
+TEST_F(FailoverTest, WithoutASlotOnTheNewPrimaryAGapIsCertainAndABackupHealsIt)
+{
+    mark();
+    a_->promote();
+    session_of_a()->drop_slot();
+    auto error = refused();
+    EXPECT_EQ(error.code(), Code::log_gap);
+    EXPECT_THAT(error.hint(), HasSubstr("tidemark backup"));
+    back_up_group(context(), {});
+    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("gap")));
+    expect_good(mark());
+}
+
+// rule 32
+TEST_F(FailoverTest, PiecesOfAnOwnerThatWokeUpLateDoNoHarm)
+{
+    mark();
+    b_->prepare("once");
+    auto from = a_->insert_position().offset;
+    a_->prepare("once");
+    back_up_log(context());
+    a_->noise(500);
+    model::MemberId id{.group = "shop", .member = "a"};
+    auto to = a_->insert_position().offset;
+    {
+        auto lease = repo::Lease::acquire(storage_, "shop", "log",
+                                          repo::LeaseOwner::this_process("late"), {});
+        repo::LogWriter writer(storage_, id, *lease, model::LogPosition{1, from},
+                               {.log_segment_size = engine::fake::kSegmentSize});
+        repo::PieceBuilder piece({.engine = repo::EngineTag::postgresql,
+                                  .system_id = 1,
+                                  .segment_size = engine::fake::kSegmentSize,
+                                  .version_num = 150000,
+                                  .range = {1, from, from}},
+                                 {});
+        auto bytes = a_->log(1, from, to);
+        ASSERT_EQ(piece.append(bytes), bytes.size());
+        auto decoder = engine_.open_decoder({.version_num = 150000,
+                                             .system_id = "1",
+                                             .log_segment_size = engine::fake::kSegmentSize,
+                                             .epoch = 1,
+                                             .range_from = from,
+                                             .feed_from = from,
+                                             .at_record = true});
+        decoder->feed(from, bytes);
+        writer.put(piece.finish(), decoder->take());
+    }
+    auto after = mark();
+    EXPECT_THAT(after.at.in_doubt, SizeIs(2));
+    expect_good(after);
+}
+
+} // namespace
+} // namespace tidemark::job

@@ -1,0 +1,82 @@
+#include "job/member_history.h"
+
+#include "base/error.h"
+#include "repo/histories.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+using model::Epoch;
+
+namespace {
+
+bool passes_through(const model::History& history, Epoch epoch)
+{
+    return epoch == history.current() ||
+           std::ranges::any_of(history.ancestors(), [&](const model::History::Step& step) {
+               return step.epoch == epoch;
+           });
+}
+
+/// The file of an ancestor tells the first lines of its descendants' files.
+void require_same_past(const model::History& history, const model::History& ancestor)
+{
+    const auto& ours = history.ancestors();
+    const auto& theirs = ancestor.ancestors();
+    if (theirs.size() < ours.size() && std::equal(theirs.begin(), theirs.end(), ours.begin()))
+        return;
+    throw_other_history(fmt::format("the server's timeline {} comes from another timeline {} than "
+                                    "the one that is stored",
+                                    history.current(), ancestor.current()));
+}
+
+} // namespace
+
+void throw_other_history(const std::string& why)
+{
+    throw Error{Code::identity_mismatch,
+                why,
+                {.hint = "check the member's url; if the cluster was restored or replaced on "
+                         "purpose, take it out of the "
+                         "group and add it under a new name"}};
+}
+
+model::History take_history(const Context& context, const model::MemberId& id,
+                            engine::Session& session, Epoch epoch)
+{
+    if (epoch == 1) return model::History(1);
+    auto text = session.history_file(epoch);
+    if (!text)
+        throw_other_history(
+            fmt::format("the server has no history file of its timeline {}", epoch));
+    auto history = model::parse_history(epoch, *text);
+    for (const auto& step : history.ancestors()) {
+        if (step.epoch == 1) continue;
+        if (auto stored = repo::load_history_text(context.storage(), id, step.epoch)) {
+            require_same_past(history, model::parse_history(step.epoch, *stored));
+        } else if (auto older = session.history_file(step.epoch)) {
+            repo::store_history(context.storage(), id, step.epoch, *older);
+        }
+    }
+    repo::store_history(context.storage(), id, epoch, *text);
+    return history;
+}
+
+void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity& recorded,
+                    const model::History& history)
+{
+    Epoch newest = recorded.log_start.epoch;
+    for (const auto& piece : catalog.pieces)
+        newest = std::max(newest, piece.range.epoch);
+    if (passes_through(history, newest)) return;
+    throw_other_history(fmt::format(
+        "log is stored of timeline {}, but the server is on timeline {}, which does not come from "
+        "it: an old primary that came back, or another restore of the same cluster",
+        newest, history.current()));
+}
+
+} // namespace tidemark::job

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "engine/engine.h"
+#include "job/context.h"
+#include "model/log_position.h"
+#include "model/member_identity.h"
+#include "repo/log_catalog.h"
+
+namespace tidemark::job {
+
+/// Error{identity_mismatch} with the next step.
+[[noreturn]] void throw_other_history(const std::string& why);
+
+/// The server's history of `epoch`, compared with every history file that is stored for the member
+/// and stored where it is new: before any log of that epoch (rules.md 13, 14). A difference is
+/// Error{identity_mismatch}.
+model::History take_history(const Context& context, const model::MemberId& id,
+                            engine::Session& session, model::Epoch epoch);
+
+/// The newest stored log must lie on the server's history, or on a tail that the history left:
+/// otherwise this is an old primary that came back, or another restore of the same cluster.
+/// Error{identity_mismatch}.
+void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity& recorded,
+                    const model::History& history);
+
+} // namespace tidemark::job

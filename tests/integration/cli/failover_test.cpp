@@ -1,0 +1,232 @@
+// The whole program when servers change under it: a streaming standby is promoted, the old primary
+// comes back, two restores of one mark go on, the repository is put back to an older state (rules
+// 13, 14, 24, 27, 35). The variants on servers in memory: src/job/failover_test.cpp.
+
+#include "base/fd.h"
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <fmt/format.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+namespace tidemark::support {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::postgres::Connection;
+using namespace std::chrono_literals;
+
+bool within(std::chrono::seconds patience, const std::function<bool()>& reached)
+{
+    for (auto until = std::chrono::steady_clock::now() + patience;
+         std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(20ms)) {
+        if (reached()) return true;
+    }
+    return false;
+}
+
+std::string ask(const std::string& url, const std::string& query)
+{
+    return std::string(Connection::open(url).exec(query).get(0, 0));
+}
+
+/// The cases are one story and run in their order, each on what the one before left.
+class FailoverTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        auto backup = lab_->backup("base");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        make_standby();
+        ready_ = true;
+    }
+    static void TearDownTestSuite()
+    {
+        for (const auto* dir : {"r1", "r2"})
+            stop_restored(lab_->target(dir));
+        standby_.reset();
+        lab_.reset();
+    }
+    void SetUp() override { ASSERT_TRUE(ready_); }
+
+    static app::LabCluster& primary() { return lab_->lab.cluster(0); }
+
+    /// A standby of m0 with a slot of ours, as an operator makes it who wants no gap (rule 14).
+    static void make_standby()
+    {
+        standby_ = std::make_unique<app::LabCluster>(
+            app::LabClusterOptions{.name = "s0", .folder = lab_->lab.folder()});
+        primary().stop();
+        auto data = standby_->data_dir();
+        fs::remove_all(data);
+        auto copied = base::run({"cp", "-a", primary().data_dir().string(), data.string()});
+        ASSERT_TRUE(copied.exit.success()) << copied.err;
+        fs::remove_all(data / "pg_replslot/tidemark_shop");
+        base::replace_file(data / "standby.signal", {});
+        app::give_to_lab_user(data / "standby.signal");
+        standby_->configure(
+            {{"unix_socket_directories", standby_->socket_dir().string()},
+             {"port", std::to_string(standby_->port())},
+             {"primary_conninfo", fmt::format("host={} port={} user=postgres",
+                                              primary().socket_dir().string(), primary().port())}});
+        primary().start();
+        standby_->start();
+        Connection::open(standby_->url())
+            .exec("SELECT pg_create_physical_replication_slot('tidemark_shop', true)");
+    }
+
+    static bool standby_has_all()
+    {
+        auto there = ask(primary().url(), "SELECT pg_current_wal_flush_lsn()");
+        return ask(standby_->url(), "SELECT pg_last_wal_replay_lsn() >= '" + there + "'") == "t";
+    }
+
+    /// The configuration with m0 at the standby.
+    static void point_at_standby()
+    {
+        auto bytes = base::read_file(lab_->config, 1U << 20);
+        std::string text(base::as_text(bytes));
+        std::ofstream(old_config(), std::ios::trunc) << text;
+        auto url = primary().url();
+        auto at = text.find(url);
+        ASSERT_NE(at, std::string::npos) << text;
+        text.replace(at, url.size(), standby_->url());
+        std::ofstream(lab_->config, std::ios::trunc) << text;
+    }
+    static fs::path old_config() { return lab_->folder() / "old.toml"; }
+
+    static std::unique_ptr<GroupLab> lab_;
+    static std::unique_ptr<app::LabCluster> standby_;
+    static bool ready_;
+};
+
+std::unique_ptr<GroupLab> FailoverTest::lab_;
+std::unique_ptr<app::LabCluster> FailoverTest::standby_;
+bool FailoverTest::ready_ = false;
+
+// rule 13, 14
+TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndALostPrepareIsReported)
+{
+    app::Bank load(lab_->bank, lab_->witness);
+    load.start();
+    lab_->commits(load, 50);
+    auto before = lab_->mark("before");
+    ASSERT_EQ(before.code(), 0) << before.text();
+    EXPECT_EQ(before.json().at("mark").at("lost").size(), 0U);
+    lab_->commits(load, 50);
+    load.stop();
+    ASSERT_TRUE(within(30s, standby_has_all));
+    // From here on the standby hears nothing: what follows is a tail that only we have.
+    {
+        auto sql = Connection::open(standby_->url());
+        sql.exec("ALTER SYSTEM SET primary_conninfo = ''");
+        sql.exec("SELECT pg_reload_conf()");
+    }
+    ASSERT_TRUE(within(30s, [] {
+        return ask(standby_->url(), "SELECT count(*) FROM pg_stat_wal_receiver") == "0";
+    }));
+    for (std::size_t i = 0; i < 2; ++i) {
+        auto sql = Connection::open(lab_->lab.cluster(i).url());
+        sql.exec("BEGIN; CREATE TABLE public.torn (i int); PREPARE TRANSACTION 'torn'");
+    }
+    Connection::open(lab_->lab.cluster(1).url()).exec("COMMIT PREPARED 'torn'");
+    auto log = lab_->run({"log"});
+    ASSERT_EQ(log.code(), 0) << log.text();
+    primary().kill9();
+    ASSERT_EQ(ask(standby_->url(), "SELECT pg_promote()"), "t");
+    point_at_standby();
+
+    auto after = lab_->mark("after");
+    EXPECT_EQ(after.code(), 3) << after.text();
+    EXPECT_EQ(after.json().at("mark").at("lost").dump(), "[\"torn\"]") << after.text();
+    EXPECT_NE(after.err.find("failed over"), std::string::npos) << after.text();
+    EXPECT_NE(after.err.find("torn"), std::string::npos) << after.text();
+    auto audit = lab_->run({"audit", "after"});
+    EXPECT_EQ(audit.code(), 0) << audit.text();
+    auto verify = lab_->run({"verify"});
+    EXPECT_EQ(verify.code(), 0) << verify.text();
+    auto log_after = lab_->run({"log"});
+    EXPECT_EQ(log_after.code(), 0) << log_after.text();
+}
+
+// rule 13
+TEST_F(FailoverTest, TheOldPrimaryThatComesBackIsRefused)
+{
+    primary().start();
+    for (const auto* command : {"mark", "log", "backup"}) {
+        auto run = lab_->tool.run({command, "--config", old_config().string()});
+        EXPECT_EQ(run.code(), 24) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_NE(run.err.find("old primary"), std::string::npos) << run.text();
+    }
+    primary().stop();
+}
+
+// rule 24, 27
+TEST_F(FailoverTest, RestoresOfOneMarkEndOnTimelinesOfTheirOwn)
+{
+    std::map<std::string, std::set<int>> epochs;
+    for (const auto* dir : {"r1", "r2"}) {
+        auto run = lab_->restore({"--to", "before"}, dir);
+        ASSERT_EQ(run.code(), 0) << run.text();
+        auto verdict = lab_->check(run, "before");
+        EXPECT_TRUE(verdict.clean()) << verdict.describe();
+        auto document = run.json();
+        for (const auto& member : document.at("report").at("members")) {
+            epochs[member.at("name").get<std::string>()].insert(member.at("new_epoch").get<int>());
+            EXPECT_NE(member.at("neutralised").dump().find("replication slots"), std::string::npos);
+        }
+        for (const auto& member : lab_->restored_bank(run).members) {
+            EXPECT_EQ(ask(member.url, "SHOW archive_mode"), "off");
+            EXPECT_EQ(ask(member.url, "SHOW listen_addresses"), "");
+        }
+    }
+    // m0 has been on 2 since the failover, though this mark lies before it.
+    EXPECT_EQ(epochs["m0"], (std::set<int>{3, 4}));
+    EXPECT_EQ(epochs["m1"], (std::set<int>{2, 3}));
+}
+
+// rule 13, 24
+TEST_F(FailoverTest, AMarkBehindTheFailoverIsRestored)
+{
+    stop_restored(lab_->target("r1"));
+    fs::remove_all(lab_->target("r1"));
+    auto run = lab_->restore({"--to", "after"}, "r1");
+    ASSERT_EQ(run.code(), 0) << run.text();
+    auto members = lab_->restored_bank(run).members;
+    EXPECT_EQ(ask(members[0].url, "SELECT to_regclass('public.torn') IS NULL"), "t");
+    EXPECT_EQ(ask(members[1].url, "SELECT to_regclass('public.torn') IS NULL"), "f");
+}
+
+// rule 35
+TEST_F(FailoverTest, ARepositoryThatWentBackIsNoticedWhereItWasSeenBefore)
+{
+    auto copy = lab_->folder() / "copy";
+    fs::copy(lab_->repository, copy, fs::copy_options::recursive);
+    auto mark = lab_->run({"mark"});
+    ASSERT_TRUE(mark.code() == 0 || mark.code() == 3) << mark.text();
+    for (const auto* command : {"status", "list"}) {
+        Tool::Arguments arguments{command, "--repo", copy.string()};
+        if (command == std::string("list")) arguments.insert(arguments.begin() + 1, "marks");
+        auto run = lab_->tool.run(arguments);
+        EXPECT_NE(run.err.find("went back"), std::string::npos) << run.text();
+    }
+    // A host that never saw it cannot tell, and says that.
+    Tool stranger(lab_->folder() / "stranger");
+    auto first = stranger.run({"list", "marks", "--repo", copy.string()});
+    EXPECT_EQ(first.code(), 0) << first.text();
+    EXPECT_NE(first.err.find("has not seen this repository before"), std::string::npos)
+        << first.text();
+    auto second = stranger.run({"list", "marks", "--repo", copy.string()});
+    EXPECT_EQ(second.err.find("has not seen"), std::string::npos) << second.text();
+}
+
+} // namespace
+} // namespace tidemark::support
