@@ -301,6 +301,28 @@ TEST_F(FailoverTest, WithoutASlotOnTheNewPrimaryAGapIsCertainAndABackupHealsIt)
     expect_good(mark());
 }
 
+// rule 10
+TEST_F(FailoverTest, TheClosingMarkIsRepeatedUntilItHoldsTheBackups)
+{
+    mark();
+    // A coordinator that commits before all have prepared drags the cut below the backup's end.
+    a_->prepare("early");
+    a_->finish("early", true);
+    int points = 0;
+    b_->on_operation([&](const std::string& operation) {
+        if (operation == "place_restore_point") ++points;
+        if (operation == "insert_position" && points == 1 && b_->prepared().empty())
+            b_->prepare("early");
+    });
+    auto outcome = back_up_group(context(), {});
+    b_->on_operation({});
+    EXPECT_EQ(points, 2) << "placed again";
+    for (std::size_t i = 0; i < 2; ++i) {
+        EXPECT_GE(outcome.closing.mark.value.members[i].cut.offset,
+                  outcome.members[i].manifest.value.stop.offset);
+    }
+}
+
 // rule 32
 TEST_F(FailoverTest, PiecesOfAnOwnerThatWokeUpLateDoNoHarm)
 {

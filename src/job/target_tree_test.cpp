@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/temp_dir.h"
 
+#include <filesystem>
+#include <functional>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 

@@ -105,6 +105,7 @@ CutInput next_group(const CutResult& last, std::vector<CutMember> members)
     return input;
 }
 
+// rule 2
 TEST(CutTest, NothingInFlightCutsAtTheRestorePoints)
 {
     auto result = compute_cut(group({member("a", {prepared(200, 1, "g"), committed(220, 1)}),
@@ -176,6 +177,7 @@ TEST(CutTest, TheExampleOfTheDocumentation)
     EXPECT_THAT(second.table.branches, IsEmpty());
 }
 
+// rule 5
 TEST(CutTest, CommittedInsideAtOneMemberDecidesTheOther)
 {
     auto result = compute_cut(group({member("a", {prepared(300, 1, "g"), committed(450, 1)}),
@@ -190,6 +192,7 @@ TEST(CutTest, CommittedInsideAtOneMemberDecidesTheOther)
     EXPECT_THAT(result.table.branches, SizeIs(2)) << "b finished after the cut";
 }
 
+// rule 1
 TEST(CutTest, EveryBranchOfAMemberCounts)
 {
     std::vector<CutMember> members{member("a", {prepared(430, 7, "g/1"), committed(480, 7)}),
@@ -213,6 +216,7 @@ TEST(CutTest, TheFirstMarkWithoutAnAnchorRollsNothingBack)
     EXPECT_EQ(reason(compute_cut(input)), Reason::log_incomplete);
 }
 
+// rule 5
 TEST(CutTest, PreparedBeforeAllLogsWereKeptIsUnknown)
 {
     auto result = compute_cut(group({member("a", {prepared(105, 1, "g")}), member("b", {})}));
@@ -221,6 +225,7 @@ TEST(CutTest, PreparedBeforeAllLogsWereKeptIsUnknown)
     EXPECT_TRUE(result.flags.unknown_verdicts);
 }
 
+// rule 6
 TEST(CutTest, SeededBranchesAreCommittedOrUnknown)
 {
     CutMember a = member("a", {});
@@ -267,6 +272,7 @@ TEST(CutTest, SeedsAreNotReadAgainBehindATable)
     EXPECT_THAT(second.at.in_doubt, IsEmpty());
 }
 
+// rule 6
 TEST(CutTest, UnknownCommitsBlockRollbacksAndAreListedOnce)
 {
     auto first = compute_cut(
@@ -316,6 +322,7 @@ TEST(CutTest, ASeedThatWentAwayShowsThatItsIdIsUsedAgain)
     EXPECT_EQ(reason(compute_cut(group({a, b}))), Reason::ambiguous_id);
 }
 
+// rule 4
 TEST(CutTest, HalfFinishedTransactionsAreCarried)
 {
     auto first = compute_cut(group({member("a", {prepared(200, 1, "g"), committed(300, 1)}),
@@ -335,6 +342,7 @@ TEST(CutTest, HalfFinishedTransactionsAreCarried)
     EXPECT_THAT(third.table.branches, IsEmpty()) << "all are finished inside";
 }
 
+// rule 4
 TEST(CutTest, ACommitBetweenTheBoundsIsCarriedForAPrepareNotYetSeen)
 {
     // e was read at b first; then g was prepared at b and committed at a; then e was read at a.
@@ -346,6 +354,7 @@ TEST(CutTest, ACommitBetweenTheBoundsIsCarriedForAPrepareNotYetSeen)
     EXPECT_EQ(decision(second, "b", "g"), Decision::commit);
 }
 
+// rule 8
 TEST(CutTest, DamageInProductionIsReported)
 {
     auto result = compute_cut(group({member("a", {prepared(200, 1, "g"), committed(300, 1)}),
@@ -355,6 +364,7 @@ TEST(CutTest, DamageInProductionIsReported)
     EXPECT_TRUE(result.flags.heuristic_damage);
 }
 
+// rule 8
 TEST(CutTest, RolledBackAfterTheCutThoughCommittedInside)
 {
     auto first = compute_cut(group({member("a", {prepared(200, 1, "g"), committed(300, 1)}),
@@ -366,6 +376,7 @@ TEST(CutTest, RolledBackAfterTheCutThoughCommittedInside)
     EXPECT_THAT(second.at.damaged, SizeIs(1)) << "and the next mark holds the damage";
 }
 
+// rule 1
 TEST(CutTest, AReusedIdIsToldApartByItsLog)
 {
     // order-1 was tried, rolled back everywhere, and tried again: b is in doubt with the second
@@ -404,6 +415,7 @@ TEST(CutTest, ClocksNeverSplitASingleUse)
     EXPECT_EQ(cuts(compute_cut(input)), (std::vector<Offset>{480, 500}));
 }
 
+// rule 1
 TEST(CutTest, NearestPrepareTimesWouldPairWrongly)
 {
     // b prepares 800 ms after a. The second use begins 100 ms after that: nearest to b's first
@@ -451,6 +463,7 @@ TEST(CutTest, AnIdInConstantUseFallsBackOnClocks)
     EXPECT_LE(result.table.branches.size(), 6U) << "the past of a busy id is not carried";
 }
 
+// rule 3
 TEST(CutTest, CommittingBeforeAllHavePreparedIsAViolation)
 {
     auto result = compute_cut(group({member("a", {prepared(300, 1, "g"), committed(350, 1)}),
@@ -472,7 +485,10 @@ TEST(CutTest, AFixedMemberHoldsAndTheRestRetreats)
     auto result = compute_cut(group({a, b}));
     EXPECT_EQ(cuts(result), (std::vector<Offset>{470, 460}));
     EXPECT_THAT(result.violations, IsEmpty());
+    b.fixed = 480; // the very start of the prepare: outside
+    EXPECT_EQ(cuts(compute_cut(group({a, b}))), (std::vector<Offset>{470, 480}));
     a.fixed = 500;
+    b.fixed = 460;
     result = compute_cut(group({a, b}));
     ASSERT_THAT(result.violations, SizeIs(1));
     EXPECT_EQ(result.violations[0].kind, ViolationKind::fixed_must_retreat);
@@ -494,6 +510,7 @@ TEST(CutTest, AGidThatDoesNotMatchStandsAlone)
     EXPECT_EQ(reason(result), Reason::unmatched_gid);
 }
 
+// rule 5
 TEST(CutTest, AMemberThatJoinsLateMakesOlderOnesUnknown)
 {
     auto first = compute_cut(group({member("a", {prepared(300, 1, "g")})}));
@@ -523,6 +540,7 @@ TEST(CutTest, AMemberThatLeftMakesOlderOnesUnknown)
     EXPECT_EQ(decision(second, "a", "g"), Decision::unknown);
 }
 
+// rule 5
 TEST(CutTest, AGapMakesOlderOnesUnknown)
 {
     auto first = compute_cut(group({member("a", {prepared(300, 1, "g")}),
@@ -555,6 +573,7 @@ TEST(CutTest, APrepareLostInAFailoverIsReported)
     EXPECT_TRUE(second.at.lost[0].ambiguous) << "prepared again on the new timeline";
 }
 
+// rule 13
 TEST(CutTest, APrepareOnAnAbandonedTailIsReported)
 {
     auto first = compute_cut(

@@ -57,6 +57,7 @@ TEST(IdsTest, MarkNames)
     EXPECT_FALSE(is_valid_mark_name(std::string(64, 'x')));
 }
 
+// rule 9
 TEST(IdsTest, RestorePointNamesAreNeverCut)
 {
     EXPECT_EQ(restore_point_name("tm-", "nightly", "17"), "tm-nightly.17");

@@ -62,6 +62,7 @@ TEST(History, ContainsOnlyItsOwnBranches)
     EXPECT_FALSE(history.contains({5, 0x6000000}));
 }
 
+// rule 13
 TEST(History, OrdersPositionsOfItsOwnOnly)
 {
     History history = three_branches();

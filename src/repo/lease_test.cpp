@@ -45,6 +45,7 @@ TEST(Lease, SecondOwnerIsToldWhoHoldsIt)
     EXPECT_THAT(error.hint(), HasSubstr("2026-11-22 14:01:00 UTC"));
 }
 
+// rule 31
 TEST(Lease, ActivitiesDoNotDisturbEachOther)
 {
     TestStore t;
@@ -75,6 +76,7 @@ TEST(Lease, ReleasedIsFreeAtOnceAndNumbersGrow)
     EXPECT_GT(second->number(), before);
 }
 
+// rule 31
 TEST(Lease, ExpiresByTheStoresClock)
 {
     TestStore t;

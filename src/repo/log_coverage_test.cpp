@@ -139,6 +139,7 @@ TEST(LogCoverage, RangesFollowTheHistory)
                  base::Error);
 }
 
+// rule 13
 TEST(LogCoverage, AbandonedTailIsNoPartOfTheChain)
 {
     History history{2, {{.epoch = 1, .left_at = 30}}};

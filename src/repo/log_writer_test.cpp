@@ -78,6 +78,7 @@ TEST_F(LogTest, PiecesFollowEachOther)
     EXPECT_TRUE(catalog().pieces.back().indexed);
 }
 
+// rule 11
 TEST_F(LogTest, ChainsBeginAtSegments)
 {
     auto log = writer();
@@ -121,6 +122,7 @@ TEST_F(LogTest, EpochsFollowTheirHistory)
     EXPECT_EQ(bytes[150], log_byte(kSegment + 750));
 }
 
+// rule 13
 TEST_F(LogTest, AnotherHistoryUnderOneNumberIsRefused)
 {
     store_history(t.storage, kOrders, 2, "1\t0/1002BC\tx\n");
@@ -132,6 +134,7 @@ TEST_F(LogTest, AnotherHistoryUnderOneNumberIsRefused)
     EXPECT_EQ(load_history(t.storage, kOrders, 1), History{1});
 }
 
+// rule 24
 TEST_F(LogTest, ClaimedTimelinesDoNotCollide)
 {
     store_history(t.storage, kOrders, 2, "1\t0/1002BC\tx\n");
@@ -141,6 +144,7 @@ TEST_F(LogTest, ClaimedTimelinesDoNotCollide)
     EXPECT_EQ(catalog().claims, (std::vector<model::Epoch>{3, 4, 5}));
 }
 
+// rule 32
 TEST_F(LogTest, StaleWriterDoesNoHarm)
 {
     auto log = writer();
@@ -238,6 +242,7 @@ TEST_F(LogTest, IndexesAreMadeAgainWhenLostOrDamaged)
     EXPECT_EQ(reader().index(piece, {}), plain_index(piece.range));
 }
 
+// rule 15
 TEST_F(LogTest, WhatWasToldToTheServerSurvivesEveryCrash)
 {
     for (auto step : {store::MemoryStorage::Step::lost, store::MemoryStorage::Step::applied}) {

@@ -148,6 +148,7 @@ TEST(PackTest, EveryChangeIsFoundByAScan)
     }
 }
 
+// rule 34
 TEST(PackTest, EveryChangeOfAFrameIsFoundByReading)
 {
     MemoryStorage storage;

@@ -143,6 +143,7 @@ TEST(PageMapTest, ManyRecordsMakeManyChunks)
     EXPECT_LT(written.length, 1000 * 1000 * 8U);
 }
 
+// rule 34
 TEST(PageMapTest, EveryChangeIsFound)
 {
     expect_every_change_is_found(small_map(), [](const Bytes& bytes) {

@@ -105,6 +105,7 @@ TEST_F(PosixRepositoryTest, KillNineAtAnyMomentLeavesItReadableAndTheNextCommand
     EXPECT_TRUE(plan_restore(load_view(*storage, "shop"), mark).plan);
 }
 
+// rule 32
 TEST_F(PosixRepositoryTest, FrozenOwnerThatWakesUpDoesNoHarm)
 {
     auto storage = open();

@@ -164,6 +164,7 @@ TEST(Repository, SetIsCompleteOrAbsentAtEveryCrash)
     }
 }
 
+// rule 35
 TEST(HeadMemory, SeesARepositoryThatWentBack)
 {
     base::TempDir dir;

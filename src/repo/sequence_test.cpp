@@ -23,6 +23,7 @@ base::Bytes encode(const CommitHeader& header, const std::string& who = "a")
     return out.bytes();
 }
 
+// rule 33
 TEST(Sequence, EachObjectNamesTheOneBefore)
 {
     TestStore t;
@@ -68,6 +69,7 @@ TEST(Sequence, WritersOfOtherActivitiesTakeTurns)
     EXPECT_EQ(ours.header.predecessor->sha256, sequence.read(1)->object.sha256);
 }
 
+// rule 32
 TEST(Sequence, StaleOwnerCannotCommit)
 {
     TestStore t;

@@ -162,6 +162,7 @@ TEST(PosixFaultsTest, AFailedSyncIsFinalAndNothingIsVisible)
     });
 }
 
+// rule 30
 TEST(PosixFaultsTest, WithoutHardLinksItRenamesWithoutReplacing)
 {
     base::TempDir dir;
@@ -176,6 +177,7 @@ TEST(PosixFaultsTest, WithoutHardLinksItRenamesWithoutReplacing)
     });
 }
 
+// rule 30
 TEST(PosixFaultsTest, AFileSystemThatCanOnlyOverwriteIsRefused)
 {
     base::TempDir dir;

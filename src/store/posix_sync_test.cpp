@@ -69,6 +69,7 @@ protected:
     std::vector<std::string> synced_;
 };
 
+// rule 30
 TEST_F(PosixSyncTest, AnObjectIsVisibleOnlyAfterItsBytesAndFoldersAreDurable)
 {
     watched_ = "a/b/c";

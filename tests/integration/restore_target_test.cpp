@@ -85,6 +85,11 @@ protected:
         sql.exec("INSERT INTO events SELECT i, repeat('x', 200) FROM generate_series(1, 20000) i");
         sql.exec("CREATE DATABASE closed");
         connect("closed").exec("CREATE TABLE secrets(id int)");
+        // One that would drain a publisher's slot, in a database that will accept nobody.
+        auto inner = connect("closed");
+        inner.exec("CREATE SUBSCRIPTION feed CONNECTION 'host=/nonexistent' PUBLICATION p "
+                   "WITH (connect = false, slot_name = 'feed')");
+        inner.exec("ALTER SUBSCRIPTION feed ENABLE");
         // One transaction that is in doubt with so many parts that hot standby could not start.
         std::string statement = "BEGIN;";
         for (int i = 0; i < 100; ++i) {
@@ -274,6 +279,7 @@ model::Offset RestoreTargetTest::goal_ = 0;
 std::string RestoreTargetTest::system_id_;
 std::string RestoreTargetTest::expected_;
 
+// rule 22, 25, 27
 TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
 {
     auto target = open();
@@ -314,6 +320,8 @@ TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
     EXPECT_THAT(handed.start_command, HasSubstr("pg_ctl -D"));
     EXPECT_THAT(handed.neutralised, Contains(HasSubstr("archive_command")));
+    EXPECT_THAT(handed.neutralised, Contains("subscription closed.feed is disabled"));
+    EXPECT_THAT(handed.neutralised, Contains(HasSubstr("replication slots")));
     if (has_program("pg_checksums")) {
         EXPECT_EQ(run_program("pg_checksums", {"--check", "-D", data_}).exit.code, 0);
     }
@@ -329,6 +337,8 @@ TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
         Connection::open(fmt::format("host={} user=postgres dbname=postgres", data_.native()));
     EXPECT_EQ(sql.exec("SHOW archive_mode").get(0, 0), "off");
     EXPECT_EQ(sql.exec("SHOW listen_addresses").get(0, 0), "");
+    EXPECT_EQ(sql.exec("SELECT subenabled FROM pg_subscription").get(0, 0), "f");
+    EXPECT_EQ(sql.exec("SELECT count(*) FROM pg_replication_slots").get(0, 0), "0");
     EXPECT_EQ(sql.exec("SELECT pg_tablespace_location(oid) LIKE '%/ts/%' FROM pg_tablespace WHERE "
                        "spcname = 'far'")
                   .get(0, 0),
@@ -336,6 +346,7 @@ TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
     EXPECT_TRUE(run_program("pg_ctl", {"-D", data_, "-w", "stop"}).exit.success());
 }
 
+// rule 23, 25, 27
 TEST_F(RestoreTargetTest, NothingOfTheBackupsConfigurationIsInForce)
 {
     auto evil = home_ / "evil";
@@ -382,6 +393,7 @@ TEST_F(RestoreTargetTest, NothingOfTheBackupsConfigurationIsInForce)
     EXPECT_FALSE(fs::exists(evil));
 }
 
+// rule 26
 TEST_F(RestoreTargetTest, PhaseOneGoesOnAfterKills)
 {
     // Slow enough to be caught in the midst.
@@ -404,6 +416,7 @@ TEST_F(RestoreTargetTest, PhaseOneGoesOnAfterKills)
     expect_state_of_goal(*target);
 }
 
+// rule 26
 TEST_F(RestoreTargetTest, PhaseTwoGoesOnAfterKills)
 {
     recovered();
@@ -437,6 +450,7 @@ TEST_F(RestoreTargetTest, APromotionCutShortDoesNotReplayPastTheGoal)
     expect_state_of_goal(*target);
 }
 
+// rule 26
 TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
 {
     recovered()->promote({}); // stopped with its object
@@ -497,6 +511,7 @@ TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
 }
 
+// rule 28
 TEST_F(RestoreTargetTest, MissingLogIsNamedAndMayComeLater)
 {
     auto partial = folder_->make("partial");
@@ -590,6 +605,7 @@ TEST_F(RestoreTargetTest, RecoveryCanBeStopped)
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
 }
 
+// rule 29
 TEST_F(RestoreTargetTest, ForeignOwnersAndSystemsAreRefused)
 {
     auto other = config_;
@@ -627,6 +643,7 @@ TEST_F(RestoreTargetTest, ForeignOwnersAndSystemsAreRefused)
     }
 }
 
+// rule 27
 TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
 {
     auto target = recovered();
@@ -659,6 +676,7 @@ TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
     EXPECT_TRUE(run_program("pg_ctl", {"-D", data_, "-w", "stop"}).exit.success());
 }
 
+// rule 25
 TEST_F(RestoreTargetTest, ARenamedSuperuserIsFound)
 {
     spec_.superuser = "somebody";
@@ -668,6 +686,7 @@ TEST_F(RestoreTargetTest, ARenamedSuperuserIsFound)
     EXPECT_EQ(ask(*target, "SELECT current_user"), "postgres");
 }
 
+// rule 29
 TEST_F(RestoreTargetTest, LongPathsGetAShortSocketFolder)
 {
     config_.work_dir = home_ / std::string(100, 'w');

@@ -35,6 +35,7 @@ struct HandOverTest : ::testing::Test {
     std::string at(const char* name) const { return (dir.path() / name).native(); }
 };
 
+// rule 27
 TEST_F(HandOverTest, QuarantineKeepsTheOriginalsAndSaysWhatIsOff)
 {
     data.write("postgresql.conf", "archive_mode = on\narchive_command = 'aws --key SECRET'\n"

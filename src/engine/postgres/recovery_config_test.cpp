@@ -35,6 +35,7 @@ ServerSetup setup(ServerPurpose purpose, int major)
     return setup;
 }
 
+// rule 22
 TEST(RecoveryConfigTest, GoalIsExact)
 {
     auto conf = read(setup(ServerPurpose::recover, 15));
@@ -49,6 +50,7 @@ TEST(RecoveryConfigTest, GoalIsExact)
     EXPECT_FALSE(running.contains("restore_command"));
 }
 
+// rule 23, 27
 TEST(RecoveryConfigTest, NothingReachesTheWorld)
 {
     for (auto purpose : {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run,

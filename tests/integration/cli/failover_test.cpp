@@ -111,7 +111,7 @@ std::unique_ptr<GroupLab> FailoverTest::lab_;
 std::unique_ptr<app::LabCluster> FailoverTest::standby_;
 bool FailoverTest::ready_ = false;
 
-// rule 13, 14
+// rule 7, 13, 14, 15
 TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndALostPrepareIsReported)
 {
     app::Bank load(lab_->bank, lab_->witness);
@@ -120,6 +120,10 @@ TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndALostPrepareIsReported)
     auto before = lab_->mark("before");
     ASSERT_EQ(before.code(), 0) << before.text();
     EXPECT_EQ(before.json().at("mark").at("lost").size(), 0U);
+    EXPECT_TRUE(before.json().at("mark").at("two_phase_only").get<bool>());
+    auto status = lab_->run({"status"});
+    EXPECT_NE(status.out.find("between runs no log is received"), std::string::npos)
+        << status.text();
     lab_->commits(load, 50);
     load.stop();
     ASSERT_TRUE(within(30s, standby_has_all));

@@ -58,6 +58,7 @@ std::string all_of(const Error& error)
     return std::string(error.what()) + error.hint();
 }
 
+// rule 16
 TEST_F(ConnectionTest, SessionsAreOurs)
 {
     auto admin = member().admin();
@@ -221,6 +222,7 @@ TEST(ConnectionHangTest, ASilentServerDoesNotHangUs)
     EXPECT_THAT(all_of(error), Not(HasSubstr("canary")));
 }
 
+// rule 16
 TEST(ConnectionPoolerTest, PoolersAreRefused)
 {
     FakePostgres server(FakePostgres::Play::pooler);

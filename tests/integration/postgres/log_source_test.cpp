@@ -126,6 +126,7 @@ TEST_F(LogSourceTest, StreamsTheBytesOfTheServersFilesFromAnyPosition)
     session->drop_slot();
 }
 
+// rule 15
 TEST_F(LogSourceTest, TheSlotMovesExactlyToWhatWasConfirmed)
 {
     auto session = member().session("confirm");
@@ -164,6 +165,7 @@ TEST_F(LogSourceTest, TheSlotMovesExactlyToWhatWasConfirmed)
     session->drop_slot();
 }
 
+// rule 15
 TEST_F(LogSourceTest, AConfirmationReachesTheServerWhileStreaming)
 {
     auto session = member().session("feedback");
@@ -386,6 +388,7 @@ TEST(LogSourceStopTest, AServerCanStopWhileWeStream)
     }
 }
 
+// rule 14
 TEST(LogSourceTimelineTest, ATimelineEndsWhereItsChildBegins)
 {
     Member member("fork");

@@ -74,6 +74,7 @@ TEST_F(SessionTest, RestorePointsEndAtTheInsertPosition)
     EXPECT_NO_THROW(session->place_restore_point(std::string(63, 'x')));
 }
 
+// rule 9
 TEST_F(SessionTest, MakesTheLogDurableUpToAnOffset)
 {
     auto session = member().session();

@@ -249,6 +249,7 @@ TEST(IndexBuilder, KnowsCustomManagersSince15Only)
     EXPECT_EQ(index.notices[0].kind, LogNoticeKind::unknown_resource_manager);
 }
 
+// rule 12
 TEST(IndexBuilder, PutsARecordIntoTheRangeInWhichItEnds)
 {
     TestLog log;
@@ -332,6 +333,7 @@ TEST(IndexBuilder, GoesOnInAnotherProcessWhereverTheLogWasCut)
     }
 }
 
+// rule 12
 TEST(IndexBuilder, StartsColdInTheMiddleOfARecord)
 {
     TestLog log;
