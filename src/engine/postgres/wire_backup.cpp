@@ -13,6 +13,7 @@
 #include "engine/postgres/tar_reader.h"
 #include "stream/page_checksum.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <thread>
