@@ -12,7 +12,7 @@ compile = @cmake --build build/$(1) --parallel $(JOBS)
 run_tests = @cd build/$(1) && ctest --output-on-failure --parallel $(TEST_JOBS) --timeout 600 $(2) </dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench torture test-versions fmt lint asan tsan fuzz install clean
+.PHONY: help build demo test bench torture test-versions fmt lint asan tsan fuzz deb install uninstall clean
 
 help: ## this list (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,7 +28,7 @@ demo: ## three throwaway clusters, a bank, marks, a disaster and a restore that 
 	@build/release/tidemark demo $(ARGS) </dev/null
 
 test: ## every test, on real servers too
-	@tools/install-packages build server test
+	@tools/install-packages build server test deb
 	$(call configure,ci)
 	$(call compile,ci)
 	$(call run_tests,ci,)
@@ -79,8 +79,16 @@ fuzz: ## every parser of foreign bytes, SECONDS=60 each
 	$(call compile,fuzz)
 	@tools/run-fuzz build/fuzz $(or $(SECONDS),60)
 
-install: build ## the program into $(prefix)/bin (prefix=/usr/local)
-	@install -D -m 755 build/release/tidemark $(DESTDIR)$(prefix)/bin/tidemark
+deb: ## a Debian package in build/deb, checked by lintian
+	@tools/install-packages deb
+	@$(MAKE) --no-print-directory build
+	@tools/make-deb build/release/tidemark build/deb
+
+install: build ## program, manual page, completions, units, examples (prefix=/usr/local, DESTDIR=)
+	@tools/install-files --program build/release/tidemark --prefix $(prefix) --destdir "$(DESTDIR)"
+
+uninstall: ## takes away what install put in place; configuration, state and backups stay
+	@tools/install-files --remove --prefix $(prefix) --destdir "$(DESTDIR)"
 
 clean: ## removes build/
 	@rm -rf build

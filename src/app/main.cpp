@@ -33,7 +33,11 @@ int run(const Options& options)
         return output.finish(0, nullptr);
     }
     if (options.command == "completion") {
-        output.text(bash_completion());
+        output.text(completion(options.subject));
+        return output.finish(0, nullptr);
+    }
+    if (options.command == "manual") {
+        output.text(manual_page());
         return output.finish(0, nullptr);
     }
     Environment environment(options, output);

@@ -3,10 +3,13 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <limits>
 #include <string_view>
 #include <unistd.h>
 
@@ -81,14 +84,20 @@ LeaseOwner LeaseOwner::this_process(std::string command)
 
 OwnerState probe_owner(const LeaseOwner& owner)
 {
-    if (owner.boot.empty() || owner.pid_namespace.empty() || owner.pid_start == 0)
+    if (owner.boot.empty() || owner.pid_namespace.empty() || owner.pid_start == 0 ||
+        owner.pid <= 0 || owner.pid > std::numeric_limits<pid_t>::max())
         return OwnerState::cannot_tell;
     if (owner.boot != this_boot() || owner.pid_namespace != this_pid_namespace())
         return OwnerState::cannot_tell;
     // /proc must be the one of our namespace, or a missing entry would mean nothing.
     if (!read_process(::getpid())) return OwnerState::cannot_tell;
     auto process = read_process(owner.pid);
-    if (!process || process->start != owner.pid_start) return OwnerState::dead;
+    if (!process) {
+        // Other users' processes may be hidden (hidepid, systemd's ProtectProc), but not from kill.
+        bool there = ::kill(static_cast<pid_t>(owner.pid), 0) == 0 || errno == EPERM;
+        return there ? OwnerState::cannot_tell : OwnerState::dead;
+    }
+    if (process->start != owner.pid_start) return OwnerState::dead;
     bool gone = process->state == 'Z' || process->state == 'X';
     return gone ? OwnerState::dead : OwnerState::alive;
 }

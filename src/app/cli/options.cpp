@@ -199,9 +199,10 @@ private:
         demo->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");
         command("version", "version of the program and of the formats it writes");
         auto* completion = command("completion", "shell completion script");
-        completion->add_option("shell", o_.subject, "bash")
+        completion->add_option("shell", o_.subject, "bash | zsh | fish")
             ->required()
-            ->check(CLI::IsMember({"bash"}));
+            ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+        command("manual", "the manual page, for man -l")->group("");
         command("help", "this page");
     }
 
@@ -231,47 +232,20 @@ Parsed parse_command_line(int argc, const char* const* argv)
     }
     if (parsed.options.command.empty() || parsed.options.command == "help") {
         bool bare = parsed.options.command.empty();
-        std::fputs(tree.app().help().c_str(), bare ? stderr : stdout);
+        // Of a fresh tree: this one would show the page of the command that was parsed.
+        with_command_tree(
+            [&](const CLI::App& app) { std::fputs(app.help().c_str(), bare ? stderr : stdout); });
         parsed.finished = true;
         parsed.code = bare ? static_cast<int>(base::Code::usage) : 0;
     }
     return parsed;
 }
 
-std::string bash_completion()
+void with_command_tree(const std::function<void(const CLI::App&)>& look)
 {
     Options ignored;
     Tree tree(ignored);
-    std::string commands;
-    std::string cases;
-    auto words = [](const CLI::App* app) {
-        std::string out;
-        for (const auto* option : app->get_options()) {
-            for (const auto& name : option->get_lnames())
-                out += "--" + name + " ";
-        }
-        return out;
-    };
-    for (const auto* sub : tree.app().get_subcommands([](const CLI::App*) { return true; })) {
-        if (sub->get_group().empty()) continue;
-        commands += sub->get_name() + " ";
-        std::string extra = sub->get_name() == "list" ? "marks backups sets runs " : "";
-        cases += fmt::format("        {}) words=\"{}{}\" ;;\n", sub->get_name(), extra, words(sub));
-    }
-    return fmt::format(R"(_tidemark()
-{{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" words="{0}" command="" word
-    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-        case "$word" in -*) ;; *) command="$word"; break ;; esac
-    done
-    case "$command" in
-{1}    esac
-    COMPREPLY=($(compgen -W "$words {2}" -- "$current"))
-    [ "${{#COMPREPLY[@]}}" -gt 0 ] || COMPREPLY=($(compgen -f -- "$current"))
-}}
-complete -F _tidemark tidemark
-)",
-                       commands, cases, words(&tree.app()));
+    look(tree.app());
 }
 
 std::string version_text()

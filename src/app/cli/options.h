@@ -1,10 +1,15 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace tidemark::app {
 
@@ -77,8 +82,14 @@ struct Parsed {
 };
 Parsed parse_command_line(int argc, const char* const* argv);
 
-/// Bash completion script, made from the same option tree.
-std::string bash_completion();
+/// Shows the tree of commands and options to whoever makes something of it (completion, manual).
+void with_command_tree(const std::function<void(const CLI::App&)>& look);
+
+/// Completion script for "bash", "zsh" or "fish", made from the option tree.
+std::string completion(const std::string& shell);
+
+/// The manual page tidemark(1), made from the option tree; roff with man(7) macros.
+std::string manual_page();
 
 std::string version_text();
 

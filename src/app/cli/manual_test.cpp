@@ -1,0 +1,84 @@
+#include "app/cli/options.h"
+
+#include <algorithm>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <regex>
+#include <sstream>
+#include <vector>
+
+namespace tidemark::app {
+namespace {
+
+std::string guide(const std::string& page)
+{
+    std::ifstream file(std::string(TIDEMARK_SOURCE_DIR) + "/docs/guide/" + page);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+TEST(Manual, NamesEveryExitCodeOfTheGuideAndNoOther)
+{
+    const std::string manual = manual_page();
+    const std::string page = guide("exit-codes.md");
+    const std::regex row(R"(\| (\d+) \| ([a-z_]+) \|)");
+    std::size_t rows = 0;
+    for (std::sregex_iterator at(page.begin(), page.end(), row), end; at != end; ++at, ++rows) {
+        auto entry = "\n.B " + (*at)[1].str() + " (" + (*at)[2].str() + ")\n";
+        EXPECT_NE(manual.find(entry), std::string::npos) << entry;
+    }
+    EXPECT_GT(rows, 10U);
+    const std::regex entry(R"(\n\.B \d+ \([a-z_]+\)\n)");
+    auto named = std::distance(std::sregex_iterator(manual.begin(), manual.end(), entry), {});
+    EXPECT_EQ(static_cast<std::size_t>(named), rows);
+}
+
+TEST(Manual, ShowsEveryCommandWithItsOptionsAndHidesTheHidden)
+{
+    const std::string manual = manual_page();
+    for (const char* part :
+         {"\n.SS tidemark restore\n", "\n.SS tidemark check\n",
+          "\n.B \\-\\-decisions \\fIFILE\\fR\n", "\n.B \\-q, \\-\\-quiet\n",
+          "\n.B \\-\\-jobs \\fIN\\fR\n",
+          "\n.B \\-\\-in\\-doubt \\fIsettle|keep\\fR\nsettle by evidence, or keep prepared "
+          "(default: settle)\n",
+          "\\fImarks|backups|"})
+        EXPECT_NE(manual.find(part), std::string::npos) << part;
+    EXPECT_EQ(manual.find("fetch"), std::string::npos);
+    EXPECT_EQ(manual.find("tidemark manual\n.PP"), std::string::npos);
+}
+
+TEST(Manual, HoldsNoLineThatRoffWouldTakeForAnUnknownRequest)
+{
+    std::istringstream lines(manual_page());
+    for (std::string line; std::getline(lines, line);) {
+        EXPECT_FALSE(line.starts_with('\'')) << line;
+        if (!line.starts_with('.') || line.starts_with(".\\\"")) continue;
+        auto request = line.substr(1, std::min(line.find(' '), line.size()) - 1);
+        const std::vector<std::string> known = {"TH", "SH", "SS", "TP", "TQ", "PP",
+                                                "B",  "I",  "IR", "BR", "nf", "fi"};
+        EXPECT_NE(std::find(known.begin(), known.end(), request), known.end()) << line;
+    }
+}
+
+TEST(Help, ShowsTheProgramNotTheCommandHelp)
+{
+    const char* argv[] = {"tidemark", "help"};
+    ::testing::internal::CaptureStdout();
+    EXPECT_EQ(parse_command_line(2, argv).code, 0);
+    EXPECT_NE(::testing::internal::GetCapturedStdout().find("restore"), std::string::npos);
+}
+
+TEST(Completion, KnowsCommandsOptionsAndChoicesInEveryShell)
+{
+    for (const char* shell : {"bash", "zsh", "fish"}) {
+        auto script = completion(shell);
+        for (const char* word : {"restore", "decisions", "marks backups", "settle keep", "config"})
+            EXPECT_NE(script.find(word), std::string::npos) << shell << " lacks " << word;
+        EXPECT_EQ(script.find("fetch-log"), std::string::npos) << shell;
+    }
+}
+
+} // namespace
+} // namespace tidemark::app
