@@ -108,6 +108,8 @@ struct DecoderStart {
     model::Offset feed_from = 0;
     /// feed_from is a record start; otherwise a segment or page boundary.
     bool at_record = false;
+    /// LogIndex::times holds every commit and abort, not a few.
+    bool every_time = false;
 };
 
 /// One kind of database. A new one adds one registration line in app.

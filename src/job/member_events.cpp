@@ -84,6 +84,9 @@ read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
         auto one = index(part.piece);
         std::erase_if(one.transactions, outside);
         std::erase_if(one.restore_points, outside);
+        std::erase_if(one.times, [&](const auto& point) {
+            return point.start < part.from || point.start >= part.to;
+        });
         out.push_back(std::move(one));
     }
     return out;

@@ -29,9 +29,9 @@ Offset chain_start(const repo::LogCatalog& catalog, const model::History& histor
 
 repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSpec& member,
                                    const model::Identity& identity, const repo::LogCatalog& catalog,
-                                   const model::History& history)
+                                   const model::History& history, const RebuildOptions& options)
 {
-    return [&](const repo::LogPiece& piece) {
+    return [&, options](const repo::LogPiece& piece) {
         repo::LogReader reader(context.storage(), catalog);
         auto along = history.current() == piece.range.epoch
                          ? history
@@ -47,7 +47,8 @@ repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSp
                                    .epoch = piece.range.epoch,
                                    .range_from = from.offset,
                                    .feed_from = cold,
-                                   .at_record = cold % identity.log_segment_size != 0};
+                                   .at_record = cold % identity.log_segment_size != 0,
+                                   .every_time = options.every_time};
         auto decoder = context.engine(member).open_decoder(start);
         reader.read(
             along, {along.epoch_at(cold), cold}, {piece.range.epoch, piece.range.to},

@@ -6,11 +6,15 @@
 
 namespace tidemark::job {
 
+struct RebuildOptions {
+    bool every_time = false; ///< see engine::DecoderStart
+};
 /// Makes a piece's index anew from its bytes and those before it, with the member's own log
 /// decoder. The references must outlive the returned function.
 repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSpec& member,
                                    const model::Identity& identity, const repo::LogCatalog& catalog,
-                                   const model::History& history);
+                                   const model::History& history,
+                                   const RebuildOptions& options = {});
 
 struct ReindexReport {
     std::uint64_t pieces = 0;

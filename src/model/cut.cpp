@@ -50,10 +50,16 @@ Offset known_before(const CutInput& input, const CutMember& member)
     return found == input.previous->members.end() ? 0 : known_to(found->second, member.log.history);
 }
 
+/// K lies at or after this: b, or, where a moment in the past is wanted, what the table knows.
+Offset lower_bound(const CutInput& input, const CutMember& member)
+{
+    return member.wanted ? known_before(input, member) : member.b;
+}
+
 bool below_bound(const CutInput& input, const Fixpoint& fixpoint)
 {
     for (std::size_t m = 0; m < input.members.size(); ++m) {
-        if (fixpoint.cuts[m] < input.members[m].b) return true;
+        if (fixpoint.cuts[m] < lower_bound(input, input.members[m])) return true;
     }
     return false;
 }
@@ -65,13 +71,13 @@ std::vector<FixpointStart> starts_of(const CutInput& input, const Known& known)
 {
     std::vector<FixpointStart> starts;
     for (const CutMember& member : input.members) {
-        starts.push_back(
-            {.at = member.fixed.value_or(member.r), .fixed = member.fixed.has_value()});
+        starts.push_back({.at = member.fixed.value_or(member.wanted.value_or(member.r)),
+                          .fixed = member.fixed.has_value()});
     }
     for (const auto& [m, finish] : known.instances.unknown_finishes()) {
         FixpointStart& start = starts[m];
-        if (!finish.committed || finish.start < input.members[m].b || finish.start >= start.at)
-            continue;
+        Offset bound = lower_bound(input, input.members[m]);
+        if (!finish.committed || finish.start < bound || finish.start >= start.at) continue;
         if (start.fixed) continue;
         start.at = finish.start;
         start.unknown = &finish;
@@ -83,8 +89,9 @@ MemberCut member_cut(const CutMember& member, const Known& known, const Fixpoint
                      const Fixpoint& fixpoint, std::size_t m)
 {
     MemberCut cut{.name = member.log.name};
+    Offset asked = member.wanted.value_or(member.r);
     cut.cut = {member.log.history.current(), fixpoint.cuts[m]};
-    cut.retreat_bytes = member.r - std::min(member.r, fixpoint.cuts[m]);
+    cut.retreat_bytes = asked - std::min(asked, fixpoint.cuts[m]);
     if (const auto& cause = fixpoint.causes[m]) {
         const Instance& commit = known.instances.all()[cause->commit];
         const Instance& prepare = known.instances.all()[cause->prepare];
@@ -98,7 +105,7 @@ MemberCut member_cut(const CutMember& member, const Known& known, const Fixpoint
     } else if (start.unknown) {
         cut.cut.epoch = start.unknown->epoch;
         cut.retreat = Retreat{.xid = start.unknown->xid, .commit = cut.cut};
-    } else if (start.fixed) {
+    } else if (start.fixed || member.wanted) {
         cut.cut.epoch = member.log.history.epoch_at(fixpoint.cuts[m]);
     }
     return cut;
@@ -142,7 +149,7 @@ std::vector<Violation> violations_of(const CutInput& input, const Known& known,
         Offset before = known_before(input, member);
         if (cut < before) {
             report(ViolationKind::before_previous, cut, before, id);
-        } else if (cut < member.b && !member.fixed) {
+        } else if (cut < member.b && !member.fixed && !member.wanted) {
             report(ViolationKind::below_lower_bound, cut, member.b, id);
         }
         if (member.fixed && (*member.fixed < member.b || *member.fixed > member.r)) {
@@ -153,6 +160,8 @@ std::vector<Violation> violations_of(const CutInput& input, const Known& known,
             report(ViolationKind::fixed_must_retreat, commit.finish_start, cut,
                    id_of(fixpoint.refused[m]->commit));
         }
+        if (member.wanted && (*member.wanted < before || *member.wanted > member.r))
+            report(ViolationKind::wanted_outside, *member.wanted, before);
         if (member.log.complete_since > std::min(cut, member.b)) {
             report(ViolationKind::log_gap, cut, member.log.complete_since);
         }
@@ -205,6 +214,8 @@ std::string_view violation_name(ViolationKind kind)
         return "fixed_outside";
     case ViolationKind::not_proven:
         return "not_proven";
+    case ViolationKind::wanted_outside:
+        return "wanted_outside";
     case ViolationKind::log_gap:
         break;
     }

@@ -20,6 +20,9 @@ struct CutMember {
     Offset e = 0; ///< insert position, read on ALL members after the last restore point answered
     /// The member can be restored to this position only; the others retreat to it.
     std::optional<Offset> fixed = {};
+    /// Begin the search here instead of at r: a moment in the past, below a mark that is placed
+    /// already and whose b, r and e these are (rules.md 40). At or after the previous mark's e.
+    std::optional<Offset> wanted = {};
 };
 
 struct CutInput {
@@ -61,6 +64,7 @@ enum class ViolationKind : std::uint8_t {
     fixed_outside,      ///< fixed does not lie in [b, r]: the mark fails
     log_gap,            ///< complete_since lies beyond b or K: the mark fails
     not_proven,         ///< K < b somewhere, and the logs are not complete that far back: try again
+    wanted_outside,     ///< wanted lies before the previous mark's e, or after r: take other marks
 };
 std::string_view violation_name(ViolationKind kind);
 

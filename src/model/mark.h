@@ -29,6 +29,9 @@ struct MarkMember {
     std::uint64_t retreat_bytes = 0;
     std::optional<Retreat> retreat = {};
     std::optional<ClockReading> clock = {};
+    /// A moment in the past was asked for: start of this member's first commit or abort after it,
+    /// or r where there is none; b, r, r_end and e are those of the next mark (rules.md 40).
+    std::optional<Offset> wanted = {};
     friend bool operator==(const MarkMember&, const MarkMember&) = default;
 };
 
@@ -39,7 +42,8 @@ struct Mark {
     std::string name = {};    ///< what a person called it; may be empty
     std::string group = {};
     std::string restore_point = {}; ///< name of the restore points; informational (rules.md 9)
-    base::Time created = {};        ///< our clock, when the last restore point had answered
+    /// Our clock, when the last restore point had answered; of a moment, the time asked for.
+    base::Time created = {};
     base::Duration spread{};        ///< first restore point sent to last one answered
     std::vector<MarkMember> members = {};
     std::uint32_t iterations = 0;
@@ -49,6 +53,10 @@ struct Mark {
     OpenTransactions table = {};
     std::vector<Violation> violations = {};
     CutFlags flags = {};
+
+    /// A cut taken later from the stored logs, not from restore points. Its table serves nobody:
+    /// the next mark goes on from the newest one that is no moment.
+    bool is_moment() const { return !members.empty() && members.front().wanted.has_value(); }
     friend bool operator==(const Mark&, const Mark&) = default;
 };
 

@@ -16,7 +16,8 @@ constexpr EnumName<ViolationKind> kViolations[] = {
     {ViolationKind::fixed_must_retreat, "fixed_must_retreat"},
     {ViolationKind::fixed_outside, "fixed_outside"},
     {ViolationKind::log_gap, "log_gap"},
-    {ViolationKind::not_proven, "not_proven"}};
+    {ViolationKind::not_proven, "not_proven"},
+    {ViolationKind::wanted_outside, "wanted_outside"}};
 
 JsonBuilder retreat_to_json(const model::Retreat& retreat)
 {
@@ -55,6 +56,7 @@ JsonBuilder member_to_json(const model::MarkMember& member)
         .number("retreat_bytes", member.retreat_bytes);
     if (member.retreat) out.object("retreat", retreat_to_json(*member.retreat));
     if (member.clock) out.object("clock", to_json(*member.clock));
+    if (member.wanted) out.offset("wanted", *member.wanted);
     return out;
 }
 
@@ -75,6 +77,7 @@ model::MarkMember read_member(const JsonObject& from)
     out.retreat_bytes = from.u64("retreat_bytes");
     if (auto retreat = from.maybe_object("retreat")) out.retreat = read_retreat(*retreat);
     if (auto clock = from.maybe_object("clock")) out.clock = clock_reading(*clock);
+    out.wanted = from.maybe_offset("wanted");
     return out;
 }
 

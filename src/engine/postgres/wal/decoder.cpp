@@ -70,8 +70,8 @@ LogIdentity identity_of(const DecoderStart& start)
 } // namespace
 
 IndexBuilder::IndexBuilder(const DecoderStart& start)
-    : epoch_(start.epoch), identity_(identity_of(start)), range_from_(start.range_from),
-      reader_(identity_, {.at = start.feed_from}, *this)
+    : epoch_(start.epoch), every_time_(start.every_time), identity_(identity_of(start)),
+      range_from_(start.range_from), reader_(identity_, {.at = start.feed_from}, *this)
 {
     if (reader_.status().state == State::broken) throw_broken(reader_.status());
     if (start.feed_from > start.range_from)
@@ -162,7 +162,8 @@ void IndexBuilder::add_end(const Record& record, bool committed, base::Time at)
 
 void IndexBuilder::add_time(const model::TimePoint& point)
 {
-    if (index_.times.empty() || point.start - index_.times.back().start >= kTimeSpacing) {
+    if (every_time_ || index_.times.empty() ||
+        point.start - index_.times.back().start >= kTimeSpacing) {
         index_.times.push_back(point);
         latest_time_.reset();
     } else {

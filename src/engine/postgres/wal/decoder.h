@@ -37,6 +37,7 @@ private:
     void add_time(const model::TimePoint& point);
 
     model::Epoch epoch_;
+    bool every_time_;
     LogIdentity identity_;
     model::Offset range_from_;
     model::LogIndex index_;

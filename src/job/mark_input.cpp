@@ -1,0 +1,87 @@
+#include "job/mark_input.h"
+
+#include "base/error.h"
+#include "job/member_events.h"
+#include "job/reindex.h"
+#include "model/gid_pattern.h"
+#include "repo/identities.h"
+#include "repo/log_reader.h"
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+const model::MemberSpec* find_spec(const Context& context, const std::string& name)
+{
+    for (const auto& member : context.group.members) {
+        if (member.name == name) return &member;
+    }
+    return nullptr;
+}
+
+/// What was recorded about a member when the mark was placed.
+model::MemberIdentity identity_at(const Context& context, const model::MemberId& id,
+                                  base::Time time)
+{
+    auto all = repo::Identities(context.storage(), id).list();
+    for (const auto& one : all) {
+        if (one.value.recorded <= time) return one.value;
+    }
+    if (all.empty())
+        throw Error{Code::not_restorable,
+                    "the repository holds no identity of member " + id.member};
+    return all.back().value;
+}
+
+} // namespace
+
+model::CutMember read_cut_member(const Context& context, const model::Mark& mark,
+                                 const model::MarkMember& stored,
+                                 const model::OpenTransactions* previous,
+                                 const std::function<void(const model::LogIndex&)>& visit)
+{
+    model::MemberId id{.group = mark.group, .member = stored.name};
+    const auto* spec = find_spec(context, stored.name);
+    auto recorded = identity_at(context, id, mark.created);
+    repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
+    model::LogPosition end{stored.history.epoch_at(stored.log_end - 1), stored.log_end};
+    model::Offset chain_start = stored.log_end;
+    for (const auto& chain : repo::find_chains(reader.catalog().pieces, stored.history)) {
+        if (chain.start.offset < stored.log_end && stored.log_end <= chain.end.offset)
+            chain_start = chain.start.offset;
+    }
+    model::CutMember member;
+    member.b = stored.b;
+    member.r = stored.r;
+    member.r_end = stored.r_end;
+    member.e = stored.e;
+    member.log.name = stored.name;
+    member.log.history = stored.history;
+    member.log.complete_since = chain_start;
+    if (spec != nullptr) member.log.pattern = model::GidPattern::parse(spec->gid_pattern);
+    member.log.seeds = recorded.seeds;
+    member.log.clock = stored.clock;
+    member.wanted = stored.wanted;
+    model::MemberSpec nameless{
+        .name = stored.name, .url = {}, .data_dir = {}, .gid_pattern = "identical"};
+    auto rebuild = index_rebuilder(context, spec != nullptr ? *spec : nameless, recorded.identity,
+                                   reader.catalog(), stored.history, {.every_time = true});
+    auto indexes = read_indexes(reader.catalog(),
+                                {.history = stored.history,
+                                 .previous = previous,
+                                 .member = stored.name,
+                                 .chain_start = {stored.history.epoch_at(chain_start), chain_start},
+                                 .end = end},
+                                rebuild);
+    for (auto& index : indexes) {
+        visit(index);
+        for (auto& event : index.transactions)
+            member.log.events.push_back(std::move(event));
+    }
+    return member;
+}
+
+} // namespace tidemark::job

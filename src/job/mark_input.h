@@ -1,0 +1,22 @@
+#pragma once
+
+#include "job/context.h"
+#include "model/cut.h"
+#include "model/log_events.h"
+#include "model/mark.h"
+
+#include <functional>
+
+namespace tidemark::job {
+
+/// One member's part of a mark's proof, read again from the stored log's own bytes, whatever its
+/// indexes say: events from the end of what `previous` knows (or the start of the chain) to the end
+/// of the log that the mark needs, then those of tails that its history has left. `visit` sees the
+/// index of each piece on the way, with every commit and abort in `times`. Error{log_gap} when the
+/// log is not all there.
+model::CutMember read_cut_member(const Context& context, const model::Mark& mark,
+                                 const model::MarkMember& stored,
+                                 const model::OpenTransactions* previous,
+                                 const std::function<void(const model::LogIndex&)>& visit);
+
+} // namespace tidemark::job

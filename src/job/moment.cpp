@@ -1,0 +1,256 @@
+#include "job/moment.h"
+
+#include "base/error.h"
+#include "job/mark_input.h"
+#include "repo/marks.h"
+#include "repo/restore_plan.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+using model::Mark;
+
+namespace {
+
+/// When a member's own clock said what ours said at the mark: the earliest and the latest it can
+/// have been.
+base::Time earliest(const Mark& mark, const model::MarkMember& member)
+{
+    return member.clock ? mark.created + member.clock->offset - member.clock->error : mark.created;
+}
+base::Time latest(const Mark& mark, const model::MarkMember& member)
+{
+    return member.clock ? mark.created + member.clock->offset + member.clock->error : mark.created;
+}
+
+bool surely_after(const Mark& mark, base::Time at)
+{
+    return std::ranges::all_of(mark.members,
+                               [&](const auto& member) { return earliest(mark, member) > at; });
+}
+bool surely_before(const Mark& mark, base::Time at)
+{
+    return std::ranges::all_of(mark.members,
+                               [&](const auto& member) { return latest(mark, member) <= at; });
+}
+
+model::Sweep sweep_of(const Mark& mark, model::Offset model::MarkMember::* position)
+{
+    model::Sweep sweep;
+    for (const auto& member : mark.members)
+        sweep[member.name] = member.*position;
+    return sweep;
+}
+
+void add_sweeps(const Mark& mark, std::vector<model::Sweep>& into)
+{
+    for (auto position : {&model::MarkMember::b, &model::MarkMember::r, &model::MarkMember::e})
+        into.push_back(sweep_of(mark, position));
+}
+
+/// Finds one member's candidate while its log goes by.
+class Watcher {
+public:
+    Watcher(base::Time at, const model::MarkMember& member)
+        : at_(at), limit_(member.r), history_(member.history)
+    {
+    }
+
+    void see(const model::LogIndex& index)
+    {
+        for (const auto& point : index.times) {
+            // Tails that the history has left come after it, in the same numbers.
+            if (point.start >= limit_ || history_.epoch_at(point.start) != index.range.epoch)
+                continue;
+            if (out.first_dropped) {
+                if (point.at <= at_) ++out.dropped_earlier;
+            } else if (point.at > at_) {
+                out.first_dropped = point;
+            } else {
+                kept_.push_back(point);
+            }
+        }
+    }
+    model::Offset wanted() const { return out.first_dropped ? out.first_dropped->start : limit_; }
+    /// The last one below the cut, which may lie before the candidate.
+    void settle(model::Offset cut)
+    {
+        for (const auto& point : kept_) {
+            if (point.start < cut) out.last_kept = point;
+        }
+        auto first = std::ranges::find_if(kept_, [&](const auto& p) { return p.start >= cut; });
+        if (first == kept_.end()) return;
+        out.dropped_earlier += static_cast<std::uint64_t>(kept_.end() - first);
+        out.first_dropped = *first;
+    }
+
+    MomentMember out;
+
+private:
+    base::Time at_;
+    model::Offset limit_;
+    model::History history_;
+    std::vector<model::TimePoint> kept_;
+};
+
+class Finder {
+public:
+    Finder(const Context& context, const repo::RepositoryView& view, base::Time at)
+        : context_(context), at_(at)
+    {
+        for (auto mark = view.marks.rbegin(); mark != view.marks.rend(); ++mark) {
+            if (!mark->value.is_moment()) marks_.push_back(&mark->value);
+        }
+    }
+
+    Moment find()
+    {
+        auto next =
+            std::ranges::find_if(marks_, [&](const auto* m) { return surely_after(*m, at_); });
+        if (next == marks_.end()) {
+            refuse(marks_.empty() ? "there is no mark"
+                                  : fmt::format("no mark lies after it; the newest is {}, {}",
+                                                title(*marks_.back()),
+                                                base::format_time_human(marks_.back()->created)));
+        }
+        // Backwards to a mark that lies before the moment on every member's clock and whose table
+        // reaches below the cut.
+        for (auto previous = next; previous != marks_.begin();) {
+            --previous;
+            if (!surely_before(**previous, at_)) continue;
+            if (auto found = attempt(*previous, next)) return std::move(*found);
+        }
+        refuse(fmt::format("no mark lies before it; the oldest is {}, {}", title(*marks_.front()),
+                           base::format_time_human(marks_.front()->created)));
+    }
+
+private:
+    using Marks = std::vector<const Mark*>;
+
+    static std::string title(const Mark& mark) { return repo::mark_id(mark.number); }
+
+    [[noreturn]] void refuse(const std::string& why) const
+    {
+        throw Error{
+            Code::point_not_reachable,
+            fmt::format("the moment {} cannot be reached: {}", base::format_time_human(at_), why),
+            {.hint = "tidemark list windows shows what can; a mark can be named instead"}};
+    }
+
+    std::optional<Moment> attempt(const Mark* previous, Marks::const_iterator next)
+    {
+        const Mark& bound = **next;
+        Moment out;
+        out.after = title(*previous);
+        out.before = title(bound);
+        out.mark = bound;
+        out.mark.id.clear();
+        out.mark.number = 0;
+        out.mark.name.clear();
+        out.mark.restore_point.clear();
+        out.mark.created = at_;
+        out.mark.spread = {};
+        out.mark.previous = out.after;
+        out.mark.anchor.clear();
+        for (auto between = std::ranges::find(marks_, previous) + 1; between != next; ++between)
+            add_sweeps(**between, out.mark.anchor);
+        model::CutInput input;
+        input.previous = &previous->table;
+        input.anchor = out.mark.anchor;
+        std::vector<Watcher> watchers;
+        for (auto& member : out.mark.members) {
+            base::with_context("member " + member.name, [&] {
+                watchers.emplace_back(at_, member);
+                auto& watcher = watchers.back();
+                member.wanted.reset();
+                auto cut = read_cut_member(context_, out.mark, member, input.previous,
+                                           [&](const auto& index) { watcher.see(index); });
+                member.wanted = cut.wanted = watcher.wanted();
+                input.members.push_back(std::move(cut));
+            });
+        }
+        auto cut = model::compute_cut(input);
+        for (const auto& violation : cut.violations) {
+            if (violation.kind == model::ViolationKind::before_previous) return std::nullopt;
+            refuse(
+                fmt::format("{} at {}", model::violation_name(violation.kind), violation.member));
+        }
+        fill(out, std::move(cut), watchers);
+        return out;
+    }
+
+    static void fill(Moment& out, model::CutResult cut, std::vector<Watcher>& watchers)
+    {
+        auto& mark = out.mark;
+        for (std::size_t i = 0; i < mark.members.size(); ++i) {
+            auto& member = mark.members[i];
+            member.cut = cut.members[i].cut;
+            member.retreat_bytes = cut.members[i].retreat_bytes;
+            member.retreat = cut.members[i].retreat;
+            watchers[i].settle(member.cut.offset);
+            auto& seen = watchers[i].out;
+            seen.name = member.name;
+            seen.clock = member.clock;
+            out.members.push_back(seen);
+        }
+        mark.iterations = cut.iterations;
+        mark.at = std::move(cut.at);
+        mark.table = {};
+        mark.violations.clear();
+        mark.flags = cut.flags;
+    }
+
+    const Context& context_;
+    base::Time at_;
+    Marks marks_; ///< oldest first
+};
+
+/// The logs of all members go on from one mark to the next without a gap, along one history.
+bool connected(const repo::RepositoryView& view, const Mark& from, const Mark& to)
+{
+    return std::ranges::all_of(to.members, [&](const model::MarkMember& member) {
+        auto before = std::ranges::find(from.members, member.name, &model::MarkMember::name);
+        auto stored = view.members.find(member.name);
+        if (before == from.members.end() || stored == view.members.end()) return false;
+        model::LogPosition end{member.history.epoch_at(member.log_end - 1), member.log_end};
+        if (before->cut.offset > end.offset ||
+            member.history.epoch_at(before->cut.offset) != before->cut.epoch)
+            return false;
+        return stored->second.log.gaps(member.history, before->cut, end).empty();
+    });
+}
+
+} // namespace
+
+Moment find_moment(const Context& context, const repo::RepositoryView& view, base::Time at)
+{
+    return Finder(context, view, at).find();
+}
+
+std::vector<Window> restore_windows(const repo::RepositoryView& view)
+{
+    std::vector<Window> out;
+    auto restorable = repo::restorable_marks(view);
+    const repo::StoredMark* last = nullptr;
+    for (auto mark = view.marks.rbegin(); mark != view.marks.rend(); ++mark) {
+        if (mark->value.is_moment()) continue;
+        bool good = std::ranges::binary_search(restorable, mark->number());
+        if (good && last != nullptr && connected(view, last->value, mark->value)) {
+            out.back().to = std::max(out.back().to, mark->value.created);
+            out.back().last = mark->number();
+        } else if (good) {
+            out.push_back({.from = mark->value.created,
+                           .to = mark->value.created,
+                           .first = mark->number(),
+                           .last = mark->number()});
+        }
+        last = good ? &*mark : nullptr;
+    }
+    return out;
+}
+
+} // namespace tidemark::job
