@@ -21,6 +21,9 @@ struct MemberConfig {
     std::string url;
     std::optional<std::filesystem::path> data_dir; ///< only where the files can be read directly
     std::string slot;                              ///< name of our replication slot
+    /// Connecting and everything up to the first set_deadline() must be done within this; zero:
+    /// as long as the engine finds right.
+    std::chrono::milliseconds within{0};
 };
 
 using Identity = model::Identity;

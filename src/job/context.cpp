@@ -21,9 +21,12 @@ engine::MemberConfig member_config(const model::GroupSpec& group, const model::M
             .slot = slot_name(group.name)};
 }
 
-std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member)
+std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member,
+                                         base::Duration within)
 {
-    return context.engine(member).connect(member_config(context.group, member));
+    auto config = member_config(context.group, member);
+    config.within = std::chrono::ceil<std::chrono::milliseconds>(within);
+    return context.engine(member).connect(config);
 }
 
 } // namespace tidemark::job

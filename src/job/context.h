@@ -38,7 +38,9 @@ std::string slot_name(const std::string& group);
 /// The engine's view of a configured member.
 engine::MemberConfig member_config(const model::GroupSpec& group, const model::MemberSpec& member);
 
-/// Connects to one member; errors carry its name.
-std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member);
+/// Connects to one member. Above zero, `within` bounds connecting and all calls until the session
+/// is given another deadline.
+std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member,
+                                         base::Duration within = {});
 
 } // namespace tidemark::job

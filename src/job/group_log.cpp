@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <fmt/format.h>
 #include <mutex>
 
 namespace tidemark::job {
@@ -21,6 +22,7 @@ constexpr auto kCatchUpPatience = std::chrono::hours{24};
 std::unique_ptr<repo::Lease> acquire_patiently(const Context& context, base::Duration patience)
 {
     auto until = steady_clock::now() + patience;
+    bool told = false;
     std::mutex mutex;
     std::condition_variable_any wake;
     while (true) {
@@ -29,6 +31,12 @@ std::unique_ptr<repo::Lease> acquire_patiently(const Context& context, base::Dur
                                         context.owner(), {.ttl = context.lease_ttl});
         } catch (const Error& error) {
             if (error.code() != Code::lease_held || steady_clock::now() >= until) throw;
+            // Nobody shall wonder why nothing happens.
+            auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
+            if (!told)
+                context.progress.note(
+                    fmt::format("{}; waiting up to {} s for it", error.what(), seconds));
+            told = true;
         }
         std::unique_lock lock(mutex);
         wake.wait_for(lock, context.stop, std::chrono::milliseconds{200}, [] { return false; });
@@ -55,12 +63,18 @@ GroupLog::GroupLog(const Context& context, base::Duration patience)
 
 GroupLog::~GroupLog() = default;
 
-void GroupLog::open()
+steady_clock::time_point GroupLog::answer_due() const
 {
+    return within_.count() > 0 ? steady_clock::now() + within_ : steady_clock::time_point::max();
+}
+
+void GroupLog::open(base::Duration within)
+{
+    within_ = within;
     crew_.run([&](std::size_t i, std::stop_token stop) {
         const auto& member = context_.group.members[i];
         context_.progress.stage(member.name, "connect");
-        sessions_[i] = connect(context_, member);
+        sessions_[i] = connect(context_, member, within);
         receivers_[i] = std::make_unique<LogReceiver>(context_, member, *sessions_[i], *lease_);
         receivers_[i]->open(stop);
     });
@@ -69,9 +83,11 @@ void GroupLog::open()
 void GroupLog::catch_up()
 {
     crew_.run([&](std::size_t i, std::stop_token stop) {
+        sessions_[i]->set_deadline(answer_due());
         auto target = sessions_[i]->insert_position().offset;
         auto deadline = steady_clock::now() + kCatchUpPatience;
-        sessions_[i]->ensure_flushed(target, deadline);
+        sessions_[i]->ensure_flushed(target, std::min(deadline, answer_due()));
+        sessions_[i]->set_deadline(steady_clock::time_point::max());
         receivers_[i]->advance(target, deadline, stop);
         context_.progress.finished(context_.group.members[i].name);
     });

@@ -38,8 +38,9 @@ public:
     explicit GroupLog(const Context& context, base::Duration patience = {});
     ~GroupLog();
 
-    /// Connects and opens all receivers.
-    void open();
+    /// Connects and opens all receivers; above zero, `within` bounds that, and each server's first
+    /// answer in catch_up().
+    void open(base::Duration within = {});
     /// Brings every member's stored log up to what the server has flushed now.
     void catch_up();
     /// Reads b, places restore points named `name` on all members at once, reads e (design.md 2).
@@ -56,10 +57,12 @@ public:
     const Crew& crew() const { return crew_; }
 
 private:
+    std::chrono::steady_clock::time_point answer_due() const;
     model::ClockReading read_clock(engine::Session& session);
 
     const Context& context_;
     std::unique_ptr<repo::Lease> lease_;
+    base::Duration within_{};
     Crew crew_;
     std::vector<std::unique_ptr<engine::Session>> sessions_;
     std::vector<std::unique_ptr<LogReceiver>> receivers_;

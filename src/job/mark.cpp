@@ -21,7 +21,24 @@ namespace {
 constexpr int kTries = 10;
 
 /// Wait for another job's log lease before giving up: a mark is short.
-constexpr auto kLeasePatience = std::chrono::seconds{30};
+/// docs/guide/operate.md says how long.
+constexpr auto kLeasePatience = std::chrono::seconds{10};
+
+/// For a mark it is all one why a member did not answer in time: the mark is not placed. What an
+/// operator has to change first (a password, pg_hba.conf) keeps its own code.
+template <typename Body> decltype(auto) or_no_mark(Body&& body)
+{
+    try {
+        return body();
+    } catch (const Error& error) {
+        bool late = error.transient() && (error.code() == Code::member_unreachable ||
+                                          error.code() == Code::member_not_ready);
+        if (!late) throw;
+        throw Error{Code::mark_not_placed,
+                    std::string("no mark was placed: ") + error.what(),
+                    {.hint = error.hint(), .transient = true}};
+    }
+}
 
 std::string unique_suffix()
 {
@@ -42,7 +59,8 @@ public:
     {
         auto started = options_.started == base::Time{} ? context_.clock.now() : options_.started;
         for (int attempt = 1;; ++attempt) {
-            if (auto mark = attempt_mark()) return commit(std::move(*mark), started);
+            if (auto mark = or_no_mark([&] { return attempt_mark(); }))
+                return commit(std::move(*mark), started);
             if (attempt == kTries) {
                 throw Error{Code::mark_not_placed,
                             fmt::format("no usable mark in {} tries: {}", kTries, why_not_),
@@ -240,8 +258,10 @@ MarkOutcome place_mark(const Context& context, GroupLog& log, const MarkOptions&
 MarkOutcome place_mark(const Context& context, const MarkOptions& options)
 {
     GroupLog log(context, kLeasePatience);
-    log.open();
-    log.catch_up();
+    or_no_mark([&] {
+        log.open(context.group.mark_wait);
+        log.catch_up();
+    });
     auto outcome = place_mark(context, log, options);
     log.finish();
     return outcome;

@@ -134,11 +134,28 @@ std::vector<std::filesystem::path> discard_restore(const Context& context,
                                                    const RestoreOptions& options)
 {
     std::vector<std::filesystem::path> removed;
-    for (auto& member : make_members(context, plan, options)) {
-        member->discard();
-        removed.push_back(member->report().folder);
+    auto members = make_members(context, plan, options);
+    for (auto& member : members)
+        member->require_discardable();
+    for (auto& member : members) {
+        for (auto& path : member->discard())
+            removed.push_back(std::move(path));
     }
     return removed;
+}
+
+std::vector<std::filesystem::path> would_remove(const Context& context,
+                                                const repo::RestorePlan& plan,
+                                                const RestoreOptions& options, bool discard)
+{
+    std::vector<std::filesystem::path> paths;
+    for (auto& member : make_members(context, plan, options)) {
+        if (discard) member->require_discardable();
+        if (!discard && member->continues()) continue;
+        for (auto& path : member->removals())
+            paths.push_back(std::move(path));
+    }
+    return paths;
 }
 
 } // namespace tidemark::job

@@ -24,7 +24,9 @@ struct RestoreOptions {
     bool settle = true; ///< false keeps everything in doubt prepared
     /// The operator's word where there is no evidence: (member, gid) -> commit.
     std::map<std::pair<std::string, std::string>, bool> decisions;
-    bool force = false; ///< remove what is in the target
+    /// Replace a restore of ours in the target that is handed over or led to another mark; what no
+    /// restore wrote is never removed.
+    bool force = false;
     bool start = false;
     bool as_production = false;
     /// Stop after phase 1 of an arbitrary vector and let the server itself find the point
@@ -87,11 +89,17 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
 RestoreReport restore_group(const Context& context, const repo::RestorePlan& plan,
                             const RestoreOptions& options);
 
-/// Gives up an unfinished restore: stops its servers and removes what it wrote. Returns what was
-/// removed.
+/// Gives up an unfinished restore (with `force` a handed-over one, too): stops its servers and
+/// removes what it wrote, and nothing else. Returns what was removed. Error{target_not_empty},
+/// before anything is removed, when a folder holds no restore of ours or a running server.
 std::vector<std::filesystem::path> discard_restore(const Context& context,
                                                    const repo::RestorePlan& plan,
                                                    const RestoreOptions& options);
+
+/// What discard_restore, or restore_group with `force`, would remove first.
+std::vector<std::filesystem::path> would_remove(const Context& context,
+                                                const repo::RestorePlan& plan,
+                                                const RestoreOptions& options, bool discard);
 
 /// Commits after each member's restored position that the stored log shows.
 std::vector<LostWork> find_lost_work(const Context& context, const repo::RestorePlan& plan);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "job/restore_claim.h"
 #include "job/restore_files.h"
 #include "repo/histories.h"
 
@@ -25,12 +26,6 @@ namespace {
 
 /// Room for log segments in flight and the server's own files.
 constexpr std::uint64_t kHeadroom = 256ULL << 20;
-
-bool is_empty_folder(const fs::path& path)
-{
-    std::error_code error;
-    return !fs::exists(path, error) || (fs::is_directory(path, error) && fs::is_empty(path, error));
-}
 
 void make_folder(const fs::path& path, const std::optional<Owner>& owner)
 {
@@ -101,7 +96,10 @@ MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& pl
               .target = member.target,
               .phase = RestorePhase::writing,
               .claimed = 0,
-              .reached = {}};
+              .reached = {},
+              .tablespaces = {}};
+    for (const auto& [oid, location] : member.backup.value.facts.tablespaces)
+        state_.tablespaces.emplace(oid, tablespace(oid).string());
     report_.name = member.member;
     report_.folder = folder_;
     report_.data_dir = data_dir_;
@@ -140,15 +138,19 @@ void MemberRestore::refuse_occupied() const
 {
     refuse_running_server(folder_);
     refuse_running_server(data_dir_);
+    auto ours = removals();
     std::vector<fs::path> places{folder_};
-    for (const auto& [oid, location] : member_.backup.value.facts.tablespaces)
-        places.push_back(tablespace(oid));
+    for (const auto& [oid, place] : state_.tablespaces)
+        if (!place.starts_with((folder_ / "tablespaces" / "").native())) places.emplace_back(place);
     for (const auto& place : places) {
-        if (options_.force || is_empty_folder(place)) continue;
+        bool replaced =
+            options_.force && (place == folder_ ? holds_restore(folder_)
+                                                : std::count(ours.begin(), ours.end(), place) > 0);
+        if (replaced || is_free(place)) continue;
         throw Error{Code::target_not_empty,
                     place.string() + " is not empty",
-                    {.hint = "choose another folder with --dir or --map, or remove what is there "
-                             "with --force"}};
+                    {.hint = "choose another folder with --dir, --map or --tablespace, or empty it "
+                             "yourself; --force removes only what a restore wrote"}};
     }
 }
 
@@ -172,30 +174,50 @@ void MemberRestore::check_space() const
     }
 }
 
+/// An unfinished restore to the same mark, with or without --force.
+bool MemberRestore::continues(const std::optional<RestoreState>& stored) const
+{
+    return stored && stored->repository == state_.repository && stored->group == state_.group &&
+           stored->member == state_.member && stored->mark == state_.mark &&
+           stored->target == state_.target && stored->phase != RestorePhase::handed_over;
+}
+
+bool MemberRestore::continues() const
+{
+    return continues(known_state(folder_));
+}
+
+void MemberRestore::refuse_other_restore(const RestoreState& stored) const
+{
+    bool same = stored.repository == state_.repository && stored.group == state_.group &&
+                stored.member == state_.member && stored.mark == state_.mark &&
+                stored.target == state_.target;
+    if (same)
+        throw Error{Code::target_not_empty,
+                    folder_.string() + " was restored to this mark and handed over already",
+                    {.hint = "choose another folder, or --force to restore once more"}};
+    auto point =
+        stored.mark == 0 ? model::format_position(stored.target) : repo::mark_id(stored.mark);
+    throw Error{Code::target_not_empty,
+                fmt::format("{} holds a restore of {} to {} ({})", folder_.string(), stored.member,
+                            point, phase_name(stored.phase)),
+                {.hint = "go on with that one, give it up with --discard, or replace it with "
+                         "--force"}};
+}
+
 std::vector<std::string> MemberRestore::preflight()
 {
     std::vector<std::string> warnings;
-    auto stored = load_restore_state(state_file());
-    if (stored && !options_.force) {
-        bool same = stored->repository == state_.repository && stored->group == state_.group &&
-                    stored->member == state_.member && stored->mark == state_.mark &&
-                    stored->target == state_.target;
-        if (!same) {
+    auto stored = options_.force ? known_state(folder_) : load_restore_state(state_file());
+    if (continues(stored)) {
+        if (stored->tablespaces != state_.tablespaces)
             throw Error{Code::target_not_empty,
-                        fmt::format("{} holds a restore of {} to {}", folder_.string(),
-                                    stored->member,
-                                    stored->mark == 0 ? model::format_position(stored->target)
-                                                      : repo::mark_id(stored->mark)),
-                        {.hint = "go on with that one, or give it up with --discard"}};
-        }
-        if (stored->phase == RestorePhase::handed_over) {
-            throw Error{Code::target_not_empty,
-                        folder_.string() + " was restored to this mark and handed over already",
-                        {.hint = "choose another folder, or --force to restore once more"}};
-        }
+                        folder_.string() + " holds this restore with its tablespaces elsewhere",
+                        {.hint = "say the same --tablespace as before, or --discard first"}};
         warnings.push_back(
             fmt::format("{} goes on from phase '{}'", member_.member, phase_name(stored->phase)));
     } else {
+        if (stored && !options_.force) refuse_other_restore(*stored);
         refuse_occupied();
         check_space();
     }
@@ -205,32 +227,54 @@ std::vector<std::string> MemberRestore::preflight()
 
 void MemberRestore::begin()
 {
-    auto stored = load_restore_state(state_file());
-    if (stored && !options_.force) {
+    auto stored = known_state(folder_);
+    bool resumed = continues(stored);
+    if (!resumed && holds_restore(folder_)) discard();
+    make_folder(folder_, owner_);
+    make_folder(work_dir(), owner_);
+    lock_ = lock_target(work_dir());
+    if (resumed) {
         state_ = *stored;
-        resumed_ = true;
         report_.evidence = state_.reached;
         report_.reached = state_.target;
         return;
     }
-    if (options_.force) discard();
-    make_folder(folder_, owner_);
-    make_folder(work_dir(), owner_);
     enter(RestorePhase::writing);
 }
 
-void MemberRestore::discard()
+std::vector<fs::path> MemberRestore::removals() const
+{
+    return what_a_restore_left(folder_);
+}
+
+void MemberRestore::require_discardable() const
 {
     refuse_running_server(folder_);
-    if (load_restore_state(state_file())) target_->stop();
+    if (is_free(folder_)) return;
+    if (!holds_restore(folder_))
+        throw Error{Code::target_not_empty,
+                    folder_.string() + " holds no restore of Tidemark, so nothing is removed",
+                    {.hint = "check --dir and --map"}};
+    auto stored = known_state(folder_);
+    if (stored && stored->member != member_.member)
+        throw Error{Code::target_not_empty,
+                    fmt::format("{} holds a restore of {}, not of {}", folder_.string(),
+                                stored->member, member_.member),
+                    {.hint = "check --dir and --map"}};
+    if (stored && stored->phase == RestorePhase::handed_over && !options_.force)
+        throw Error{Code::target_not_empty,
+                    folder_.string() + " was handed over: it may hold new work by now",
+                    {.hint = "add --force to remove it all the same"}};
+}
+
+std::vector<fs::path> MemberRestore::discard()
+{
+    refuse_running_server(folder_);
+    if (!holds_restore(folder_)) return {};
+    auto lock = lock_target(work_dir());
+    target_->stop();
     refuse_running_server(data_dir_);
-    std::error_code error;
-    for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
-        for (const auto& entry : fs::directory_iterator(tablespace(oid), error))
-            fs::remove_all(entry.path());
-    }
-    for (const auto& entry : fs::directory_iterator(folder_, error))
-        fs::remove_all(entry.path());
+    return remove_restore(folder_);
 }
 
 void MemberRestore::write_files(std::stop_token stop)
@@ -239,13 +283,13 @@ void MemberRestore::write_files(std::stop_token stop)
     auto start = steady_clock::now();
     fs::remove_all(data_dir_);
     make_folder(data_dir_, owner_);
+    if (!state_.tablespaces.empty()) make_folder(folder_ / "tablespaces", owner_);
     RestoreFilesOptions files{
         .data_dir = data_dir_, .tablespaces = {}, .owner = owner_, .workers = context_.workers};
     for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
         auto place = tablespace(oid);
-        fs::remove_all(place);
-        make_folder(place.parent_path(), owner_);
         make_folder(place, owner_);
+        empty_tablespace(place);
         files.tablespaces.emplace(oid, place);
     }
     context_.progress.stage(member_.member, "write files", member_.backup.value.totals.plain_bytes);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/fd.h"
 #include "job/context.h"
 #include "job/log_feeder.h"
 #include "job/restore.h"
@@ -28,8 +29,15 @@ public:
     void promote(std::stop_token stop);
     void settle();
     void hand_over(std::stop_token stop);
-    /// Stops what runs and removes everything.
-    void discard();
+    /// Does the folder hold an unfinished restore that this one goes on with?
+    bool continues() const;
+    /// What --force or --discard would remove here; nothing where no restore of ours lies.
+    std::vector<std::filesystem::path> removals() const;
+    /// May discard() do its work? Error{target_not_empty} when a server runs here, when it was
+    /// handed over (unless forced), and when it is no restore of ours.
+    void require_discardable() const;
+    /// Stops what runs and removes what a restore wrote; returns what that was.
+    std::vector<std::filesystem::path> discard();
     RestoredMember report() const { return report_; }
     bool unsettled() const { return unsettled_; }
     engine::RestoreTarget& target() { return *target_; }
@@ -41,6 +49,8 @@ private:
     void enter(RestorePhase phase);
     void refuse_running_server(const std::filesystem::path& data_dir) const;
     void refuse_occupied() const;
+    void refuse_other_restore(const RestoreState& stored) const;
+    bool continues(const std::optional<RestoreState>& stored) const;
     void check_space() const;
     engine::RecoverySpec recovery_spec() const;
     std::string helper_path() const;
@@ -56,8 +66,8 @@ private:
     std::filesystem::path folder_;
     std::filesystem::path data_dir_;
     std::optional<Owner> owner_;
-    bool resumed_ = false;
     RestoreState state_;
+    base::Fd lock_;
     RestoredMember report_;
     bool unsettled_ = false;
     std::unique_ptr<engine::RestoreTarget> target_;

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 
 #include <array>
+#include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -27,6 +28,15 @@ RestorePhase parse_phase(const std::string& text)
     throw Error{Code::failed, "unknown phase '" + text + "'"};
 }
 
+std::uint32_t parse_oid(const std::string& text)
+{
+    std::uint32_t oid = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), oid);
+    if (error != std::errc{} || end != text.data() + text.size())
+        throw Error{Code::failed, "'" + text + "' is no tablespace"};
+    return oid;
+}
+
 } // namespace
 
 std::string_view phase_name(RestorePhase phase)
@@ -44,6 +54,11 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
             throw Error{Code::repository_newer, "was written by a newer Tidemark"};
         auto target = model::parse_position(json.at("target").get<std::string>());
         if (!target) throw Error{Code::failed, "holds no position"};
+        std::map<std::uint32_t, std::string> tablespaces;
+        if (auto all = json.find("tablespaces"); all != json.end()) {
+            for (const auto& [oid, place] : all->get<std::map<std::string, std::string>>())
+                tablespaces.emplace(parse_oid(oid), place);
+        }
         return RestoreState{.repository = json.at("repository"),
                             .group = json.at("group"),
                             .member = json.at("member"),
@@ -52,7 +67,8 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
                             .target = *target,
                             .phase = parse_phase(json.at("phase")),
                             .claimed = json.at("claimed"),
-                            .reached = json.at("reached")};
+                            .reached = json.at("reached"),
+                            .tablespaces = std::move(tablespaces)};
     } catch (const nlohmann::json::exception& error) {
         throw Error{Code::failed,
                     fmt::format("{} cannot be understood: {}", file.string(), error.what()),
@@ -75,6 +91,8 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
                            {"phase", phase_name(state.phase)},
                            {"claimed", state.claimed},
                            {"reached", state.reached}};
+    for (const auto& [oid, place] : state.tablespaces)
+        json["tablespaces"][std::to_string(oid)] = place;
     base::replace_file(file, base::as_bytes(json.dump(2) + "\n"));
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,8 @@ struct RestoreState {
     RestorePhase phase = RestorePhase::writing;
     model::Epoch claimed = 0;
     std::string reached; ///< evidence of phase 1
+    /// Where each tablespace's files go, by oid: ours to empty.
+    std::map<std::uint32_t, std::string> tablespaces = {};
     friend bool operator==(const RestoreState&, const RestoreState&) = default;
 };
 

@@ -121,11 +121,25 @@ Repository Repository::create(store::Storage& storage, base::Random& random)
 Repository Repository::open(store::Storage& storage)
 {
     auto bytes = store::get(storage, kHeadKey, kMaxHead);
+    constexpr const char* kBringBack =
+        "bring that small file back from a copy of the repository: it never changes after init";
+    if (!bytes && !storage.list(groups_prefix()).empty())
+        throw Error{Code::not_restorable,
+                    fmt::format("{} holds backups but no {}", storage.traits().where, kHeadKey),
+                    {.hint = kBringBack}};
     if (!bytes)
         throw Error{Code::usage,
                     fmt::format("there is no tidemark repository at {}", storage.traits().where),
                     {.hint = "create one with `tidemark init`, or check the path"}};
-    return Repository{storage, decode_head(*bytes)};
+    try {
+        return Repository{storage, decode_head(*bytes)};
+    } catch (const Error& error) {
+        if (error.code() != Code::failed) throw;
+        throw Error{Code::not_restorable,
+                    fmt::format("the repository at {} cannot be opened: {}", storage.traits().where,
+                                error.what()),
+                    {.hint = kBringBack}};
+    }
 }
 
 std::vector<std::string> Repository::groups() const

@@ -81,6 +81,47 @@ void check_sequence(const Sequence& sequence, const std::string& member, const D
     }
 }
 
+bool has(const auto& items, model::Number number)
+{
+    return std::any_of(items.begin(), items.end(),
+                       [&](const auto& item) { return item.number() == number; });
+}
+
+/// The newest object of a chain has no successor to miss it; the sets do.
+void check_named(store::Storage& storage, const RepositoryView& view, Findings& findings)
+{
+    auto missing = [&](const std::string& key, model::Number set, const std::string& member) {
+        // One written after the view was loaded is no fault.
+        if (!view.unreadable.contains(key) && !storage.stat(key))
+            findings.fault(FaultKind::missing, key,
+                           fmt::format("is missing although set s-{} names it", set), member);
+    };
+    model::Number closed = 0;
+    for (const StoredSet& set : view.sets) {
+        closed = std::max(closed, set.value.mark);
+        if (!has(view.marks, set.value.mark))
+            missing(mark_key(view.group, set.value.mark), set.number(), "");
+        for (const auto& [name, part] : set.value.members) {
+            auto member = view.members.find(name);
+            if (part.backup && member != view.members.end() &&
+                !has(member->second.backups, *part.backup))
+                missing(manifest_key(member->second.log.id, *part.backup), set.number(), name);
+        }
+    }
+    for (const StoredMark& mark : view.marks) {
+        if (mark.number() > closed)
+            findings.note(fmt::format("no set names mark {}: its set is lost, or its job ended "
+                                      "before closing it; the mark itself can be restored",
+                                      mark_id(mark.number())));
+    }
+    for (const auto& [name, member] : view.members) {
+        std::string key = identity_key(member.log.id, 1);
+        if (member.identities.empty() && !view.unreadable.contains(key))
+            findings.fault(FaultKind::missing, key,
+                           "is missing: nothing says which server this member is", name);
+    }
+}
+
 template <typename Decoder> Decode header_by(Decoder decoder)
 {
     return [decoder](base::ByteView bytes, const model::ObjectRef& object) {
@@ -93,6 +134,7 @@ template <typename Decoder> Decode header_by(Decoder decoder)
 void check_chains(store::Storage& storage, const RepositoryView& view, Findings& findings)
 {
     const std::string& group = view.group;
+    check_named(storage, view, findings);
     check_sequence({storage, marks_prefix(group)}, "", header_by(decode_mark), findings);
     check_sequence({storage, sets_prefix(group)}, "", header_by(decode_set), findings);
     check_sequence({storage, runs_prefix(group)}, "", header_by(decode_run), findings);

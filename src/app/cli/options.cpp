@@ -167,7 +167,8 @@ private:
         restore
             ->add_option("--decisions", o_.decisions, "file of 'MEMBER GID commit|rollback' lines")
             ->type_name("FILE");
-        restore->add_flag("--force", o_.force, "remove what is in the target first");
+        restore->add_flag("--force", o_.force,
+                          "replace a restore that lies in the target (nothing else)");
         restore->add_flag("--discard", o_.discard,
                           "give up an unfinished restore in --dir and remove it");
         restore->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");

@@ -132,6 +132,32 @@ void write_report(const job::RestoreOptions& options, const job::RestoreReport& 
                        base::as_bytes(report_json(report).dump(2) + "\n"));
 }
 
+/// Writes nothing: what would be done, what would be removed, and what stands in the way.
+int show_plan(Environment& environment, const repo::RestorePlan& plan,
+              const job::RestoreOptions& options)
+{
+    auto& output = environment.output();
+    bool discard = environment.options().discard;
+    if (!discard) output.text(plan_text(plan, options));
+    if (!options.dir.empty() || !options.map.empty()) {
+        require_all_mapped(options, plan);
+        auto& removes = output.document()["removes"] = nlohmann::json::array();
+        if (options.force || discard) {
+            for (const auto& path :
+                 job::would_remove(environment.context(), plan, options, discard)) {
+                output.text("would remove " + path.string() + "\n");
+                removes.push_back(path.string());
+            }
+        }
+        if (!discard) {
+            for (const auto& warning : job::check_restore(environment.context(), plan, options))
+                environment.progress().warn(warning);
+        }
+    }
+    output.text("nothing was written; run again without --plan to do it\n");
+    return static_cast<int>(environment.progress().warnings().empty() ? Code::ok : Code::warnings);
+}
+
 } // namespace
 
 int run_restore(Environment& environment)
@@ -142,21 +168,11 @@ int run_restore(Environment& environment)
     auto& output = environment.output();
     auto& document = output.document();
     document["plan"] = plan_json(plan);
-    if (environment.options().plan) {
-        output.text(plan_text(plan, options));
-        if (!options.dir.empty() || !options.map.empty()) {
-            require_all_mapped(options, plan);
-            for (const auto& warning : job::check_restore(environment.context(), plan, options))
-                environment.progress().warn(warning);
-        }
-        output.text("nothing was written; run again without --plan to restore\n");
-        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
-                                                                          : Code::warnings);
-    }
+    if (environment.options().plan) return show_plan(environment, plan, options);
     require_all_mapped(options, plan);
     if (environment.options().discard) {
         for (const auto& path : job::discard_restore(environment.context(), plan, options))
-            output.text("removed what was in " + path.string() + "\n");
+            output.text("removed " + path.string() + "\n");
         return 0;
     }
     if (!environment.options().quiet && !environment.options().json)

@@ -84,7 +84,14 @@ PostgresSession::PostgresSession(const MemberConfig& member, Connection sql,
 std::unique_ptr<PostgresSession> PostgresSession::connect(const MemberConfig& member,
                                                           StartBackup start_backup)
 {
-    Connection sql = Connection::open(member.url);
+    ConnectOptions options;
+    auto deadline = steady_clock::time_point::max();
+    if (member.within.count() > 0) {
+        options.timeout = std::min(options.timeout, member.within);
+        deadline = steady_clock::now() + member.within;
+    }
+    Connection sql = Connection::open(member.url, options);
+    sql.set_deadline(deadline);
     const int major = sql.server_version() / 10000;
     if (major < kOldestMajor || major > kNewestMajor)
         throw Error{Code::member_not_ready,
@@ -94,8 +101,10 @@ std::unique_ptr<PostgresSession> PostgresSession::connect(const MemberConfig& me
                                          kNewestMajor)}};
     // Parsed now, so that a mark pays for the execution only.
     sql.exec("PREPARE tidemark_point(text) AS SELECT pg_create_restore_point($1)");
-    return std::unique_ptr<PostgresSession>(
+    std::unique_ptr<PostgresSession> session(
         new PostgresSession(member, std::move(sql), std::move(start_backup)));
+    session->deadline_ = deadline;
+    return session;
 }
 
 Connection PostgresSession::open_replication() const
@@ -274,7 +283,12 @@ std::optional<std::string> PostgresSession::history_file(model::Epoch epoch)
 
 std::unique_ptr<LogSource> PostgresSession::open_log(const model::LogPosition& from)
 {
-    return PostgresLogSource::open(member_, from);
+    LogSourceOptions options;
+    if (deadline_ != steady_clock::time_point::max())
+        options.patience = std::clamp(
+            std::chrono::ceil<std::chrono::milliseconds>(deadline_ - steady_clock::now()),
+            std::chrono::milliseconds{0}, options.patience);
+    return PostgresLogSource::open(member_, from, options);
 }
 
 std::unique_ptr<BackupSource> PostgresSession::begin_backup(const BackupOptions& options)

@@ -1,16 +1,19 @@
 // What goes wrong in a life: each error has its exit code, one clear message and a next step, and
 // leaves nothing behind that hinders the next command.
 
+#include "app/wiring.h"
 #include "base/fd.h"
 #include "cli/group_lab.h"
 #include "engine/postgres/pq.h"
+#include "repo/json.h"
+#include "repo/layout.h"
+#include "repo/lease_codec.h"
 
 #include <csignal>
 #include <fmt/format.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sys/mount.h>
 #include <thread>
 
 namespace tidemark::support {
@@ -29,36 +32,6 @@ void replace_in(const fs::path& file, const std::string& what, const std::string
     text.replace(at, what.size(), by);
     std::ofstream(file, std::ios::trunc) << text;
 }
-
-/// A small file system of its own; absent where mounting is not permitted.
-class SmallDisk {
-public:
-    SmallDisk(fs::path path, const std::string& size) : path_(std::move(path))
-    {
-        fs::create_directories(path_);
-        mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
-    }
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
-    ~SmallDisk()
-    {
-        if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-    }
-    bool mounted() const { return mounted_; }
-    void read_only() const
-    {
-        ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
-    }
-    void resize(const std::string& size) const
-    {
-        ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT, ("size=" + size).c_str());
-    }
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-    bool mounted_ = false;
-};
 
 class ErrorsTest : public ::testing::Test {
 protected:
@@ -101,6 +74,9 @@ protected:
         return path;
     }
 
+    static bool holds(const std::string& activity, const base::Process& process);
+    static base::Process stopped_mark();
+
     static std::unique_ptr<GroupLab> lab_;
     static bool ready_;
 };
@@ -111,9 +87,10 @@ bool ErrorsTest::ready_ = false;
 TEST_F(ErrorsTest, AServerThatIsDownIsNamed)
 {
     lab_->lab.cluster(1).stop();
-    for (const auto& command : {"mark", "log", "backup"}) {
+    for (const auto& [command, code] :
+         std::map<std::string, int>{{"mark", 22}, {"log", 20}, {"backup", 20}}) {
         auto run = lab_->run({command});
-        expect(run, 20);
+        expect(run, code);
         EXPECT_NE(run.err.find("m1"), std::string::npos) << run.text();
     }
     auto status = lab_->run({"status", "--json"});
@@ -125,22 +102,24 @@ TEST_F(ErrorsTest, AServerThatIsDownIsNamed)
     expect_healthy();
 }
 
+/// Throttled so far that it cannot be done before the server dies.
 TEST_F(ErrorsTest, AServerKilledDuringABackupCostsOnlyThatBackup)
 {
-    auto connection = Connection::open(lab_->lab.cluster(1).url("bank"));
-    connection.exec("CREATE TABLE public.ballast AS SELECT i, repeat(md5(i::text), 30) AS t"
-                    " FROM generate_series(1, 60000) AS i");
-    connection.close();
-    Tool::Arguments arguments{"backup", "--jobs", "1"};
-    auto process = lab_->spawn(arguments);
-    std::this_thread::sleep_for(600ms);
-    bool during = process.running();
+    auto manifests = [&] {
+        return lab_->run({"list", "backups", "--json"}).json().at("backups").size();
+    };
+    auto before = manifests();
+    auto config = changed_config("[group.shop]", "[group.shop]\nrate = \"1M\"");
+    Tool::Arguments arguments{"backup", "--config", config.string()};
+    auto process = lab_->tool.spawn(arguments);
+    ASSERT_TRUE(holds("backup/m1", process));
+    EXPECT_FALSE(process.wait_for(base::Duration{500ms})) << "the backup is over already";
     lab_->lab.cluster(1).kill9();
     auto run = Tool::finish(std::move(process), arguments);
-    if (during && run.code() != 0) {
-        expect(run, 20);
-    }
+    expect(run, 20);
+    EXPECT_NE(run.err.find("m1"), std::string::npos) << run.text();
     lab_->lab.cluster(1).start();
+    EXPECT_EQ(manifests(), before);
     expect_healthy();
     expect(lab_->run({"backup"}), 0);
 }
@@ -173,17 +152,99 @@ TEST_F(ErrorsTest, ASlotThatWasDroppedIsAGapThatABackupHeals)
 TEST_F(ErrorsTest, AFrozenServerMissesTheMarksDeadline)
 {
     auto config = changed_config("wait = \"10s\"", "wait = \"2s\"");
-    std::ifstream file(lab_->lab.cluster(1).data_dir() / "postmaster.pid");
-    pid_t postmaster = 0;
-    ASSERT_TRUE(file >> postmaster);
-    ASSERT_EQ(::kill(postmaster, SIGSTOP), 0);
+    Frozen server(lab_->lab.cluster(1));
     auto start = std::chrono::steady_clock::now();
     auto run = lab_->tool.run({"mark", "--config", config.string()});
     auto took = std::chrono::steady_clock::now() - start;
-    ::kill(postmaster, SIGCONT);
-    EXPECT_TRUE(run.code() == 22 || run.code() == 20) << run.text();
-    EXPECT_TRUE(run.explained()) << run.text();
-    EXPECT_LT(took, 25s);
+    server.thaw();
+    expect(run, 22);
+    EXPECT_NE(run.err.find("m1"), std::string::npos) << run.text();
+    EXPECT_GT(took, 1s);
+    EXPECT_LT(took, 10s);
+    expect_healthy();
+}
+
+bool ErrorsTest::holds(const std::string& activity, const base::Process& process)
+{
+    auto storage = app::open_storage(lab_->repository.string(), false);
+    return eventually([&] {
+        auto lease = repo::read_lease(*storage, "shop", activity);
+        return lease && lease->held && lease->owner.pid == process.pid();
+    });
+}
+
+/// A mark that holds its lease and stands still: its servers hang until it is stopped itself.
+base::Process ErrorsTest::stopped_mark()
+{
+    Frozen one(lab_->lab.cluster(0));
+    Frozen other(lab_->lab.cluster(1));
+    auto process = lab_->spawn({"mark", "--name", "stopped"});
+    EXPECT_TRUE(holds("log", process));
+    process.kill(SIGSTOP);
+    return process;
+}
+
+TEST_F(ErrorsTest, AHeldLeaseIsSaidAtOnceAndADeadOwnersIsTaken)
+{
+    auto owner = stopped_mark();
+    auto start = std::chrono::steady_clock::now();
+    auto run = lab_->run({"mark"});
+    auto took = std::chrono::steady_clock::now() - start;
+    expect(run, 11);
+    EXPECT_NE(run.err.find(fmt::format("process {}", owner.pid())), std::string::npos)
+        << run.text();
+    EXPECT_NE(run.err.find("waiting up to 10 s"), std::string::npos) << run.text();
+    EXPECT_GT(took, 9s);
+    EXPECT_LT(took, 20s);
+    owner.kill(SIGKILL);
+    owner.wait();
+    expect_healthy();
+}
+
+/// Its lease passed to another job while it was stopped.
+TEST_F(ErrorsTest, APausedOwnerThatWakesDoesNoHarm)
+{
+    auto owner = stopped_mark();
+    auto storage = app::open_storage(lab_->repository.string(), false);
+    auto state = repo::read_lease(*storage, "shop", "log");
+    ASSERT_TRUE(state && state->held);
+    ++state->number;
+    state->term = state->number;
+    state->held = false;
+    state->token = "another";
+    store::put(*storage, repo::lease_key("shop", "log", state->number), repo::encode_lease(*state));
+    expect(lab_->run({"mark", "--name", "meanwhile"}), 0);
+    owner.kill(SIGCONT);
+    auto woken = Tool::finish(std::move(owner), {"mark", "--name", "stopped"});
+    expect(woken, 11);
+    auto marks = lab_->run({"list", "marks", "--json"}).json().at("marks");
+    EXPECT_EQ(marks.front().at("name"), "meanwhile");
+    expect_healthy();
+}
+
+TEST_F(ErrorsTest, ARepositoryOfANewerVersionIsRefused)
+{
+    auto newer = lab_->folder() / "newer";
+    fs::copy(lab_->repository, newer, fs::copy_options::recursive);
+    auto head = newer / repo::kHeadKey;
+    auto bytes = base::read_file(head, 1U << 20);
+    std::string text(base::as_text(bytes));
+    auto format = text.find("\"format\": 1");
+    ASSERT_NE(format, std::string::npos) << text;
+    text.replace(format, 11, "\"format\": 9");
+    auto check = text.find("\"check\": \"");
+    ASSERT_NE(check, std::string::npos) << text;
+    text.replace(check + 10, 64, repo::json_check(base::as_bytes(text)));
+    fs::permissions(head, fs::perms::owner_write, fs::perm_options::add);
+    std::ofstream(head, std::ios::trunc) << text;
+    for (const auto& command : {"verify", "restore", "list"}) {
+        Tool::Arguments line{command, "--repo", newer.string()};
+        if (command == std::string("list")) line.emplace_back("marks");
+        expect(lab_->tool.run(line), 14);
+    }
+    auto config = changed_config(lab_->repository.string(), newer.string());
+    expect(lab_->tool.run({"mark", "--config", config.string()}), 14);
+    fs::remove_all(newer);
     expect_healthy();
 }
 
@@ -255,7 +316,7 @@ TEST_F(ErrorsTest, AllMistakesOfAConfigurationAtOnceWithTheirLines)
 
 TEST_F(ErrorsTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
 {
-    SmallDisk disk(lab_->folder() / "disk", "400m");
+    SmallDisk disk(lab_->folder() / "disk", "size=400m");
     if (!disk.mounted()) GTEST_SKIP() << "mounting a file system is not permitted here";
     auto place = disk.path() / "repository";
     fs::copy(lab_->repository, place, fs::copy_options::recursive);
@@ -276,7 +337,7 @@ TEST_F(ErrorsTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
     expect(run("mark"), 13);
     EXPECT_EQ(run("list marks").code(), 2);
     EXPECT_EQ(lab_->tool.run({"list", "marks", "--repo", place.string()}).code(), 0);
-    disk.resize("400m");
+    disk.change("size=400m");
     fs::remove(disk.path() / "filler");
     expect(run("mark"), 0);
     expect(run("backup"), 0);

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <sys/mount.h>
 #include <thread>
 
 namespace tidemark::support {
@@ -101,12 +103,83 @@ void GroupLab::commits(const app::Bank& load, std::uint64_t more) const
     }
 }
 
+SmallDisk::SmallDisk(fs::path path, const std::string& options) : path_(std::move(path))
+{
+    fs::create_directories(path_);
+    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, options.c_str()) == 0;
+}
+
+SmallDisk::~SmallDisk()
+{
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+}
+
+void SmallDisk::read_only() const
+{
+    ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
+}
+
+void SmallDisk::change(const std::string& options) const
+{
+    ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT, options.c_str());
+}
+
+namespace {
+
+pid_t parent_of(pid_t pid)
+{
+    std::ifstream file(fmt::format("/proc/{}/stat", pid));
+    std::string line;
+    std::getline(file, line);
+    pid_t parent = 0;
+    char state = 0;
+    if (auto at = line.rfind(") "); at != std::string::npos)
+        std::istringstream(line.substr(at + 2)) >> state >> parent;
+    return parent;
+}
+
+} // namespace
+
+Frozen::Frozen(const app::LabCluster& cluster)
+{
+    std::ifstream file(cluster.data_dir() / "postmaster.pid");
+    pid_t postmaster = 0;
+    if (!(file >> postmaster)) throw base::Error{base::Code::failed, "no server to freeze"};
+    processes_.push_back(postmaster);
+    ::kill(postmaster, SIGSTOP);
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        auto pid = static_cast<pid_t>(std::atoi(entry.path().filename().c_str()));
+        if (pid > 0 && parent_of(pid) == postmaster) processes_.push_back(pid);
+    }
+    for (pid_t pid : processes_)
+        ::kill(pid, SIGSTOP);
+}
+
+void Frozen::thaw()
+{
+    for (pid_t pid : processes_)
+        ::kill(pid, SIGCONT);
+    processes_.clear();
+}
+
+bool eventually(const std::function<bool()>& condition)
+{
+    auto deadline = std::chrono::steady_clock::now() + 30s;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(1ms);
+    }
+    return true;
+}
+
 std::map<std::string, std::uintmax_t> listing(const fs::path& folder)
 {
     std::map<std::string, std::uintmax_t> all;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-        all.emplace(fs::relative(entry.path(), folder).string(),
-                    entry.is_regular_file() ? entry.file_size() : 0);
+        std::error_code gone; // what others remove meanwhile
+        bool file = entry.is_regular_file(gone);
+        all.emplace(entry.path().lexically_relative(folder).string(),
+                    file ? entry.file_size(gone) : 0);
     }
     return all;
 }

@@ -6,8 +6,10 @@
 #include "support/lab.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace tidemark::support {
 
@@ -50,6 +52,40 @@ private:
 
     std::map<std::string, app::MarkWindow> windows_;
 };
+
+/// A small file system of its own; absent where mounting is not permitted.
+class SmallDisk {
+public:
+    /// `options` as mount(8) takes them for tmpfs, "size=400m".
+    SmallDisk(std::filesystem::path path, const std::string& options);
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+    ~SmallDisk();
+    bool mounted() const { return mounted_; }
+    void read_only() const;
+    void change(const std::string& options) const;
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+    bool mounted_ = false;
+};
+
+/// A server of which no process runs on (SIGSTOP) until thaw() or the end of this object.
+class Frozen {
+public:
+    explicit Frozen(const app::LabCluster& cluster);
+    Frozen(const Frozen&) = delete;
+    Frozen& operator=(const Frozen&) = delete;
+    ~Frozen() { thaw(); }
+    void thaw();
+
+private:
+    std::vector<pid_t> processes_;
+};
+
+/// Asks again and again, for up to half a minute.
+bool eventually(const std::function<bool()>& condition);
 
 /// Every path below `folder` with its size, for "nothing was written".
 std::map<std::string, std::uintmax_t> listing(const std::filesystem::path& folder);
