@@ -24,15 +24,17 @@ constexpr int kTries = 10;
 /// docs/guide/operate.md says how long.
 constexpr auto kLeasePatience = std::chrono::seconds{10};
 
-/// For a mark it is all one why a member did not answer in time: the mark is not placed. What an
-/// operator has to change first (a password, pg_hba.conf) keeps its own code.
-template <typename Body> decltype(auto) or_no_mark(Body&& body)
+/// A member that did not answer within mark.wait: whatever call it was that waited, the mark is not
+/// placed. What fails sooner keeps its own code.
+template <typename Body> decltype(auto) in_time(const Context& context, Body&& body)
 {
+    auto due = steady_clock::now() + context.group.mark_wait;
     try {
         return body();
     } catch (const Error& error) {
-        bool late = error.transient() && (error.code() == Code::member_unreachable ||
-                                          error.code() == Code::member_not_ready);
+        bool late =
+            error.transient() && steady_clock::now() >= due &&
+            (error.code() == Code::member_unreachable || error.code() == Code::member_not_ready);
         if (!late) throw;
         throw Error{Code::mark_not_placed,
                     std::string("no mark was placed: ") + error.what(),
@@ -59,7 +61,7 @@ public:
     {
         auto started = options_.started == base::Time{} ? context_.clock.now() : options_.started;
         for (int attempt = 1;; ++attempt) {
-            if (auto mark = or_no_mark([&] { return attempt_mark(); }))
+            if (auto mark = in_time(context_, [&] { return attempt_mark(); }))
                 return commit(std::move(*mark), started);
             if (attempt == kTries) {
                 throw Error{Code::mark_not_placed,
@@ -258,7 +260,7 @@ MarkOutcome place_mark(const Context& context, GroupLog& log, const MarkOptions&
 MarkOutcome place_mark(const Context& context, const MarkOptions& options)
 {
     GroupLog log(context, kLeasePatience);
-    or_no_mark([&] {
+    in_time(context, [&] {
         log.open(context.group.mark_wait);
         log.catch_up();
     });

@@ -42,6 +42,19 @@ void describe_mark(Environment& environment, const job::MarkOutcome& outcome)
     environment.remember(mark.number(), outcome.set.number());
 }
 
+/// To the mark command it is all one why a member cannot be reached: no mark was placed.
+job::MarkOutcome place_mark(Environment& environment)
+{
+    try {
+        return job::place_mark(environment.context(), {.name = environment.options().mark_name});
+    } catch (const Error& error) {
+        if (error.code() != Code::member_unreachable || !error.transient()) throw;
+        throw Error{Code::mark_not_placed,
+                    std::string("no mark was placed: ") + error.what(),
+                    {.hint = error.hint(), .transient = true}};
+    }
+}
+
 /// Things in a mark that an operator should read.
 bool warn_of_mark(Environment& environment, const model::Mark& mark)
 {
@@ -113,8 +126,7 @@ int run_mark(Environment& environment)
     if (!environment.options().mark_name.empty())
         model::checked_mark_name(environment.options().mark_name);
     return recorded_run(environment, [&](model::Run& run) {
-        auto outcome =
-            job::place_mark(environment.context(), {.name = environment.options().mark_name});
+        auto outcome = place_mark(environment);
         run.set = outcome.set.number();
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
