@@ -160,8 +160,8 @@ TEST_P(DamageTest, ARestoreRefusesWhatItNeedsAndIsDamaged)
         auto run = restored();
         if (run.code() == 0 || run.code() == 3) {
             // Another path: an older backup, an earlier mark.
-            auto mark = run.json().at("report").at("mark").at("name").get<std::string>();
-            auto verdict = lab_->check(run, mark);
+            auto where = run.json().at("report").at("mark").at("name").get<std::string>();
+            auto verdict = lab_->check(run, where);
             EXPECT_TRUE(verdict.clean()) << verdict.describe();
             EXPECT_EQ(GetParam(), Harm::lose) << "only a missing object can be seen by the plan";
         } else {
