@@ -99,6 +99,9 @@ public:
     virtual void feed(model::Offset at, base::ByteView bytes) = 0;
     /// Index of everything fed since the last take() (or the start); resets that range.
     virtual model::LogIndex take() = 0;
+    /// After an Error of feed(): nothing from here on was read. take() then gives what was, up to
+    /// here, and the decoder is of no more use.
+    virtual model::Offset readable_to() const = 0;
 };
 
 struct DecoderStart {

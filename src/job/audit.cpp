@@ -74,11 +74,25 @@ AuditReport audit_mark(const Context& context, const std::string& name)
     input.anchor = mark.anchor;
     for (const auto& member : mark.members) {
         base::with_context("member " + member.name, [&] {
-            input.members.push_back(read_cut_member(
+            auto cut = read_cut_member(
                 context, mark, member, input.previous, [&](const model::LogIndex& index) {
                     report.log_bytes += index.range.to - index.range.from;
-                }));
+                    for (const auto& hole : index.unread)
+                        report.differences.push_back(
+                            fmt::format("{}: log from {} to {} cannot be read: {}", member.name,
+                                        model::format_offset(hole.from),
+                                        model::format_offset(hole.to), hole.why));
+                });
+            input.members.push_back(std::move(cut));
         });
+    }
+    for (const auto& violation : mark.violations) {
+        if (violation.kind == model::ViolationKind::log_unread)
+            report.differences.push_back(
+                fmt::format("{}: log from {} to {} could not be read when the mark was placed: it "
+                            "is not proven",
+                            violation.member, model::format_offset(violation.cut),
+                            model::format_offset(violation.bound)));
     }
     report.recomputed = model::compute_cut(input);
     compare(mark, report.recomputed, report.differences);

@@ -65,6 +65,7 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
 {
     BackupOutcome outcome;
     auto started = context.clock.now();
+    check_mark_name(context, options.mark_name); // not after hours of copying
     Crew crew(member_names(context.group), context.stop);
     outcome.members.resize(crew.size());
     std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());
@@ -91,6 +92,14 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
             member.name, MarkOptions::Taken{member.manifest.number(), member.manifest.value.stop});
     }
     GroupLog log(context, kClosingPatience);
+    try {
+        check_mark_name(context, closing.name);
+    } catch (const Error& error) {
+        // Not worth the backups: the set is closed by a mark without a name.
+        context.progress.warn(
+            fmt::format("{}; the closing mark of this backup has no name", error.what()));
+        closing.name.clear();
+    }
     log.open();
     log.catch_up();
     outcome.closing = place_mark(context, log, closing);

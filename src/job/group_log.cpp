@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <fmt/format.h>
 #include <mutex>
@@ -82,6 +83,7 @@ void GroupLog::open(base::Duration within)
 
 void GroupLog::catch_up()
 {
+    std::atomic<std::size_t> behind = size();
     crew_.run([&](std::size_t i, std::stop_token stop) {
         sessions_[i]->set_deadline(answer_due());
         auto target = sessions_[i]->insert_position().offset;
@@ -90,6 +92,8 @@ void GroupLog::catch_up()
         sessions_[i]->set_deadline(steady_clock::time_point::max());
         receivers_[i]->advance(target, deadline, stop);
         context_.progress.finished(context_.group.members[i].name);
+        --behind;
+        receivers_[i]->keep_up([&] { return behind == 0; }, stop);
     });
 }
 

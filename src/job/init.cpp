@@ -15,35 +15,6 @@ using base::Error;
 
 namespace {
 
-/// Transactions listed before or after the slot was made; those no longer listed the second time
-/// are `gone`.
-std::vector<model::Seed> merge_seeds(const std::vector<model::PreparedBranch>& before,
-                                     const std::vector<model::PreparedBranch>& after)
-{
-    auto seed = [](const model::PreparedBranch& branch, bool gone) {
-        return model::Seed{.xid = branch.xid,
-                           .gid = branch.gid,
-                           .prepared_at = branch.prepared,
-                           .database = branch.database_oid,
-                           .database_name = branch.database,
-                           .owner = branch.owner_oid,
-                           .owner_name = branch.owner,
-                           .gone = gone};
-    };
-    auto same = [](const model::PreparedBranch& a, const model::PreparedBranch& b) {
-        return a.xid == b.xid && a.gid == b.gid;
-    };
-    std::vector<model::Seed> seeds;
-    for (const auto& branch : after)
-        seeds.push_back(seed(branch, false));
-    for (const auto& branch : before) {
-        bool still = std::any_of(after.begin(), after.end(),
-                                 [&](const auto& other) { return same(branch, other); });
-        if (!still) seeds.push_back(seed(branch, true));
-    }
-    return seeds;
-}
-
 /// What becomes known of a member while its slot is made.
 struct Joining {
     model::Identity identity;
@@ -80,7 +51,7 @@ void make_slot(Joining& joining, engine::Session& session)
         restart = session.create_slot();
         joining.slot_created = true;
     }
-    joining.seeds = merge_seeds(before, session.prepared());
+    joining.seeds = seeds_of(before, session.prepared());
     // A chain begins at a segment boundary: recovery verifies a segment's first page (rules.md 11).
     auto epoch = joining.identity.position.epoch;
     joining.history = session.history_file(epoch);
@@ -108,6 +79,33 @@ model::MemberIdentity to_record(const Context& context, const std::string& membe
 }
 
 } // namespace
+
+std::vector<model::Seed> seeds_of(const std::vector<model::PreparedBranch>& before,
+                                  const std::vector<model::PreparedBranch>& after)
+{
+    auto seed = [](const model::PreparedBranch& branch, bool gone) {
+        return model::Seed{.xid = branch.xid,
+                           .gid = branch.gid,
+                           .prepared_at = branch.prepared,
+                           .database = branch.database_oid,
+                           .database_name = branch.database,
+                           .owner = branch.owner_oid,
+                           .owner_name = branch.owner,
+                           .gone = gone};
+    };
+    auto same = [](const model::PreparedBranch& a, const model::PreparedBranch& b) {
+        return a.xid == b.xid && a.gid == b.gid;
+    };
+    std::vector<model::Seed> seeds;
+    for (const auto& branch : after)
+        seeds.push_back(seed(branch, false));
+    for (const auto& branch : before) {
+        bool still = std::any_of(after.begin(), after.end(),
+                                 [&](const auto& other) { return same(branch, other); });
+        if (!still) seeds.push_back(seed(branch, true));
+    }
+    return seeds;
+}
 
 InitOutcome initialise(const Context& context, const InitOptions& options)
 {

@@ -28,6 +28,11 @@ struct InitOutcome {
 /// member_unreachable, member_not_ready, identity_mismatch.
 InitOutcome initialise(const Context& context, const InitOptions& options);
 
+/// Transactions listed before or after something; those no longer listed the second time are
+/// `gone`.
+std::vector<model::Seed> seeds_of(const std::vector<model::PreparedBranch>& before,
+                                  const std::vector<model::PreparedBranch>& after);
+
 /// Makes a member's slot anew and records a new chain of log: what lies between the old chain and
 /// this one is a gap. The caller holds the lease "log".
 model::MemberIdentity begin_chain(const Context& context, const model::MemberSpec& member,

@@ -23,6 +23,8 @@ constexpr std::size_t kPieceBytes = 16U << 20;
 /// How much of the stored tail is compared with what the server sends for the same range.
 constexpr Offset kCompareBytes = 64U << 10;
 constexpr auto kComparePatience = std::chrono::seconds{10};
+/// How late keep_up() may notice that it is enough: it delays marks.
+constexpr auto kKeepUpStep = std::chrono::milliseconds{5};
 
 Offset segment_floor(Offset offset, std::uint32_t segment_size)
 {
@@ -138,14 +140,14 @@ void LogReceiver::start_stream(const LogPosition& from, std::optional<LogPositio
         start_decoder(*stored_end);
     } else {
         durable_ = from.offset;
-        decoder_ =
-            context_.engine(member_).open_decoder({.version_num = identity_.version_num,
-                                                   .system_id = identity_.system_id,
-                                                   .log_segment_size = identity_.log_segment_size,
-                                                   .epoch = from.epoch,
-                                                   .range_from = from.offset,
-                                                   .feed_from = from.offset,
-                                                   .at_record = false});
+        decoder_.emplace(context_.engine(member_),
+                         engine::DecoderStart{.version_num = identity_.version_num,
+                                              .system_id = identity_.system_id,
+                                              .log_segment_size = identity_.log_segment_size,
+                                              .epoch = from.epoch,
+                                              .range_from = from.offset,
+                                              .feed_from = from.offset,
+                                              .at_record = false});
     }
     source_ = session_.open_log(from);
 }
@@ -176,7 +178,7 @@ void LogReceiver::start_decoder(const LogPosition& end)
             start.at_record = false;
         }
     }
-    decoder_ = context_.engine(member_).open_decoder(start);
+    decoder_.emplace(context_.engine(member_), start);
     if (start.feed_from < end.offset) {
         reader.read(
             history_, {history_.epoch_at(start.feed_from), start.feed_from}, end,
@@ -230,12 +232,25 @@ repo::PieceInfo LogReceiver::piece_info() const
             .range = {source_->epoch(), durable_, durable_}};
 }
 
+void LogReceiver::warn_of_unread(const model::LogIndex& index)
+{
+    for (const auto& hole : index.unread) {
+        context_.progress.warn(fmt::format("{}: log from {} to {} is stored, but this program "
+                                           "cannot read it ({}); marks that need "
+                                           "it wait for tidemark reindex by a newer program",
+                                           id_.member, model::format_offset(hole.from),
+                                           model::format_offset(hole.to), hole.why));
+    }
+}
+
 void LogReceiver::store_piece()
 {
     if (!piece_) return;
     auto built = piece_->finish();
     piece_.reset();
-    auto ref = writer_->put(built, decoder_->take());
+    auto index = decoder_->take();
+    auto ref = writer_->put(built, index);
+    warn_of_unread(index);
     const auto& range = built.info.range;
     refs_.push_back(ref);
     catalog_.add({.range = range,
@@ -257,15 +272,35 @@ void LogReceiver::follow_switch(std::stop_token)
     warn_of_switch(*next);
     writer_->switch_epoch(next->next, next->at);
     LogPosition at{next->next, next->at};
-    decoder_ =
-        context_.engine(member_).open_decoder({.version_num = identity_.version_num,
-                                               .system_id = identity_.system_id,
-                                               .log_segment_size = identity_.log_segment_size,
-                                               .epoch = at.epoch,
-                                               .range_from = at.offset,
-                                               .feed_from = at.offset,
-                                               .at_record = true});
+    decoder_.emplace(context_.engine(member_),
+                     engine::DecoderStart{.version_num = identity_.version_num,
+                                          .system_id = identity_.system_id,
+                                          .log_segment_size = identity_.log_segment_size,
+                                          .epoch = at.epoch,
+                                          .range_from = at.offset,
+                                          .feed_from = at.offset,
+                                          .at_record = true});
     source_ = session_.open_log(at);
+}
+
+/// One step; false when there was nothing to do until the deadline. A server that stops waits for
+/// our confirmation of its last byte, so that is made durable at once.
+bool LogReceiver::receive(std::chrono::steady_clock::time_point deadline, std::stop_token stop)
+{
+    auto chunk = source_->next(deadline, stop);
+    if (chunk) {
+        take(*chunk);
+    } else if (source_->switched()) {
+        follow_switch(stop);
+    } else if (stop.stop_requested()) {
+        throw Error{Code::cancelled, "stopped while receiving log"};
+    } else if (source_->server_waits()) {
+        store_piece();
+    } else {
+        return false;
+    }
+    if (piece_ && piece_->plain_size() >= kPieceBytes) store_piece();
+    return true;
 }
 
 void LogReceiver::advance(Offset target, std::chrono::steady_clock::time_point deadline,
@@ -274,25 +309,20 @@ void LogReceiver::advance(Offset target, std::chrono::steady_clock::time_point d
     while (durable_ < target) {
         if (received_to() >= target) {
             store_piece();
-            continue;
-        }
-        auto chunk = source_->next(deadline, stop);
-        if (chunk) {
-            take(*chunk);
-        } else if (source_->switched()) {
-            follow_switch(stop);
-            continue;
-        } else if (stop.stop_requested()) {
-            throw Error{Code::cancelled, "stopped while receiving log"};
-        } else if (std::chrono::steady_clock::now() >= deadline) {
+        } else if (!receive(deadline, stop) && std::chrono::steady_clock::now() >= deadline) {
             throw Error{
                 Code::mark_not_placed,
                 fmt::format("received log up to {} only, {} was due by the deadline",
                             model::format_offset(received_to()), model::format_offset(target)),
                 {.hint = "try again; a larger mark.wait helps where the connection is slow"}};
         }
-        if (piece_ && piece_->plain_size() >= kPieceBytes) store_piece();
     }
+}
+
+void LogReceiver::keep_up(const std::function<bool()>& enough, std::stop_token stop)
+{
+    while (!enough() && !stop.stop_requested())
+        receive(std::chrono::steady_clock::now() + kKeepUpStep, stop);
 }
 
 void LogReceiver::finish()

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "job/context.h"
+#include "job/index_maker.h"
 #include "model/backup_set.h"
 #include "model/identity.h"
 #include "model/member_identity.h"
@@ -9,6 +10,7 @@
 #include "repo/piece.h"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -31,6 +33,11 @@ public:
     void advance(model::Offset target, std::chrono::steady_clock::time_point deadline,
                  std::stop_token stop);
 
+    /// Goes on receiving until `enough` says so: a server whose stream
+    /// nobody serves could not stop. What came is stored when a piece is full or the server waits
+    /// for it, otherwise by the next advance().
+    void keep_up(const std::function<bool()>& enough, std::stop_token stop);
+
     /// Sends the last confirmation and closes the stream.
     void finish();
 
@@ -50,11 +57,13 @@ private:
     void warn_of_switch(const engine::LogSource::Switch& next) const;
     void start_stream(const model::LogPosition& from, std::optional<model::LogPosition> stored_end);
     void start_decoder(const model::LogPosition& end);
+    void warn_of_unread(const model::LogIndex& index);
     void take(const engine::LogSource::Chunk& chunk);
     void compare(model::Offset at, base::ByteView bytes);
     model::Offset received_to() const { return piece_ ? piece_->end() : durable_; }
     repo::PieceInfo piece_info() const;
     void store_piece();
+    bool receive(std::chrono::steady_clock::time_point deadline, std::stop_token stop);
     void follow_switch(std::stop_token stop);
 
     const Context& context_;
@@ -68,7 +77,7 @@ private:
     repo::LogCatalog catalog_;
     std::optional<repo::LogWriter> writer_;
     std::unique_ptr<engine::LogSource> source_;
-    std::unique_ptr<engine::LogDecoder> decoder_;
+    std::optional<IndexMaker> decoder_;
     model::Offset durable_ = 0;               ///< end of what is stored
     std::optional<repo::PieceBuilder> piece_; ///< bytes after that
     base::Bytes known_;                       ///< stored bytes the server is about to send again

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "job/init.h"
 #include "job/member_events.h"
 #include "job/reindex.h"
 
@@ -53,13 +54,14 @@ public:
     Placer(const Context& context, GroupLog& log, const MarkOptions& options)
         : context_(context), log_(log), options_(options),
           marks_(context.storage(), context.group.name),
-          sets_(context.storage(), context.group.name)
+          sets_(context.storage(), context.group.name), unread_(log.size()), prepared_(log.size())
     {
     }
 
     MarkOutcome run()
     {
         auto started = options_.started == base::Time{} ? context_.clock.now() : options_.started;
+        check_mark_name(context_, options_.name);
         for (int attempt = 1;; ++attempt) {
             if (auto mark = in_time(context_, [&] { return attempt_mark(); }))
                 return commit(std::move(*mark), started);
@@ -77,7 +79,9 @@ private:
     {
         auto deadline = steady_clock::now() + context_.group.mark_wait;
         previous_ = marks_.latest();
-        auto number = previous_ ? previous_->number() + 1 : 1;
+        list_prepared();
+        auto numbers = marks_.numbers();
+        auto number = numbers.empty() ? 1 : numbers.back() + 1;
         std::string shown = options_.name.empty() ? repo::mark_id(number) : options_.name;
         auto placement = log_.place(
             model::restore_point_name(context_.group.mark_prefix, shown, unique_suffix()),
@@ -86,6 +90,7 @@ private:
         first_sent_ = placement.first_sent;
         last_answered_ = placement.last_answered;
         auto input = make_input(placement);
+        if (prepared_is_needed()) return std::nullopt;
         auto cut = model::compute_cut(input);
         if (!cut.usable() || !covers_backups(cut)) {
             if (!cut.usable())
@@ -93,6 +98,58 @@ private:
             return std::nullopt;
         }
         return make_mark(placement, input, std::move(cut));
+    }
+
+    /// Transactions whose fate lies in log that cannot be read are asked for, before b.
+    void list_prepared()
+    {
+        log_.crew().run([&](std::size_t i, std::stop_token) {
+            if (!unread_[i].empty()) prepared_[i] = seeds_of({}, log_.session(i).prepared());
+        });
+    }
+
+    /// Log before b that could not be read was found just now: once more, with list_prepared().
+    bool prepared_is_needed()
+    {
+        for (std::size_t i = 0; i < unread_.size(); ++i) {
+            if (unread_[i].empty() || prepared_[i]) continue;
+            why_not_ = fmt::format("log of {} cannot be read", context_.group.members[i].name);
+            return true;
+        }
+        return false;
+    }
+
+    /// A hole below b is like a gap of the chain: what came before it is no longer known. One that
+    /// reaches the mark itself hides what the cut needs.
+    void take_unread(std::size_t i, const Placement::Member& placed, model::CutMember& member,
+                     const std::vector<model::UnreadLog>& holes)
+    {
+        unread_[i].clear();
+        for (const auto& hole : holes) {
+            if (hole.from >= placed.e) continue;
+            if (hole.to > placed.b) {
+                throw Error{
+                    Code::mark_not_placed,
+                    fmt::format("log of this member from {} to {} cannot be read, and the mark "
+                                "needs it: {}",
+                                model::format_offset(hole.from), model::format_offset(hole.to),
+                                hole.why),
+                    {.hint =
+                         "the log is stored, nothing is lost; marks are possible again when the "
+                         "log has passed into its next segment (SELECT pg_switch_wal()), or "
+                         "after tidemark reindex by a newer program"}};
+            }
+            unread_[i].push_back(hole);
+            member.log.complete_since = std::max(member.log.complete_since, hole.to);
+        }
+        if (unread_[i].empty() || !prepared_[i]) return;
+        member.log.seeds = *prepared_[i];
+        std::erase_if(member.log.seeds, [&](const model::Seed& seed) {
+            return std::ranges::any_of(member.log.events, [&](const auto& event) {
+                return event.kind == model::EventKind::prepare && event.xid == seed.xid &&
+                       event.end > member.log.complete_since;
+            });
+        });
     }
 
     /// The closing mark of a backup lies at or after every member's stop position (rules.md 10).
@@ -145,6 +202,7 @@ private:
         repo::LogReader reader(context_.storage(), receiver.catalog());
         auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
                                        receiver.history());
+        std::vector<model::UnreadLog> holes;
         auto indexes =
             read_indexes(receiver.catalog(),
                          {.history = receiver.history(),
@@ -154,6 +212,8 @@ private:
                           .end = receiver.durable()},
                          [&](const repo::LogPiece& piece) { return reader.index(piece, rebuild); });
         for (auto& index : indexes) {
+            for (auto& hole : index.unread)
+                holes.push_back(std::move(hole));
             for (auto& event : index.transactions)
                 member.log.events.push_back(std::move(event));
             for (const auto& point : index.restore_points) {
@@ -161,6 +221,7 @@ private:
                     member.r = point.start;
             }
         }
+        take_unread(i, placed, member, holes);
         if (member.r == 0) {
             throw Error{Code::failed,
                         fmt::format("the restore point {} is not in the log that was received",
@@ -203,6 +264,14 @@ private:
         mark.at = std::move(cut.at);
         mark.table = std::move(cut.table);
         mark.violations = std::move(cut.violations);
+        for (std::size_t i = 0; i < unread_.size(); ++i) {
+            for (const auto& hole : unread_[i])
+                mark.violations.push_back({.kind = model::ViolationKind::log_unread,
+                                           .member = mark.members[i].name,
+                                           .cut = hole.from,
+                                           .bound = hole.to,
+                                           .global_id = {}});
+        }
         mark.flags = cut.flags;
         return mark;
     }
@@ -246,11 +315,20 @@ private:
     repo::Marks marks_;
     repo::Sets sets_;
     std::optional<repo::StoredMark> previous_;
+    std::vector<std::vector<model::UnreadLog>> unread_; ///< by member: since the previous mark
+    std::vector<std::optional<std::vector<model::Seed>>> prepared_;
     std::string why_not_;
     steady_clock::time_point first_sent_, last_answered_;
 };
 
 } // namespace
+
+void check_mark_name(const Context& context, const std::string& name)
+{
+    if (name.empty()) return;
+    model::restore_point_name(context.group.mark_prefix, name, unique_suffix());
+    repo::Marks(context.storage(), context.group.name).refuse_taken(name);
+}
 
 MarkOutcome place_mark(const Context& context, GroupLog& log, const MarkOptions& options)
 {
@@ -260,6 +338,7 @@ MarkOutcome place_mark(const Context& context, GroupLog& log, const MarkOptions&
 MarkOutcome place_mark(const Context& context, const MarkOptions& options)
 {
     GroupLog log(context, kLeasePatience);
+    check_mark_name(context, options.name);
     in_time(context, [&] {
         log.open(context.group.mark_wait);
         log.catch_up();

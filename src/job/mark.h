@@ -29,6 +29,11 @@ struct MarkOutcome {
     std::chrono::steady_clock::time_point last_answered;
 };
 
+/// Error{usage} unless the group's next mark can be called `name` ("" always can): names are unique
+/// in a group, and with what makes a restore point's name of them at most 63 bytes (rules.md 9).
+/// Placing a mark asks again, under the lease "log", before anything is placed.
+void check_mark_name(const Context& context, const std::string& name);
+
 /// A consistent mark: log up to now, restore points on all members at once, log up to the bounds,
 /// the cut, the mark, the backup set. Errors: mark_not_placed (nothing is visible), log_gap,
 /// identity_mismatch, member_unreachable.

@@ -27,12 +27,18 @@ struct Part {
     Offset to = 0;
 };
 
+/// Where the table of the mark before ends, or the chain begins.
+Offset wanted_from(const EventRange& range)
+{
+    const auto* table = table_of(range);
+    if (table == nullptr) return range.chain_start.offset;
+    return std::max(range.chain_start.offset, model::known_to(*table, range.history));
+}
+
 /// Along the history, each record once.
 std::vector<Part> kept_parts(const repo::LogCatalog& catalog, const EventRange& range)
 {
-    Offset from = range.chain_start.offset;
-    if (const auto* table = table_of(range))
-        from = std::max(from, model::known_to(*table, range.history));
+    Offset from = wanted_from(range);
     std::vector<Part> parts;
     model::LogRange before;
     for (auto& piece :
@@ -74,6 +80,7 @@ read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
              const std::function<model::LogIndex(const LogPiece&)>& index)
 {
     auto parts = kept_parts(catalog, range);
+    auto kept = parts.size();
     for (auto& part : abandoned_parts(catalog, range))
         parts.push_back(std::move(part));
     std::vector<model::LogIndex> out;
@@ -86,6 +93,10 @@ read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
         std::erase_if(one.restore_points, outside);
         std::erase_if(one.times, [&](const auto& point) {
             return point.start < part.from || point.start >= part.to;
+        });
+        // What nobody can read of a dead branch, or of what the table knows, hides nothing.
+        std::erase_if(one.unread, [&](const auto& hole) {
+            return out.size() >= kept || hole.to <= wanted_from(range) || hole.from >= part.to;
         });
         out.push_back(std::move(one));
     }

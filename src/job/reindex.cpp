@@ -1,10 +1,12 @@
 #include "job/reindex.h"
 
 #include "base/error.h"
+#include "job/index_maker.h"
 #include "repo/histories.h"
 #include "repo/identities.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace tidemark::job {
 
@@ -49,13 +51,39 @@ repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSp
                                    .feed_from = cold,
                                    .at_record = cold % identity.log_segment_size != 0,
                                    .every_time = options.every_time};
-        auto decoder = context.engine(member).open_decoder(start);
+        IndexMaker maker(context.engine(member), start);
         reader.read(
             along, {along.epoch_at(cold), cold}, {piece.range.epoch, piece.range.to},
-            [&](const LogPosition& at, base::ByteView bytes) { decoder->feed(at.offset, bytes); });
-        return decoder->take();
+            [&](const LogPosition& at, base::ByteView bytes) { maker.feed(at.offset, bytes); });
+        return maker.take();
     };
 }
+
+namespace {
+
+/// An index that says it is not whole is made again, too: this program may know more.
+void reindex_piece(const repo::LogReader& reader, const repo::LogPiece& piece,
+                   const repo::RebuildIndex& rebuild, ReindexReport& report)
+{
+    bool made = false;
+    auto counting = [&](const repo::LogPiece& missing) {
+        made = true;
+        return rebuild(missing);
+    };
+    auto index = reader.index(piece, counting);
+    if (!made && !index.unread.empty()) {
+        auto again = rebuild(piece);
+        made = again != index;
+        if (made) index = reader.reindex(piece, [&](const repo::LogPiece&) { return again; });
+    }
+    if (made) ++report.rebuilt;
+    for (const auto& hole : index.unread)
+        report.problems.push_back(fmt::format("{}: log from {} to {} cannot be read: {}", piece.key,
+                                              model::format_offset(hole.from),
+                                              model::format_offset(hole.to), hole.why));
+}
+
+} // namespace
 
 ReindexReport reindex(const Context& context)
 {
@@ -67,14 +95,20 @@ ReindexReport reindex(const Context& context)
         auto catalog = repo::LogCatalog::load(context.storage(), id);
         repo::LogReader reader(context.storage(), catalog);
         for (const auto& piece : catalog.pieces) {
-            auto history = repo::load_history(context.storage(), id, piece.range.epoch);
-            auto rebuild =
-                index_rebuilder(context, member, recorded->value.identity, catalog, history);
             ++report.pieces;
-            reader.index(piece, [&](const repo::LogPiece& missing) {
-                ++report.rebuilt;
-                return rebuild(missing);
-            });
+            try {
+                auto history = repo::load_history(context.storage(), id, piece.range.epoch);
+                reindex_piece(
+                    reader, piece,
+                    index_rebuilder(context, member, recorded->value.identity, catalog, history),
+                    report);
+            } catch (const base::Error& error) {
+                if (error.code() != base::Code::failed &&
+                    error.code() != base::Code::not_restorable &&
+                    error.code() != base::Code::log_gap)
+                    throw;
+                report.problems.push_back(piece.key + ": " + error.what());
+            }
         }
     }
     return report;

@@ -19,8 +19,10 @@ repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSp
 struct ReindexReport {
     std::uint64_t pieces = 0;
     std::uint64_t rebuilt = 0;
+    /// Pieces that are damaged, or hold log that this program cannot read: a line each.
+    std::vector<std::string> problems;
 };
-/// Rebuilds every missing or unreadable index of the group.
+/// Rebuilds every index of the group that is missing, damaged or not whole.
 ReindexReport reindex(const Context& context);
 
 } // namespace tidemark::job

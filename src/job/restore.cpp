@@ -1,5 +1,7 @@
 #include "job/restore.h"
 
+#include "job/index_maker.h"
+
 #include "base/error.h"
 #include "job/crew.h"
 #include "job/restore_member.h"
@@ -92,19 +94,18 @@ std::vector<LostWork> find_lost_work(const Context& context, const repo::Restore
         if (!end || end->offset <= member.target.offset) continue;
         const auto& identity = member.backup.value.identity;
         model::MemberSpec spec{.name = name, .url = {}, .data_dir = {}, .gid_pattern = {}};
-        auto decoder =
-            context.engine(spec).open_decoder({.version_num = identity.version_num,
-                                               .system_id = identity.system_id,
-                                               .log_segment_size = identity.log_segment_size,
-                                               .epoch = member.target.epoch,
-                                               .range_from = member.target.offset,
-                                               .feed_from = member.target.offset,
-                                               .at_record = true});
+        IndexMaker decoder(context.engine(spec), {.version_num = identity.version_num,
+                                                  .system_id = identity.system_id,
+                                                  .log_segment_size = identity.log_segment_size,
+                                                  .epoch = member.target.epoch,
+                                                  .range_from = member.target.offset,
+                                                  .feed_from = member.target.offset,
+                                                  .at_record = true});
         reader.read(member.history, member.target, *end,
                     [&](const model::LogPosition& at, base::ByteView bytes) {
-                        decoder->feed(at.offset, bytes);
+                        decoder.feed(at.offset, bytes);
                     });
-        auto index = decoder->take();
+        auto index = decoder.take();
         LostWork lost{.member = name,
                       .from = member.target,
                       .to = *end,

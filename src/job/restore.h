@@ -65,7 +65,7 @@ struct RestoredMember {
 struct LostWork {
     std::string member;
     model::LogPosition from, to;
-    std::uint64_t commits = 0;
+    std::uint64_t commits = 0;     ///< of users: see LogIndex::commits
     std::vector<std::string> gids; ///< of distributed transactions committed there
 };
 

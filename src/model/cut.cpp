@@ -212,6 +212,8 @@ std::string_view violation_name(ViolationKind kind)
         return "fixed_must_retreat";
     case ViolationKind::fixed_outside:
         return "fixed_outside";
+    case ViolationKind::log_unread:
+        return "log_unread";
     case ViolationKind::not_proven:
         return "not_proven";
     case ViolationKind::wanted_outside:
@@ -225,7 +227,8 @@ std::string_view violation_name(ViolationKind kind)
 bool CutResult::usable() const
 {
     return std::ranges::all_of(violations, [](const Violation& violation) {
-        return violation.kind == ViolationKind::below_lower_bound;
+        return violation.kind == ViolationKind::below_lower_bound ||
+               violation.kind == ViolationKind::log_unread;
     });
 }
 

@@ -63,6 +63,8 @@ enum class ViolationKind : std::uint8_t {
     fixed_must_retreat, ///< a fixed member would have to retreat: the mark fails
     fixed_outside,      ///< fixed does not lie in [b, r]: the mark fails
     log_gap,            ///< complete_since lies beyond b or K: the mark fails
+    log_unread,         ///< log from `cut` to `bound`, below b, could not be read: what was
+                        ///< prepared before it is undecided unless it is listed anew
     not_proven,         ///< K < b somewhere, and the logs are not complete that far back: try again
     wanted_outside,     ///< wanted lies before the previous mark's e, or after r: take other marks
 };
@@ -97,7 +99,8 @@ struct CutResult {
     std::vector<Violation> violations = {};
     CutFlags flags = {};
 
-    /// The mark may be placed: nothing but below_lower_bound is wrong, which is reported.
+    /// The mark may be placed: nothing but below_lower_bound and log_unread is wrong, which is
+    /// reported.
     bool usable() const;
     friend bool operator==(const CutResult&, const CutResult&) = default;
 };

@@ -58,6 +58,15 @@ struct LogNotice {
     friend bool operator==(const LogNotice&, const LogNotice&) = default;
 };
 
+/// Log that is stored and that the program which made the index could not read: what it holds is
+/// not in the index. A newer program's `reindex` may know better.
+struct UnreadLog {
+    Offset from = 0; ///< within the range
+    Offset to = 0;
+    std::string why; ///< a sentence
+    friend bool operator==(const UnreadLog&, const UnreadLog&) = default;
+};
+
 /// What one range of log holds. A record belongs to the range in which it ends (rules.md 12).
 struct LogIndex {
     LogRange range;
@@ -68,8 +77,10 @@ struct LogIndex {
     std::vector<RestorePointEvent> restore_points;
     std::vector<TimePoint> times; ///< at most one each 64 KiB of log, and the last of the range
     std::vector<LogNotice> notices;
+    std::vector<UnreadLog> unread; ///< ascending; empty nearly always
     std::uint64_t records = 0;
-    std::uint64_t commits = 0;   ///< one-phase and COMMIT PREPARED
+    /// One-phase and COMMIT PREPARED, without those by which we ourselves made the server flush.
+    std::uint64_t commits = 0;
     std::uint64_t rollbacks = 0;
     std::uint64_t full_page_images = 0;
     friend bool operator==(const LogIndex&, const LogIndex&) = default;

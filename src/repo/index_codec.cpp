@@ -31,6 +31,7 @@ enum Section : std::uint16_t {
     kRestorePoints = 3,
     kTimes = 4,
     kNotices = 5,
+    kUnread = 6,
 };
 
 std::uint64_t micros(base::Time time)
@@ -227,6 +228,28 @@ void get_notices(ByteReader& in, LogIndex& index)
     }
 }
 
+void put_unread(ByteWriter& out, const LogIndex& index)
+{
+    put_varint(out, index.unread.size());
+    for (const model::UnreadLog& hole : index.unread) {
+        put_delta(out, hole.from, index.range.from);
+        put_varint(out, hole.to - hole.from);
+        put_text(out, hole.why);
+    }
+}
+
+void get_unread(ByteReader& in, LogIndex& index)
+{
+    index.unread.resize(get_count(in, 3));
+    for (model::UnreadLog& hole : index.unread) {
+        hole.from = get_delta(in, index.range.from);
+        if (hole.from < index.range.from || hole.from > index.range.to)
+            throw Error{Code::failed, "log that was not read lies outside the range"};
+        hole.to = hole.from + get_varint(in, index.range.to - hole.from, "a range's length");
+        hole.why = get_text(in, kMaxText, "a reason's length");
+    }
+}
+
 template <typename Put> void put_section(ByteWriter& out, Section kind, Put&& put)
 {
     ByteWriter payload;
@@ -257,6 +280,9 @@ void get_section(std::uint16_t kind, ByteView payload, StoredIndex& stored)
     case kNotices:
         get_notices(in, stored.index);
         break;
+    case kUnread:
+        get_unread(in, stored.index);
+        break;
     default:
         if (kind < kOptional)
             throw too_new(fmt::format("index section {}", kind), kIndexPreamble.major);
@@ -275,12 +301,14 @@ Bytes encode_index(const StoredIndex& stored)
     put_preamble(out, kIndexPreamble);
     out.raw(stored.piece_sha256);
     out.u64(stored.piece_size);
-    out.u32(5);
+    out.u32(index.unread.empty() ? 5 : 6);
     put_section(out, kSummary, [&](ByteWriter& to) { put_summary(to, stored); });
     put_section(out, kTransactions, [&](ByteWriter& to) { put_transactions(to, index); });
     put_section(out, kRestorePoints, [&](ByteWriter& to) { put_restore_points(to, index); });
     put_section(out, kTimes, [&](ByteWriter& to) { put_times(to, index); });
     put_section(out, kNotices, [&](ByteWriter& to) { put_notices(to, index); });
+    if (!index.unread.empty())
+        put_section(out, kUnread, [&](ByteWriter& to) { put_unread(to, index); });
     put_crc(out);
     return out.take();
 }

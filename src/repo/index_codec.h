@@ -32,6 +32,9 @@ namespace tidemark::repo {
 //   3 restore points v count, then each: d epoch, d start, d(start) end, d time (as above), text
 //   name 4 times          v count, then each: d start, d time 5 notices        v count, then each:
 //   u8 kind, d start, text detail
+//   6 unread         v count (not 0), then each: d(from) from, v to - from, text why
+// Section 6 is there only when part of the piece could not be read: what lies between from and to
+// is missing in the other sections.
 
 struct StoredIndex {
     model::LogIndex index;

@@ -16,6 +16,7 @@ constexpr EnumName<ViolationKind> kViolations[] = {
     {ViolationKind::fixed_must_retreat, "fixed_must_retreat"},
     {ViolationKind::fixed_outside, "fixed_outside"},
     {ViolationKind::log_gap, "log_gap"},
+    {ViolationKind::log_unread, "log_unread"},
     {ViolationKind::not_proven, "not_proven"},
     {ViolationKind::wanted_outside, "wanted_outside"}};
 

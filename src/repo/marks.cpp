@@ -78,7 +78,7 @@ std::optional<StoredMark> Marks::find(const MarkSelector& selector) const
     // Clocks step back, so times do not grow with the numbers: no bisection, the newest that fits.
     auto all = numbers();
     for (auto at = all.rbegin(); at != all.rend(); ++at) {
-        auto mark = load(*at);
+        auto mark = load_readable(sequence_, *at, decode_mark);
         if (!mark) continue;
         bool fits = selector.kind == Kind::name ? mark->value.name == selector.name
                                                 : mark->value.created <= selector.time;
@@ -100,6 +100,24 @@ StoredMark Marks::need(std::string_view text) const
                 fmt::format("group {} has no mark \"{}\"; there are {} to {}", group_, text,
                             mark_id(all.front()), mark_id(all.back())),
                 {.hint = "`tidemark list marks` shows them with names and times"}};
+}
+
+void Marks::refuse_taken(const std::string& name) const
+{
+    auto selector = parse_mark_selector(name);
+    if (selector.kind != MarkSelector::Kind::name)
+        throw Error{Code::usage,
+                    fmt::format("a mark cannot be called \"{}\": that selects a mark by its {}",
+                                name,
+                                selector.kind == MarkSelector::Kind::latest   ? "age"
+                                : selector.kind == MarkSelector::Kind::number ? "number"
+                                                                              : "time"),
+                    {.hint = "choose a name that is neither a number nor a time"}};
+    if (auto taken = find(selector))
+        throw Error{Code::usage,
+                    fmt::format("mark {} of {} is called \"{}\" already", mark_id(taken->number()),
+                                base::format_time_human(taken->value.created), name),
+                    {.hint = "a name belongs to one mark of a group; choose another one"}};
 }
 
 StoredMark Marks::append(const Lease& lease, const model::Mark& mark) const

@@ -37,6 +37,7 @@ public:
 
     /// Ascending; one listing, no object is read.
     std::vector<model::Number> numbers() const { return sequence_.numbers(); }
+    /// Error{failed} when it is damaged; the others leave out what is, naming it in a warning.
     std::optional<StoredMark> load(model::Number number) const;
     std::optional<StoredMark> latest() const;
     /// Newest first, at most `limit` (0: all).
@@ -44,6 +45,10 @@ public:
     std::optional<StoredMark> find(const MarkSelector& selector) const;
     /// find() with Error{usage} when there is none, naming what there is.
     StoredMark need(std::string_view text) const;
+    /// Error{usage} when a mark cannot be called so: a selector would read the name as something
+    /// else, or another mark has it (rules.md 9). Under the group's lease "log" the answer stays
+    /// true.
+    void refuse_taken(const std::string& name) const;
     /// The mark becomes visible. Its number is set by the sequence; see Sequence::append.
     StoredMark append(const Lease& lease, const model::Mark& mark) const;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/log.h"
 #include "repo/sequence.h"
 
 #include <fmt/format.h>
@@ -31,7 +32,22 @@ auto load_item(const Sequence& sequence, model::Number number, Decode decode)
     return checked_number(decode(found->bytes, found->object), number);
 }
 
-/// Newest first, at most `limit` (0: all).
+/// The same, but a damaged object is named in a warning and left out: one must not end what can do
+/// without it. A format of a newer program is still Error{repository_newer}.
+template <typename Decode>
+auto load_readable(const Sequence& sequence, model::Number number, Decode decode)
+    -> decltype(load_item(sequence, number, decode))
+{
+    try {
+        return load_item(sequence, number, decode);
+    } catch (const base::Error& error) {
+        if (error.code() != base::Code::failed) throw;
+        base::log_warning("left out, it is damaged: {}", error.what());
+        return std::nullopt;
+    }
+}
+
+/// Newest first, at most `limit` (0: all); those that can be read.
 template <typename Decode>
 auto list_items(const Sequence& sequence, std::size_t limit, Decode decode)
 {
@@ -39,16 +55,17 @@ auto list_items(const Sequence& sequence, std::size_t limit, Decode decode)
     auto numbers = sequence.numbers();
     for (auto at = numbers.rbegin(); at != numbers.rend(); ++at) {
         if (limit != 0 && out.size() == limit) break;
-        auto item = load_item(sequence, *at, decode);
+        auto item = load_readable(sequence, *at, decode);
         if (item) out.push_back(std::move(*item));
     }
     return out;
 }
 
+/// The newest that can be read.
 template <typename Decode> auto latest_item(const Sequence& sequence, Decode decode)
 {
-    auto newest = sequence.newest();
-    return load_item(sequence, newest.value_or(0), decode);
+    auto newest = list_items(sequence, 1, decode);
+    return newest.empty() ? std::nullopt : std::make_optional(std::move(newest.front()));
 }
 
 } // namespace tidemark::repo

@@ -1,7 +1,6 @@
 #include "repo/sets.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "repo/layout.h"
 #include "repo/sequence_items.h"
 #include "stream/checksum.h"
@@ -24,20 +23,6 @@ std::optional<StoredSet> Sets::load(model::Number number) const
 std::optional<StoredSet> Sets::latest() const
 {
     return latest_item(sequence_, decode_set);
-}
-
-std::optional<StoredSet> Sets::latest_readable() const
-{
-    auto all = numbers();
-    for (auto number = all.rbegin(); number != all.rend(); ++number) {
-        try {
-            if (auto set = load(*number)) return set;
-        } catch (const base::Error& error) {
-            if (error.code() != base::Code::failed) throw;
-            base::log_warning("{}", error.what());
-        }
-    }
-    return std::nullopt;
 }
 
 std::vector<StoredSet> Sets::list(std::size_t limit) const

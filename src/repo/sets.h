@@ -24,9 +24,9 @@ public:
 
     std::vector<model::Number> numbers() const { return sequence_.numbers(); }
     std::optional<StoredSet> load(model::Number number) const;
+    /// The newest that can be read; one that is damaged is named in a warning and left out, here
+    /// and in list().
     std::optional<StoredSet> latest() const;
-    /// The newest that can be read: for jobs, which must go on when the newest one is damaged.
-    std::optional<StoredSet> latest_readable() const;
     /// Newest first, at most `limit` (0: all).
     std::vector<StoredSet> list(std::size_t limit = 0) const;
     /// Closes a set: everything it names must be durable.

@@ -218,6 +218,13 @@ void Collector::index(const model::MemberId& id, const LogPiece& piece,
             stored.piece_sha256 != sha256 || stored.index.range != piece.range)
             findings_.fault(FaultKind::mismatch, key,
                             "describes another piece; it can be made again", id.member);
+        for (const model::UnreadLog& hole : stored.index.unread)
+            findings_.note(
+                fmt::format("member {}: log from {} to {} is stored whole, but the program that "
+                            "stored it could "
+                            "not read it ({}); `tidemark reindex` by a newer program may",
+                            id.member, model::format_offset(hole.from),
+                            model::format_offset(hole.to), hole.why));
     } catch (const Error& error) {
         if (error.code() != Code::failed && error.code() != Code::repository_newer) throw;
         findings_.fault(FaultKind::unreadable, key,

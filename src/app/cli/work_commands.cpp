@@ -56,7 +56,7 @@ job::MarkOutcome place_mark(Environment& environment)
 }
 
 /// Things in a mark that an operator should read.
-bool warn_of_mark(Environment& environment, const model::Mark& mark)
+void warn_of_mark(Environment& environment, const model::Mark& mark)
 {
     if (mark.flags.heuristic_damage)
         environment.progress().warn(
@@ -65,11 +65,24 @@ bool warn_of_mark(Environment& environment, const model::Mark& mark)
     for (const auto& lost : mark.at.lost)
         environment.progress().warn(lost_sentence(lost));
     for (const auto& violation : mark.violations) {
-        environment.progress().warn(fmt::format(
-            "{} at {}: a coordinator seems to commit before all have prepared ({})",
-            model::violation_name(violation.kind), violation.member, violation.global_id));
+        if (violation.kind == model::ViolationKind::log_unread)
+            environment.progress().warn(fmt::format("not proven at {}: log from {} to {} could not "
+                                                    "be read, so what was prepared before "
+                                                    "may be undecided",
+                                                    violation.member,
+                                                    model::format_offset(violation.cut),
+                                                    model::format_offset(violation.bound)));
+        else
+            environment.progress().warn(fmt::format(
+                "{} at {}: a coordinator seems to commit before all have prepared ({})",
+                model::violation_name(violation.kind), violation.member, violation.global_id));
     }
-    return mark.flags.heuristic_damage || !mark.at.lost.empty() || !mark.violations.empty();
+}
+
+/// Done, or done with warnings.
+int ended(Environment& environment)
+{
+    return static_cast<int>(environment.progress().warnings().empty() ? Code::ok : Code::warnings);
 }
 
 } // namespace
@@ -112,11 +125,11 @@ int run_backup(Environment& environment)
         }
         environment.output().text(table.render());
         describe_mark(environment, outcome.closing);
-        bool warned = warn_of_mark(environment, outcome.closing.mark.value);
+        warn_of_mark(environment, outcome.closing.mark.value);
         if (outcome.damaged)
             environment.progress().warn("the backup is marked damaged: pages above have wrong "
                                         "checksums in the database itself");
-        return static_cast<int>(outcome.damaged || warned ? Code::warnings : Code::ok);
+        return ended(environment);
     });
 }
 
@@ -131,9 +144,7 @@ int run_mark(Environment& environment)
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
         warn_of_mark(environment, outcome.mark.value);
-        // A failover since the last mark is one, too.
-        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
-                                                                          : Code::warnings);
+        return ended(environment);
     });
 }
 
@@ -153,8 +164,7 @@ int run_log(Environment& environment)
                             {"pieces", member.pieces}});
         }
         environment.output().text(table.render());
-        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
-                                                                          : Code::warnings);
+        return ended(environment);
     });
 }
 
@@ -165,7 +175,10 @@ int run_reindex(Environment& environment)
         fmt::format("{} pieces, {} indexes rebuilt\n", report.pieces, report.rebuilt));
     environment.output().document()["pieces"] = report.pieces;
     environment.output().document()["rebuilt"] = report.rebuilt;
-    return 0;
+    environment.output().document()["problems"] = report.problems;
+    for (const auto& problem : report.problems)
+        environment.progress().warn(problem);
+    return ended(environment);
 }
 
 } // namespace tidemark::app

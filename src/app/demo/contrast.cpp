@@ -96,17 +96,42 @@ job::RestoreReport ContrastLab::restore(job::RestoreOptions options, Goals goals
 
 namespace {
 
-/// The newest mark whose bounds all lie at or before the reached positions.
-std::optional<model::OpenTransactions> table_before(const job::Context& context,
-                                                    const model::Sweep& at)
+/// All that the marks know: what a mark placed at the reached positions would have known, and more.
+struct Knowledge {
+    std::optional<model::OpenTransactions> table; ///< of the newest mark before the positions
+    std::vector<model::Sweep> sweeps;             ///< later than that, oldest first
+    std::map<std::string, model::ClockReading> clocks;
+};
+
+Knowledge knowledge_at(const job::Context& context, const model::Sweep& at)
 {
-    for (const auto& mark : repo::Marks(context.storage(), context.group.name).list()) {
+    Knowledge known;
+    auto marks = repo::Marks(context.storage(), context.group.name).list();
+    auto later = marks.begin();
+    for (; later != marks.end(); ++later) {
         bool before = true;
-        for (const auto& [name, member] : mark.value.table.members)
+        for (const auto& [name, member] : later->value.table.members)
             before = before && at.contains(name) && member.e <= at.at(name);
-        if (before) return mark.value.table;
+        if (before) {
+            known.table = later->value.table;
+            break;
+        }
     }
-    return std::nullopt;
+    if (!known.table && !marks.empty()) known.sweeps = marks.back().value.anchor;
+    for (auto mark = std::make_reverse_iterator(later); mark != marks.rend(); ++mark) {
+        for (auto position :
+             {&model::MarkMember::b, &model::MarkMember::r, &model::MarkMember::e}) {
+            model::Sweep sweep;
+            for (const auto& member : mark->value.members)
+                sweep.emplace(member.name, member.*position);
+            known.sweeps.push_back(std::move(sweep));
+        }
+    }
+    if (!marks.empty()) {
+        for (const auto& member : marks.front().value.members)
+            if (member.clock) known.clocks.emplace(member.name, *member.clock);
+    }
+    return known;
 }
 
 model::MemberLog read_log(const job::Context& context, const model::MemberSpec& spec)
@@ -140,11 +165,15 @@ void ContrastLab::settle(const RestoredGroup& group) const
     model::Sweep at;
     for (const auto& member : group.report().members)
         at.emplace(member.name, member.reached.offset);
-    auto table = table_before(context, at);
+    auto known = knowledge_at(context, at);
     std::vector<model::MemberLog> logs;
-    for (const auto& spec : context.group.members)
-        logs.push_back(read_log(context, spec));
-    auto evaluation = model::evaluate_at(logs, at, table ? &*table : nullptr);
+    for (const auto& spec : context.group.members) {
+        auto& log = logs.emplace_back(read_log(context, spec));
+        if (auto clock = known.clocks.find(spec.name); clock != known.clocks.end())
+            log.clock = clock->second;
+    }
+    auto evaluation =
+        model::evaluate_at(logs, at, known.table ? &*known.table : nullptr, known.sweeps);
     for (const auto& member : group.report().members) {
         auto main = Connection::open(RestoredGroup::conninfo(member, "postgres"));
         auto rows = main.exec("SELECT gid, database FROM pg_prepared_xacts");

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/fake/fake_record.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <utility>
 
@@ -39,6 +40,7 @@ void FakeDecoder::feed(model::Offset at, base::ByteView bytes)
         try {
             next = decode_record(base::ByteView(pending_).subspan(used));
         } catch (Error& error) {
+            pending_.clear();
             error.add_context(model::format_offset(record_at_));
             throw;
         }
@@ -109,7 +111,7 @@ model::LogIndex FakeDecoder::take()
 {
     if (latest_) index_.times.push_back(*latest_);
     latest_.reset();
-    const model::Offset to = record_at_ + pending_.size();
+    const model::Offset to = std::max(range_from_, record_at_ + pending_.size());
     index_.range = {.epoch = start_.epoch, .from = range_from_, .to = to};
     if (!pending_.empty()) index_.unfinished = record_at_;
     range_from_ = to;

@@ -12,6 +12,7 @@ public:
     explicit FakeDecoder(const DecoderStart& start);
     void feed(model::Offset at, base::ByteView bytes) override;
     model::LogIndex take() override;
+    model::Offset readable_to() const override { return record_at_; }
 
 private:
     void add(const Record& record, model::Offset from, model::Offset end);

@@ -211,7 +211,8 @@ void PostgresSession::ensure_flushed(model::Offset offset, steady_clock::time_po
         if (!forced && !row.boolean(0, 1).value_or(false)) {
             // Only a commit that wrote something flushes (an xid alone does not), and a message
             // writes no data. synchronous_commit=local: no standby holds us up.
-            sql_.exec("SELECT pg_logical_emit_message(true, 'tidemark', '')",
+            // It is known by its prefix and text in the log (wal::is_forced_flush).
+            sql_.exec("SELECT pg_logical_emit_message(true, 'tidemark', 'flush')",
                       {.deadline = deadline});
             forced = true;
             continue;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/error.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <utility>
@@ -89,20 +90,47 @@ void IndexBuilder::feed(model::Offset at, base::ByteView bytes)
         throw Error(Code::failed, fmt::format("the log cannot be read: {}", format_status(status)));
 }
 
+model::Offset IndexBuilder::readable_to() const
+{
+    auto status = reader_.status();
+    bool stopped = status.state == State::broken || status.state == State::end_of_log;
+    auto to = stopped ? status.where : reader_.position();
+    if (auto open = reader_.unfinished()) to = std::min(to, *open);
+    return malformed_ ? std::min(to, *malformed_) : to;
+}
+
 model::LogIndex IndexBuilder::take()
 {
-    CHECK(reader_.position() >= range_from_);
+    auto status = reader_.status();
     if (latest_time_) index_.times.push_back(*latest_time_);
     latest_time_.reset();
     noticed_managers_.reset();
+    if (malformed_ || status.state == State::broken || status.state == State::end_of_log) {
+        index_.range = {
+            .epoch = epoch_, .from = range_from_, .to = std::max(range_from_, readable_to())};
+        return std::exchange(index_, {});
+    }
+    CHECK(reader_.position() >= range_from_);
     index_.range = {.epoch = epoch_, .from = range_from_, .to = reader_.position()};
     index_.unfinished = reader_.unfinished();
     range_from_ = reader_.position();
     return std::exchange(index_, {});
 }
 
+/// A transaction that does nothing but write our message, which makes the server flush
+/// (PostgresSession::ensure_flushed), is no work of the users. Its xid is first seen at the message
+/// and next at its commit.
+void IndexBuilder::watch_forced_flush(const Record& record)
+{
+    if (is_forced_flush(record))
+        forcing_ = record.xid;
+    else if (forcing_ == record.xid && record.manager != kTransaction)
+        forcing_.reset();
+}
+
 void IndexBuilder::record(const Record& record)
 {
+    watch_forced_flush(record);
     if (record.end <= range_from_ || malformed_) return;
     if (!index_.first_record) index_.first_record = record.start;
     index_.last_record_end = record.end;
@@ -145,6 +173,11 @@ void IndexBuilder::add_transaction(const Record& record)
         return;
     }
     bool committed = *kind == XactKind::commit || *kind == XactKind::commit_prepared;
+    if (*kind == XactKind::commit && forcing_ && record.xid == *forcing_) {
+        forcing_.reset();
+        add_time({.start = record.start, .at = end->at});
+        return;
+    }
     add_end(record, committed, end->at);
     if (*kind == XactKind::commit || *kind == XactKind::abort) return;
     event.kind = committed ? EventKind::commit : EventKind::rollback;

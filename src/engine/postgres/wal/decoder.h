@@ -26,9 +26,11 @@ public:
     void feed(model::Offset at, base::ByteView bytes) override;
     /// The range that ends at the last byte fed.
     model::LogIndex take() override;
+    model::Offset readable_to() const override;
 
 private:
     void record(const Record& record) override;
+    void watch_forced_flush(const Record& record);
     void add_transaction(const Record& record);
     void add_end(const Record& record, bool committed, base::Time at);
     void add_log_record(const Record& record);
@@ -44,6 +46,7 @@ private:
     std::optional<model::TimePoint> latest_time_; ///< not in index_.times yet
     std::bitset<256> noticed_managers_;           ///< in this range
     std::optional<model::Offset> malformed_;      ///< a record whose data are not what it says
+    std::optional<std::uint32_t> forcing_;        ///< xid of a transaction that is ours so far
     WalReader reader_;
 };
 

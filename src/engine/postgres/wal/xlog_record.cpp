@@ -33,6 +33,25 @@ std::optional<RestorePoint> decode_restore_point(const Record& record)
     return RestorePoint{.at = time_from_log(at), .name = name.substr(0, end)};
 }
 
+bool is_forced_flush(const Record& record)
+{
+    // database(4) transactional(1) zero(3) prefix length(8, with its NUL) text length(8)
+    constexpr std::uint8_t kLogicalMessage = 21;
+    if (record.manager != kLogicalMessage || record.xid == 0) return false;
+    Cursor cursor(record.main_data);
+    std::uint32_t database = 0;
+    std::uint32_t transactional = 0;
+    std::uint64_t prefix = 0;
+    std::uint64_t text = 0;
+    if (!cursor.read(database) || !cursor.read(transactional) || !cursor.read(prefix) ||
+        !cursor.read(text))
+        return false;
+    auto rest = base::as_text(cursor.rest());
+    return (transactional & 0xFFU) != 0 && prefix == kFlushPrefix.size() + 1 &&
+           text == kFlushText.size() && rest.size() == prefix + text &&
+           rest.starts_with(kFlushPrefix) && rest.ends_with(kFlushText);
+}
+
 std::string ParameterChange::text() const
 {
     return fmt::format("max_connections={} max_worker_processes={} max_wal_senders={} "

@@ -19,6 +19,13 @@ struct RestorePoint {
 };
 std::optional<RestorePoint> decode_restore_point(const Record& record);
 
+/// The prefix and the text of the transactional logical message by which we make a server flush. It
+/// is how the transaction is known as ours in the log: nobody else writes this prefix.
+inline constexpr std::string_view kFlushPrefix = "tidemark";
+inline constexpr std::string_view kFlushText = "flush";
+/// Is it that message (xl_logical_message)?
+bool is_forced_flush(const Record& record);
+
 /// Settings that replay depends on (xl_parameter_change).
 struct ParameterChange {
     std::int32_t max_connections = 0;
