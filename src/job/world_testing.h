@@ -126,6 +126,7 @@ public:
     }
 
     store::MemoryStorage& storage() { return storage_; }
+    repo::Repository& repository() { return *repository_; }
     /// A dead owner's lease runs out.
     void wait_for_leases() { clock_.advance(std::chrono::minutes{5}); }
     base::FakeClock& clock() { return clock_; }
