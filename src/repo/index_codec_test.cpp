@@ -91,7 +91,7 @@ TEST(IndexCodecTest, UnknownSectionsAreLeftOutOrRefused)
 {
     Bytes bytes = encode_index(sample());
     bytes.resize(bytes.size() - 4);
-    for (unsigned kind : {6U, 0x8000U}) {
+    for (unsigned kind : {7U, 0x8000U}) {
         base::ByteWriter out;
         out.raw(bytes);
         out.u16(static_cast<std::uint16_t>(kind));
