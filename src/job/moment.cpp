@@ -1,6 +1,7 @@
 #include "job/moment.h"
 
 #include "base/error.h"
+#include "job/group_log.h"
 #include "job/mark_input.h"
 #include "repo/marks.h"
 #include "repo/restore_plan.h"
@@ -15,6 +16,9 @@ using base::Error;
 using model::Mark;
 
 namespace {
+
+/// Another job may be placing a mark; that is short.
+constexpr auto kLeasePatience = std::chrono::seconds{10};
 
 /// When a member's own clock said what ours said at the mark: the earliest and the latest it can
 /// have been.
@@ -168,7 +172,16 @@ private:
                 auto& watcher = watchers.back();
                 member.wanted.reset();
                 auto cut = read_cut_member(context_, out.mark, member, input.previous,
-                                           [&](const auto& index) { watcher.see(index); });
+                                           [&](const auto& index) {
+                                               if (!index.unread.empty())
+                                                   refuse("log on the way cannot be read");
+                                               watcher.see(index);
+                                           });
+                auto known = previous->table.members.find(member.name);
+                if (known == previous->table.members.end() ||
+                    cut.log.complete_since > known->second.e)
+                    refuse(fmt::format("the log of {} since {} is not all there", member.name,
+                                       out.after));
                 member.wanted = cut.wanted = watcher.wanted();
                 input.members.push_back(std::move(cut));
             });
@@ -229,6 +242,17 @@ bool connected(const repo::RepositoryView& view, const Mark& from, const Mark& t
 Moment find_moment(const Context& context, const repo::RepositoryView& view, base::Time at)
 {
     return Finder(context, view, at).find();
+}
+
+repo::StoredMark record_moment(const Context& context, const Moment& moment,
+                               const std::string& name)
+{
+    GroupLog log(context, kLeasePatience);
+    repo::Marks marks(context.storage(), context.group.name);
+    if (!name.empty()) marks.refuse_taken(name);
+    auto mark = moment.mark;
+    mark.name = name;
+    return marks.append(log.lease(), mark);
 }
 
 std::vector<Window> restore_windows(const repo::RepositoryView& view)

@@ -36,6 +36,11 @@ struct Moment {
 /// why, and names the nearest marks.
 Moment find_moment(const Context& context, const repo::RepositoryView& view, base::Time at);
 
+/// Makes it a mark of the group like any other, under the lease "log"; the next mark to be placed
+/// does not go on from it. Error{usage} when the name is taken.
+repo::StoredMark record_moment(const Context& context, const Moment& moment,
+                               const std::string& name);
+
 /// A stretch of time in which every moment can be reached: between marks that can be restored, with
 /// no gap in any member's log between them.
 struct Window {

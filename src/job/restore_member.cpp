@@ -214,7 +214,7 @@ std::vector<std::string> MemberRestore::preflight()
             throw Error{Code::target_not_empty,
                         folder_.string() + " holds this restore with its tablespaces elsewhere",
                         {.hint = "say the same --tablespace as before, or --discard first"}};
-        warnings.push_back(
+        context_.progress.note(
             fmt::format("{} goes on from phase '{}'", member_.member, phase_name(stored->phase)));
     } else {
         if (stored && !options_.force) refuse_other_restore(*stored);

@@ -62,7 +62,12 @@ std::optional<StoredMark> Marks::load(model::Number number) const
 
 std::optional<StoredMark> Marks::latest() const
 {
-    return latest_item(sequence_, decode_mark);
+    auto all = numbers();
+    for (auto at = all.rbegin(); at != all.rend(); ++at) {
+        auto mark = load_readable(sequence_, *at, decode_mark);
+        if (mark && !mark->value.is_moment()) return mark;
+    }
+    return std::nullopt;
 }
 
 std::vector<StoredMark> Marks::list(std::size_t limit) const
@@ -80,8 +85,9 @@ std::optional<StoredMark> Marks::find(const MarkSelector& selector) const
     for (auto at = all.rbegin(); at != all.rend(); ++at) {
         auto mark = load_readable(sequence_, *at, decode_mark);
         if (!mark) continue;
-        bool fits = selector.kind == Kind::name ? mark->value.name == selector.name
-                                                : mark->value.created <= selector.time;
+        bool fits = selector.kind == Kind::name
+                        ? mark->value.name == selector.name
+                        : mark->value.created <= selector.time && !mark->value.is_moment();
         if (fits) return mark;
     }
     return std::nullopt;

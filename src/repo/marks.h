@@ -39,6 +39,7 @@ public:
     std::vector<model::Number> numbers() const { return sequence_.numbers(); }
     /// Error{failed} when it is damaged; the others leave out what is, naming it in a warning.
     std::optional<StoredMark> load(model::Number number) const;
+    /// That is no moment: those are recorded later than they lie.
     std::optional<StoredMark> latest() const;
     /// Newest first, at most `limit` (0: all).
     std::vector<StoredMark> list(std::size_t limit = 0) const;

@@ -126,9 +126,10 @@ RestorePlan need_plan(PlanResult result)
 std::optional<model::Number> newest_restorable(const RepositoryView& view)
 {
     Planner planner{view, true};
-    for (const StoredMark& mark : view.marks)
-        if (!view.damaged_objects.contains(mark.object.key) && planner.restorable(mark.value))
-            return mark.number();
+    for (const StoredMark& mark : view.marks) {
+        if (mark.value.is_moment() || view.damaged_objects.contains(mark.object.key)) continue;
+        if (planner.restorable(mark.value)) return mark.number();
+    }
     return std::nullopt;
 }
 

@@ -93,7 +93,7 @@ PlanResult plan_restore_to(const RepositoryView& view,
 /// Error{not_restorable} listing the obstacles and the nearest marks.
 RestorePlan need_plan(PlanResult result);
 
-/// The newest restorable mark, if any.
+/// The newest restorable mark that is no moment, if any.
 std::optional<model::Number> newest_restorable(const RepositoryView& view);
 /// Which of the view's marks can be restored, ascending; much cheaper than a plan for each.
 std::vector<model::Number> restorable_marks(const RepositoryView& view);

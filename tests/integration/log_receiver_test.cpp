@@ -85,15 +85,16 @@ TEST_F(LogReceiverTest, AServerThatStopsIsNotHeldUp)
                          {});
     });
     EXPECT_EQ(code, Code::member_unreachable);
-    EXPECT_LT(took.count(), 2.0);
-    // All of its log is stored, to the last byte, and the server knows it.
+    EXPECT_LT(took.count(), 4.0); // held up, it waits for five seconds
+    // It was told of nothing that is not stored. What it remembers of that is older: slots are
+    // written by the shutdown checkpoint, whose own record we confirm after that.
     auto catalog = repo::LogCatalog::load(storage_, {"shop", "a"});
     auto end = catalog.durable_end(model::History(1));
     member_.cluster().start();
     auto session = member_.session("tidemark_shop");
     auto restart = session->slot().restart;
     ASSERT_TRUE(end && restart);
-    EXPECT_EQ(*restart, end->offset);
+    EXPECT_LE(*restart, end->offset);
 }
 
 TEST_F(LogReceiverTest, NorWhileOtherMembersAreWaitedFor)
@@ -101,7 +102,7 @@ TEST_F(LogReceiverTest, NorWhileOtherMembersAreWaitedFor)
     auto [code, took] =
         stop_server([](LogReceiver& receiver) { receiver.keep_up([] { return false; }, {}); });
     EXPECT_EQ(code, Code::member_unreachable);
-    EXPECT_LT(took.count(), 2.0);
+    EXPECT_LT(took.count(), 4.0); // held up, it waits for five seconds
 }
 
 } // namespace

@@ -33,6 +33,7 @@ json in_doubt_json(const model::InDoubt& doubt)
 
 std::string mark_title(const repo::StoredMark& mark)
 {
+    if (mark.number() == 0) return "the moment " + base::format_time_human(mark.value.created);
     auto id = repo::mark_id(mark.number());
     return mark.value.name.empty() ? id : id + " " + mark.value.name;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "job/moment.h"
 #include "job/restore.h"
 #include "repo/restore_plan.h"
 #include "repo/view.h"
@@ -17,6 +18,10 @@ nlohmann::json mark_summary(const repo::StoredMark& mark);
 /// A transaction whose part at a member was lost in a failover (rules.md 13).
 std::string lost_sentence(const model::TransactionAt& lost);
 std::string mark_text(const repo::StoredMark& mark);
+
+/// Per member the last commit kept and the first one dropped, and what clocks say.
+std::string moment_text(const job::Moment& moment);
+nlohmann::json moment_json(const job::Moment& moment);
 
 nlohmann::json plan_json(const repo::RestorePlan& plan);
 std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& options);

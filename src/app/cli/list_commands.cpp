@@ -1,6 +1,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/describe.h"
 #include "app/cli/table.h"
+#include "job/moment.h"
 #include "repo/restore_plan.h"
 #include "repo/runs.h"
 
@@ -132,6 +133,23 @@ void list_runs(Environment& environment)
     environment.output().text(table.render());
 }
 
+void list_windows(Environment& environment, const repo::RepositoryView& view)
+{
+    Table table({"FROM", "TO", "LONG", "MARKS"});
+    auto& list = environment.output().document()["windows"] = json::array();
+    for (const auto& window : job::restore_windows(view)) {
+        table.row({base::format_time_human(window.from), base::format_time_human(window.to),
+                   base::format_duration(
+                       std::chrono::duration_cast<base::Duration>(window.to - window.from)),
+                   repo::mark_id(window.first) + " - " + repo::mark_id(window.last)});
+        list.push_back({{"from", base::format_time(window.from)},
+                        {"to", base::format_time(window.to)},
+                        {"first_mark", repo::mark_id(window.first)},
+                        {"last_mark", repo::mark_id(window.last)}});
+    }
+    environment.output().text(table.render());
+}
+
 std::optional<model::Number> number_after(std::string_view text, std::string_view prefix)
 {
     if (!text.starts_with(prefix)) return std::nullopt;
@@ -172,6 +190,8 @@ int run_list(Environment& environment)
         list_marks(environment, view);
     else if (what == "backups")
         list_backups(environment, view);
+    else if (what == "windows")
+        list_windows(environment, view);
     else
         list_sets(environment, view);
     for (const auto& [key, why] : view.unreadable)

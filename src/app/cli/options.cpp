@@ -114,6 +114,8 @@ private:
         group_command("log", "bring the log backups up to now");
         auto* mark = group_command("mark", "a consistent mark, log backups extended to it");
         mark->add_option("--name", o_.mark_name, "name of the mark")->type_name("N");
+        mark->add_option("--at", o_.at, "a moment in the past, from the stored logs alone")
+            ->type_name("TIME");
         auto* reindex =
             group_command("reindex", "rebuild the index of every log piece that lacks one");
         (void)reindex;
@@ -121,10 +123,10 @@ private:
 
     void add_look()
     {
-        auto* list = command("list", "list marks, backups, sets or runs");
-        list->add_option("what", o_.subject, "marks | backups | sets | runs")
+        auto* list = command("list", "list marks, backups, sets, runs or windows");
+        list->add_option("what", o_.subject, "marks | backups | sets | runs | windows")
             ->required()
-            ->check(CLI::IsMember({"marks", "backups", "sets", "runs"}));
+            ->check(CLI::IsMember({"marks", "backups", "sets", "runs", "windows"}));
         list->add_option("group", o_.group, "the group")->type_name("G");
         auto* show = command("show", "one mark, backup or set in full");
         show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9 or a mark's name")

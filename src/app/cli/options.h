@@ -43,6 +43,7 @@ struct Options {
 
     // mark, backup
     std::string mark_name;
+    std::string at; ///< mark: a time in the past
     unsigned jobs = 0; ///< 0 = as many as cores
 
     // restore

@@ -71,9 +71,35 @@ job::RestoreOptions restore_options(Environment& environment)
     return out;
 }
 
-repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView& view)
+/// A time that lies below some later mark's bounds is reached exactly; nothing when it cannot be.
+std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::RepositoryView& view,
+                                             base::Time at)
+{
+    try {
+        auto moment = job::find_moment(environment.context(), view, at);
+        repo::StoredMark mark;
+        mark.value = moment.mark;
+        view.marks.insert(view.marks.begin(), std::move(mark));
+        auto plan = repo::need_plan(repo::plan_restore(view, 0));
+        environment.output().text(moment_text(moment) + "\n");
+        environment.output().document()["moment"] = moment_json(moment);
+        return plan;
+    } catch (const Error& error) {
+        if (error.code() != Code::point_not_reachable && error.code() != Code::log_gap &&
+            error.code() != Code::not_restorable)
+            throw;
+        environment.progress().warn(
+            fmt::format("{}; the newest mark at or before it is taken instead", error.what()));
+        return std::nullopt;
+    }
+}
+
+repo::RestorePlan make_plan(Environment& environment, repo::RepositoryView& view)
 {
     auto selector = repo::parse_mark_selector(environment.options().to);
+    if (selector.kind == repo::MarkSelector::Kind::time && !view.marks.empty()) {
+        if (auto plan = plan_moment(environment, view, selector.time)) return std::move(*plan);
+    }
     if (view.marks.empty()) {
         throw Error{Code::point_not_reachable,
                     "the repository holds no mark of " + view.group,

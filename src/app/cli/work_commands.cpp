@@ -3,6 +3,7 @@
 #include "app/cli/table.h"
 #include "job/backup.h"
 #include "job/mark.h"
+#include "job/moment.h"
 #include "job/reindex.h"
 #include "model/ids.h"
 
@@ -133,8 +134,35 @@ int run_backup(Environment& environment)
     });
 }
 
+namespace {
+
+/// Needs the repository only: the members may be gone.
+int mark_moment(Environment& environment)
+{
+    auto at = base::parse_time(environment.options().at);
+    if (!at)
+        throw Error{Code::usage,
+                    "--at needs a time, not '" + environment.options().at + "'",
+                    {.hint = "such as 2026-11-22T14:30:00Z or '2026-11-22 15:30:00 +01:00'"}};
+    return recorded_run(environment, [&](model::Run& run) {
+        auto view = environment.view();
+        auto moment = job::find_moment(environment.context(), view, *at);
+        auto mark =
+            job::record_moment(environment.context(), moment, environment.options().mark_name);
+        run.mark = mark.number();
+        environment.output().text(
+            fmt::format("mark {} recorded\n{}", mark_title(mark), moment_text(moment)));
+        environment.output().document()["mark"] = mark_summary(mark);
+        environment.output().document()["moment"] = moment_json(moment);
+        return 0;
+    });
+}
+
+} // namespace
+
 int run_mark(Environment& environment)
 {
+    if (!environment.options().at.empty()) return mark_moment(environment);
     require_members(environment);
     if (!environment.options().mark_name.empty())
         model::checked_mark_name(environment.options().mark_name);

@@ -33,6 +33,8 @@ protected:
         ASSERT_EQ(noon.code(), 0) << noon.text();
         noon_ = noon.json().at("mark");
         lab_->commits(load, 50);
+        between_ = lab_->moment("between");
+        lab_->commits(load, 50);
         load.stop();
         app::leave_orphans(lab_->bank, lab_->witness, 1, true);
         app::leave_orphans(lab_->bank, lab_->witness, 1, false);
@@ -64,11 +66,13 @@ protected:
 
     static std::unique_ptr<GroupLab> lab_;
     static nlohmann::json noon_;
+    static base::Time between_;
     static nlohmann::json last_;
 };
 
 std::unique_ptr<GroupLab> CommandsTest::lab_;
 nlohmann::json CommandsTest::noon_;
+base::Time CommandsTest::between_;
 nlohmann::json CommandsTest::last_;
 
 TEST_F(CommandsTest, CheckNamesWhatWaitsAndTheFix)
@@ -137,6 +141,24 @@ TEST_F(CommandsTest, StatusSaysRestorableAndComplete)
     EXPECT_NE(lab_->run({"status"}).out.find("RESTORABLE to"), std::string::npos);
 }
 
+TEST_F(CommandsTest, AnyMomentBetweenMarksCanBeRestored)
+{
+    auto windows = lab_->run({"list", "windows", "--json"});
+    ASSERT_EQ(windows.json().at("windows").size(), 1U) << windows.text();
+    auto time = base::format_time(between_);
+    auto run = restored(time, "between");
+    auto moment = run.json().at("moment");
+    EXPECT_EQ(moment.at("after"), noon_.at("id")) << moment;
+    EXPECT_EQ(moment.at("before"), last_.at("id")) << moment;
+    for (const auto& member : moment.at("members")) {
+        EXPECT_LE(member.at("last_kept").get<std::string>(), time) << moment;
+        EXPECT_GT(member.at("first_dropped").get<std::string>(), time) << moment;
+    }
+    auto beyond = lab_->run({"restore", "--to", "2100-01-01", "--plan", "--json"});
+    EXPECT_EQ(beyond.code(), 3) << beyond.text();
+    EXPECT_EQ(beyond.json().at("plan").at("mark").at("name"), "last") << beyond.text();
+}
+
 TEST_F(CommandsTest, VerifyFindsNoFaultAndAuditTheSameProof)
 {
     auto verify = lab_->run({"verify", "--json"});
@@ -196,13 +218,6 @@ TEST_F(CommandsTest, RestoresToANameAndAnId)
     EXPECT_EQ(lost.size(), 2U) << lost;
     TearDown();
     restored("m-1", "base");
-}
-
-TEST_F(CommandsTest, RestoresToATimeBetweenTwoMarks)
-{
-    auto noon = base::parse_time(noon_.at("time").get<std::string>());
-    auto run = restored(base::format_time(*noon + std::chrono::milliseconds{1}), "noon");
-    EXPECT_EQ(run.json().at("report").at("mark").at("name"), "noon");
 }
 
 TEST_F(CommandsTest, APointThatIsNotThereIsNamedWithItsNeighbours)

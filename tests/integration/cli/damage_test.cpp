@@ -134,7 +134,8 @@ TEST_P(DamageTest, VerifyNamesTheObjectAndWhatItCosts)
             continue;
         }
         bool named = false, costs_backups = false, costs_newest = false;
-        for (const auto& fault : verify.json().at("faults")) {
+        auto document = verify.json();
+        for (const auto& fault : document.at("faults")) {
             named = named || fault.dump().find(key) != std::string::npos;
             costs_backups = costs_backups || !fault.at("backups").empty();
             costs_newest = costs_newest || fault.at("marks").dump().find("3") != std::string::npos;
@@ -163,9 +164,10 @@ TEST_P(DamageTest, ARestoreRefusesWhatItNeedsAndIsDamaged)
             auto where = run.json().at("report").at("mark").at("name").get<std::string>();
             auto verdict = lab_->check(run, where);
             EXPECT_TRUE(verdict.clean()) << verdict.describe();
-            EXPECT_EQ(GetParam(), Harm::lose) << "only a missing object can be seen by the plan";
+            EXPECT_NE(GetParam(), Harm::corrupt) << "the plan sees names and sizes only";
         } else {
-            EXPECT_EQ(run.code(), 4) << run.text();
+            // Files that cannot be read; or recovery that does not get to its point.
+            EXPECT_EQ(run.code(), kind == piece ? 31 : 4) << run.text();
         }
         clear_target();
     }
@@ -182,10 +184,10 @@ TEST_P(DamageTest, ARestoreGoesRoundWhatItDoesNotNeed)
     harm(newest(mark), GetParam());
     harm(newest(manifest), GetParam());
     harm(newest(set), GetParam());
-    auto run = restored();
-    ASSERT_TRUE(run.code() == 0 || run.code() == 3) << run.text();
-    EXPECT_EQ(run.json().at("report").at("mark").at("name"), "two") << run.text();
-    auto verdict = lab_->check(run, "two");
+    auto result = restored();
+    ASSERT_TRUE(result.code() == 0 || result.code() == 3) << result.text();
+    EXPECT_EQ(result.json().at("report").at("mark").at("name"), "two") << result.text();
+    auto verdict = lab_->check(result, "two");
     EXPECT_TRUE(verdict.clean()) << verdict.describe();
     clear_target();
 }

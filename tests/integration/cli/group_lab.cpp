@@ -59,6 +59,14 @@ ToolRun GroupLab::mark(const std::string& name)
     return timed(name, {"mark", "--name", name, "--json"});
 }
 
+base::Time GroupLab::moment(const std::string& name)
+{
+    auto before = std::chrono::steady_clock::now();
+    auto now = base::SystemClock().now();
+    windows_[name] = {.first_sent = before, .last_returned = std::chrono::steady_clock::now()};
+    return now;
+}
+
 ToolRun GroupLab::backup(const std::string& name)
 {
     return timed(name, {"backup", "--name", name, "--json"});

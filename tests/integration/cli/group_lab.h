@@ -28,6 +28,8 @@ public:
     /// Places a mark and remembers when, for check().
     ToolRun mark(const std::string& name);
     ToolRun backup(const std::string& name);
+    /// The present moment, for `restore --to TIME`; remembered under `name` for check().
+    base::Time moment(const std::string& name);
     /// Restores with --start and --json; servers are stopped by stop_restored().
     ToolRun restore(Tool::Arguments arguments, const std::string& dir) const;
 

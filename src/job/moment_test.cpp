@@ -1,0 +1,160 @@
+#include "job/moment.h"
+
+#include "base/error.h"
+#include "job/audit.h"
+#include "job/world_testing.h"
+#include "repo/marks.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using namespace std::chrono_literals;
+
+class MomentTest : public ::testing::Test {
+protected:
+    base::Time now() { return world.clock().now(); }
+    void wait(base::Duration how_long) { world.clock().advance(how_long); }
+    repo::StoredMark mark()
+    {
+        wait(1s);
+        auto placed = place_mark(world.context(), {}).mark;
+        wait(1s);
+        return placed;
+    }
+    Moment at(base::Time time) { return find_moment(world.context(), world.view(), time); }
+
+    World world;
+};
+
+TEST_F(MomentTest, KeepsWhatWasCommittedUpToItAndNothingLater)
+{
+    auto first = mark();
+    wait(10s);
+    world.server(0).commit("kept");
+    auto kept = now();
+    wait(10s);
+    auto between = now();
+    wait(10s);
+    world.server(0).commit("dropped");
+    auto dropped = now();
+    world.server(1).commit("dropped");
+    wait(10s);
+    auto second = mark();
+
+    auto moment = at(between);
+    EXPECT_EQ(moment.after, repo::mark_id(first.number()));
+    EXPECT_EQ(moment.before, repo::mark_id(second.number()));
+    ASSERT_EQ(moment.members.size(), 2U);
+    EXPECT_EQ(moment.members[0].last_kept->at, kept);
+    EXPECT_EQ(moment.members[0].first_dropped->at, dropped);
+    EXPECT_EQ(moment.mark.members[0].cut.offset, moment.members[0].first_dropped->start);
+    EXPECT_FALSE(moment.members[1].last_kept.has_value());
+    EXPECT_TRUE(moment.mark.is_moment());
+    // Equal times count as "not later".
+    EXPECT_EQ(at(kept).mark.members[0].cut, moment.mark.members[0].cut);
+}
+
+// Prepared at both, committed at one side before the moment and at the other side after it.
+TEST_F(MomentTest, SettlesWhatSpansIt)
+{
+    mark();
+    for (int i : {0, 1})
+        world.server(static_cast<std::size_t>(i)).prepare("span");
+    wait(1s);
+    world.server(0).finish("span", true);
+    wait(1s);
+    auto moment_time = now();
+    wait(1s);
+    world.server(1).finish("span", true);
+    mark();
+    auto moment = at(moment_time);
+    const auto& doubts = moment.mark.at.in_doubt;
+    auto found = std::ranges::find_if(doubts, [](const auto& d) { return d.branch.gid == "span"; });
+    ASSERT_NE(found, doubts.end());
+    EXPECT_EQ(found->branch.member, "b");
+    EXPECT_EQ(found->verdict.decision, model::Decision::commit);
+    EXPECT_TRUE(moment.mark.at.torn.empty());
+}
+
+// A clock that is behind lets a commit at one side look older than its partner's prepare.
+TEST_F(MomentTest, RetreatsWhereClocksDisagree)
+{
+    mark();
+    world.server(0).prepare("late");
+    world.server(1).commit("first dropped at b"); // the newest time before the moment
+    auto moment_time = now() - 1us;
+    world.server(1).prepare("late"); // after b's candidate
+    wait(-1s);                       // a's clock: the commit's time lies before the moment
+    world.server(0).finish("late", true);
+    wait(5s);
+    world.server(1).finish("late", true);
+    mark();
+    auto moment = at(moment_time);
+    EXPECT_TRUE(moment.mark.at.torn.empty());
+    EXPECT_GT(moment.mark.members[0].retreat_bytes, 0U);
+    EXPECT_EQ(moment.members[0].dropped_earlier, 1U);
+}
+
+TEST_F(MomentTest, AfterTheNewestMarkItCannotBeReached)
+{
+    mark();
+    wait(1min);
+    world.server(0).commit();
+    try {
+        at(now());
+        FAIL();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), Code::point_not_reachable);
+    }
+    EXPECT_THROW(at(now() - 24h), base::Error);
+}
+
+TEST_F(MomentTest, ARecordedOneIsAMarkThatAuditsAndThatNoMarkGoesOnFrom)
+{
+    mark();
+    world.work();
+    wait(5s);
+    auto time = now();
+    wait(5s);
+    world.work();
+    auto newest = mark();
+    auto recorded = record_moment(world.context(), at(time), "before-the-mistake");
+    EXPECT_THROW(record_moment(world.context(), at(time), "before-the-mistake"), base::Error);
+    auto report = audit_mark(world.context(), "before-the-mistake");
+    EXPECT_TRUE(report.differences.empty()) << report.differences.front();
+    auto view = world.view();
+    EXPECT_TRUE(repo::plan_restore(view, recorded.number()).plan.has_value());
+    EXPECT_EQ(repo::newest_restorable(view), newest.number());
+    world.work();
+    auto next = mark();
+    EXPECT_EQ(next.value.previous, repo::mark_id(newest.number()));
+    EXPECT_TRUE(audit_mark(world.context(), repo::mark_id(next.number())).differences.empty());
+    EXPECT_EQ(repo::Marks(world.storage(), "shop").latest()->number(), next.number());
+}
+
+TEST_F(MomentTest, WindowsEndWhereTheLogDoes)
+{
+    mark();
+    wait(1h);
+    auto last = mark();
+    auto windows = restore_windows(world.view());
+    ASSERT_EQ(windows.size(), 1U);
+    EXPECT_EQ(windows[0].first, 1U);
+    EXPECT_EQ(windows[0].last, last.number());
+    world.server(0).noise(300'000);
+    world.server(0).lose_slot();
+    wait(1h);
+    back_up_group(world.context(), {});
+    windows = restore_windows(world.view());
+    ASSERT_EQ(windows.size(), 2U);
+    EXPECT_EQ(windows[0].last, last.number());
+    EXPECT_GT(windows[1].from, windows[0].to);
+    EXPECT_THROW(at(windows[0].to + 30min), base::Error);
+}
+
+} // namespace
+} // namespace tidemark::job
