@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "repo/layout.h"
+#include "repo/drills.h"
 #include "repo/runs.h"
 #include "repo/verify_parts.h"
 
@@ -96,6 +97,7 @@ void check_chains(store::Storage& storage, const RepositoryView& view, Findings&
     check_sequence({storage, marks_prefix(group)}, "", header_by(decode_mark), findings);
     check_sequence({storage, sets_prefix(group)}, "", header_by(decode_set), findings);
     check_sequence({storage, runs_prefix(group)}, "", header_by(decode_run), findings);
+    check_sequence({storage, drills_prefix(group)}, "", header_by(decode_drill), findings);
     for (const auto& [name, member] : view.members) {
         const model::MemberId& id = member.log.id;
         check_sequence({storage, identities_prefix(id)}, name, header_by(decode_identity),
