@@ -18,7 +18,8 @@ const std::map<std::string, Command>& commands()
         {"log", run_log},     {"mark", run_mark},     {"reindex", run_reindex},
         {"list", run_list},   {"show", run_show},     {"status", run_status},
         {"audit", run_audit}, {"verify", run_verify}, {"restore", run_restore},
-        {"demo", run_demo},   {"run", run_run},
+        {"demo", run_demo},   {"run", run_run},       {"drill", run_drill},
+        {"sheet", run_sheet},
     };
     return all;
 }

@@ -18,6 +18,8 @@ int run_status(Environment& environment);
 int run_audit(Environment& environment);
 int run_verify(Environment& environment);
 int run_restore(Environment& environment);
+int run_drill(Environment& environment);
+int run_sheet(Environment& environment);
 int run_demo(Environment& environment);
 
 } // namespace tidemark::app

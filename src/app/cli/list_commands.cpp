@@ -1,6 +1,8 @@
 #include "app/cli/commands.h"
 #include "app/cli/describe.h"
+#include "app/cli/drill_report.h"
 #include "app/cli/table.h"
+#include "repo/drills.h"
 #include "repo/restore_plan.h"
 #include "repo/runs.h"
 
@@ -23,16 +25,21 @@ std::string backup_id(model::Number number)
 
 void list_marks(Environment& environment, const repo::RepositoryView& view)
 {
-    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE"});
+    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
+    auto proofs = repo::Drills(environment.repository().storage(), view.group).proofs();
     auto& list = environment.output().document()["marks"] = json::array();
     for (const auto& mark : view.marks) {
         bool restorable = repo::plan_restore(view, mark.number()).plan.has_value();
+        auto proof = proofs.by_mark.find(mark.number());
+        bool proven = proof != proofs.by_mark.end();
         table.row({repo::mark_id(mark.number()), base::format_time_human(mark.value.created),
                    mark.value.name,
                    fmt::format("{:.1f} ms", static_cast<double>(mark.value.spread.count()) / 1000),
-                   std::to_string(mark.value.at.in_doubt.size()), restorable ? "yes" : "no"});
+                   std::to_string(mark.value.at.in_doubt.size()), restorable ? "yes" : "no",
+                   proven ? proof_text(proof->second, environment.clock().now()) : "-"});
         auto summary = mark_summary(mark);
         summary["restorable"] = restorable;
+        summary["proven"] = proven ? proof_json(proof->second) : json(nullptr);
         list.push_back(std::move(summary));
     }
     environment.output().text(table.render());
@@ -132,6 +139,25 @@ void list_runs(Environment& environment)
     environment.output().text(table.render());
 }
 
+void list_drills(Environment& environment)
+{
+    Table table({"DRILL", "KIND", "MARK", "STARTED", "OPEN AFTER", "RESULT"});
+    auto& list = environment.output().document()["drills"] = json::array();
+    for (const auto& stored :
+         repo::Drills(environment.repository().storage(), environment.group().name).list(100)) {
+        const auto& drill = stored.value;
+        table.row({repo::drill_id(stored.number()), std::string(model::drill_kind_name(drill.kind)),
+                   repo::mark_id(drill.mark), base::format_time_human(drill.started),
+                   drill.restore_took ? base::format_duration(*drill.restore_took) : "-",
+                   drill_verdict(drill)});
+        auto one = drill_json(drill, stored.number());
+        for (const char* bulky : {"members", "stages", "checks", "decisions"})
+            one.erase(bulky);
+        list.push_back(std::move(one));
+    }
+    environment.output().text(table.render());
+}
+
 std::optional<model::Number> number_after(std::string_view text, std::string_view prefix)
 {
     if (!text.starts_with(prefix)) return std::nullopt;
@@ -147,7 +173,7 @@ std::optional<model::Number> number_after(std::string_view text, std::string_vie
 {
     throw Error{Code::usage,
                 "there is no " + id,
-                {.hint = "tidemark list marks|backups|sets|runs shows what there is"}};
+                {.hint = "tidemark list marks|backups|sets|runs|drills shows what there is"}};
 }
 
 /// A stored JSON object, as it lies in the repository.
@@ -158,6 +184,18 @@ json stored_json(Environment& environment, const std::string& key)
     return json::parse(base::as_text(*bytes));
 }
 
+int show_drill(Environment& environment, model::Number number)
+{
+    auto found =
+        repo::Drills(environment.repository().storage(), environment.group().name).load(number);
+    if (!found) throw_unknown(repo::drill_id(number));
+    environment.output().document()["drill"] = drill_json(found->value, number);
+    environment.output().text(drill_text(found->value, number));
+    if (const auto& file = environment.options().report)
+        write_drill_report(std::filesystem::absolute(*file), found->value, number);
+    return 0;
+}
+
 } // namespace
 
 int run_list(Environment& environment)
@@ -165,6 +203,10 @@ int run_list(Environment& environment)
     const auto& what = environment.options().subject;
     if (what == "runs") {
         list_runs(environment);
+        return 0;
+    }
+    if (what == "drills") {
+        list_drills(environment);
         return 0;
     }
     auto view = environment.view();
@@ -213,9 +255,16 @@ int run_show(Environment& environment)
         }
         throw_unknown(id);
     }
+    if (auto number = number_after(id, "drill-")) return show_drill(environment, *number);
     auto mark = repo::Marks(storage, group).need(id);
     output.document()["mark"] = stored_json(environment, mark.object.key);
     output.text(mark_text(mark));
+    auto proofs = repo::Drills(storage, group).proofs();
+    auto proof = proofs.by_mark.find(mark.number());
+    bool proven = proof != proofs.by_mark.end();
+    output.document()["proven"] = proven ? proof_json(proof->second) : json(nullptr);
+    output.text(proven ? "proven " + proof_text(proof->second, environment.clock().now()) + "\n"
+                       : "not proven: no drill or restore brought it up\n");
     return 0;
 }
 

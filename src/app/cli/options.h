@@ -61,6 +61,15 @@ struct Options {
     bool discard = false;
     bool as_production = false;
 
+    // drill
+    std::optional<std::filesystem::path> assertions; ///< --sql
+    std::optional<std::filesystem::path> report;     ///< drill, show
+    bool keep_scratch = false;
+
+    // sheet
+    std::string format = "markdown";
+    std::optional<std::filesystem::path> output;
+
     // fetch-log (called by PostgreSQL)
     std::filesystem::path fetch_plan;
     std::string log_name;
