@@ -99,7 +99,8 @@ TEST(DrillReportTest, AProofInOneLine)
 {
     auto proof = model::proof_of(sample(), 3);
     ASSERT_TRUE(proof.has_value());
-    EXPECT_EQ(proof_text(*proof, sample().ended + 1h), "1 h ago (drill-3, 9 min, without amcheck)");
+    EXPECT_EQ(proof_text(*proof, sample().ended + 1h),
+              "1 h 0 min ago (drill-3, 9 min 0 s, without amcheck)");
 }
 
 } // namespace
