@@ -3,12 +3,15 @@
 #include "app/cli/drill_report.h"
 #include "app/cli/table.h"
 #include "repo/drills.h"
+#include "repo/holds.h"
 #include "repo/restore_plan.h"
 #include "repo/runs.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace tidemark::app {
 
@@ -28,18 +31,26 @@ void list_marks(Environment& environment, const repo::RepositoryView& view)
     Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
     auto proofs = repo::Drills(environment.repository().storage(), view.group).proofs();
     auto& list = environment.output().document()["marks"] = json::array();
+    auto sound = repo::restorable_marks(view);
+    std::set<model::Number> held;
+    auto now = environment.clock().now();
+    for (const auto& hold : repo::HoldBook(environment.repository().storage(), view.group).holds())
+        if (hold.in_force(now)) held.insert(hold.mark);
     for (const auto& mark : view.marks) {
-        bool restorable = repo::plan_restore(view, mark.number()).plan.has_value();
+        bool restorable = std::binary_search(sound.begin(), sound.end(), mark.number());
         auto proof = proofs.by_mark.find(mark.number());
         bool proven = proof != proofs.by_mark.end();
         table.row({repo::mark_id(mark.number()), base::format_time_human(mark.value.created),
                    mark.value.name,
                    fmt::format("{:.1f} ms", static_cast<double>(mark.value.spread.count()) / 1000),
-                   std::to_string(mark.value.at.in_doubt.size()), restorable ? "yes" : "no",
+                   std::to_string(mark.value.at.in_doubt.size()),
+                   std::string(restorable ? "yes" : "no") +
+                       (held.contains(mark.number()) ? ", held" : ""),
                    proven ? proof_text(proof->second, environment.clock().now()) : "-"});
         auto summary = mark_summary(mark);
         summary["restorable"] = restorable;
         summary["proven"] = proven ? proof_json(proof->second) : json(nullptr);
+        summary["held"] = held.contains(mark.number());
         list.push_back(std::move(summary));
     }
     environment.output().text(table.render());
@@ -173,7 +184,7 @@ std::optional<model::Number> number_after(std::string_view text, std::string_vie
 {
     throw Error{Code::usage,
                 "there is no " + id,
-                {.hint = "tidemark list marks|backups|sets|runs|drills shows what there is"}};
+                {.hint = "tidemark list marks|backups|sets|runs|drills|holds shows what there is"}};
 }
 
 /// A stored JSON object, as it lies in the repository.
@@ -201,6 +212,10 @@ int show_drill(Environment& environment, model::Number number)
 int run_list(Environment& environment)
 {
     const auto& what = environment.options().subject;
+    if (what == "holds") {
+        list_holds(environment);
+        return 0;
+    }
     if (what == "runs") {
         list_runs(environment);
         return 0;
@@ -265,6 +280,14 @@ int run_show(Environment& environment)
     output.document()["proven"] = proven ? proof_json(proof->second) : json(nullptr);
     output.text(proven ? "proven " + proof_text(proof->second, environment.clock().now()) + "\n"
                        : "not proven: no drill or restore brought it up\n");
+    for (const auto& hold : repo::HoldBook(storage, group).holds()) {
+        if (hold.mark != mark.number()) continue;
+        output.document()["hold"] = {{"note", hold.note}, {"by", hold.by}};
+        output.text(fmt::format("held by {} since {}{}{}\n", hold.by,
+                                base::format_time_human(hold.since),
+                                hold.until ? " until " + base::format_time_human(*hold.until) : "",
+                                hold.note.empty() ? "" : ": " + hold.note));
+    }
     return 0;
 }
 

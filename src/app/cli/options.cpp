@@ -50,6 +50,7 @@ public:
         add_setup();
         add_work();
         add_look();
+        add_retention();
         add_restore();
         add_drill();
         add_rest();
@@ -120,12 +121,27 @@ private:
         (void)reindex;
     }
 
+    void add_retention()
+    {
+        auto* expire = group_command("expire", "remove what the retention rules let go");
+        expire->add_flag("--plan", o_.plan,
+                         "say for each set why it stays or goes, remove nothing");
+        auto* hold = command("hold", "keep a mark and all it needs, whatever its age");
+        hold->add_option("id", o_.subject, "m-12, a mark's name, or s-7")->required();
+        hold->add_option("group", o_.group, "the group")->type_name("G");
+        hold->add_option("--note", o_.note, "why")->type_name("TEXT");
+        hold->add_option("--until", o_.until, "when the hold ends by itself")->type_name("TIME");
+        auto* release = command("release", "end a hold");
+        release->add_option("id", o_.subject, "m-12, a mark's name, or s-7")->required();
+        release->add_option("group", o_.group, "the group")->type_name("G");
+    }
+
     void add_look()
     {
-        auto* list = command("list", "list marks, backups, sets, runs or drills");
-        list->add_option("what", o_.subject, "marks | backups | sets | runs | drills")
+        auto* list = command("list", "list marks, backups, sets, runs, drills or holds");
+        list->add_option("what", o_.subject, "marks | backups | sets | runs | drills | holds")
             ->required()
-            ->check(CLI::IsMember({"marks", "backups", "sets", "runs", "drills"}));
+            ->check(CLI::IsMember({"marks", "backups", "sets", "runs", "drills", "holds"}));
         list->add_option("group", o_.group, "the group")->type_name("G");
         auto* show = command("show", "one mark, backup, set, run or drill in full");
         show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9, drill-3, a mark's name")

@@ -43,6 +43,8 @@ struct Options {
 
     // mark, backup
     std::string mark_name;
+    std::string note;  ///< hold
+    std::string until; ///< hold
     unsigned jobs = 0; ///< 0 = as many as cores
 
     // restore
