@@ -121,8 +121,8 @@ private:
         const std::string where = "group." + name;
         check_keys(entry, where,
                    {{"member", "mark", "rate", "repository", "full", "zone", "keep", "log_guard",
-                     "on_failure"},
-                    {"incr", "objective", "before_open", "after_open", "notify"}});
+                     "on_failure", "objective"},
+                    {"incr", "before_open", "after_open", "notify"}});
         model::GroupSpec spec;
         spec.name = name;
         if (!model::is_valid_name(name))
@@ -137,6 +137,7 @@ private:
         read_hook(entry, "on_failure", where, spec.on_failure);
         read_mark(entry, where, spec);
         read_keep(entry, where, spec);
+        read_objective(entry, where, spec);
         if (auto value = text(entry, "rate", where)) {
             if (auto rate = parse_rate(*value))
                 spec.bytes_per_second = *rate;
@@ -260,6 +261,23 @@ private:
             else
                 spec.keep_days = static_cast<int>(*days);
         }
+    }
+
+    void read_objective(const toml::table& entry, const std::string& group, model::GroupSpec& spec)
+    {
+        const auto* objective = table(entry, "objective", group);
+        if (objective == nullptr) return;
+        const std::string where = group + ".objective";
+        check_keys(*objective, where, {{"lose_at_most", "restore_within", "drill_every"}, {}});
+        auto read = [&](std::string_view key, std::optional<base::Duration>& into) {
+            if (objective->get(key) == nullptr) return;
+            base::Duration value{};
+            duration(*objective, key, where, value);
+            into = value;
+        };
+        read("lose_at_most", spec.objective.lose_at_most);
+        read("restore_within", spec.objective.restore_within);
+        read("drill_every", spec.objective.drill_every);
     }
 
     void read_members(const toml::node& node, const std::string& group, model::GroupSpec& spec)

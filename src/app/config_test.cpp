@@ -21,6 +21,7 @@ mark = { every = "5m", wait = "2s", prefix = "shop" }
 keep = { days = 30 }
 rate = "50M"
 incr = "daily 03:00"
+objective = { lose_at_most = "30m", restore_within = "1h" }
 
 [[group.shop.member]]
 name = "orders"
@@ -54,6 +55,9 @@ TEST(ConfigTest, ReadsEverythingTheBlueprintNames)
     ASSERT_EQ(shop->members.size(), 2U);
     EXPECT_EQ(shop->mark_wait, std::chrono::seconds{2});
     EXPECT_EQ(shop->bytes_per_second, 50U << 20);
+    EXPECT_EQ(shop->objective.lose_at_most, std::chrono::minutes{30});
+    EXPECT_EQ(shop->objective.restore_within, std::chrono::hours{1});
+    EXPECT_FALSE(shop->objective.drill_every.has_value());
     EXPECT_EQ(shop->members[0].data_dir, "/var/lib/postgresql/15/main");
     EXPECT_EQ(shop->members[1].gid_pattern, "regex:^(.*)_[0-9]+$");
     EXPECT_THAT(config.inactive, testing::Contains("group.shop.incr"));
@@ -89,6 +93,20 @@ on_failure = "rm -rf /")"));
           "t.toml:6: group.shop.log_guard.drop must be a share",
           "t.toml:7: group.shop.on_failure must be an array"})
         EXPECT_THAT(text, HasSubstr(part));
+}
+
+TEST(ConfigTest, AnObjectiveIsMadeOfDurations)
+{
+    std::string text = mistakes_of(R"([repository.main]
+url = "/x"
+[group.shop]
+objective = { lose_at_most = "soon", restore_in = "1h" }
+[[group.shop.member]]
+name = "a"
+url = "host=a"
+)");
+    EXPECT_THAT(text, HasSubstr("t.toml:4: group.shop.objective.lose_at_most must be a duration"));
+    EXPECT_THAT(text, HasSubstr("did you mean restore_within?"));
 }
 
 TEST(ConfigTest, AllMistakesAtOnceWithLineNumbers)

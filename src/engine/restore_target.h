@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "engine/backup_source.h"
+#include "engine/content_check.h"
 #include "model/identity.h"
 
 #include <filesystem>
@@ -93,9 +94,20 @@ public:
     virtual void settle(const PreparedBranch& branch, bool commit) = 0;
     /// Anything an operator should read: collation differences, invalid slots, ...
     virtual std::vector<std::string> warnings() = 0;
+    /// Looks through everything with the database's own checker, on `workers` connections. What is
+    /// wrong is in the result; an Error means that it could not be told.
+    virtual ContentCheck check_content(unsigned workers, std::stop_token stop) = 0;
+    /// One statement, read-only, that returns one value; absent is NULL. Anything else is
+    /// Error{failed} with the server's words.
+    virtual std::optional<std::string> ask(const std::string& database, const std::string& sql,
+                                           std::stop_token stop) = 0;
+    /// After stop(): every page of every file against its checksum.
+    virtual PageCheck check_pages(unsigned workers, std::stop_token stop) = 0;
     virtual HandOver hand_over(const HandOverOptions& options, std::stop_token stop) = 0;
     /// Stops the server if it runs.
     virtual void stop() = 0;
+    /// Stops it and removes what lies outside of dir and work_dir.
+    virtual void clean_up() = 0;
     /// libpq connection string of the private socket while the server runs.
     virtual std::string private_conninfo() const = 0;
 };

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <set>
 
 namespace tidemark::job {
 
@@ -109,6 +110,7 @@ std::vector<GidEvent> explain_gid(const Context& context, const std::string& gid
         auto pattern = model::GidPattern::parse(member.gid_pattern);
         repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
         std::map<std::uint32_t, std::string> open;
+        std::set<std::pair<model::Epoch, model::Offset>> seen;
         for (const auto& seed : recorded->value.seeds)
             open[seed.xid] = seed.gid;
         for (const auto& piece : reader.catalog().pieces) {
@@ -117,6 +119,8 @@ std::vector<GidEvent> explain_gid(const Context& context, const std::string& gid
                 reader.index(piece, index_rebuilder(context, member, recorded->value.identity,
                                                     reader.catalog(), history));
             for (auto& event : index.transactions) {
+                // Pieces overlap, joined ones for instance.
+                if (!seen.emplace(event.epoch, event.start).second) continue;
                 if (event.kind == model::EventKind::prepare)
                     open[event.xid] = event.gid;
                 else if (auto known = open.find(event.xid); known != open.end())

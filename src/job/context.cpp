@@ -6,6 +6,21 @@
 
 namespace tidemark::job {
 
+Context Context::telling(Progress& other) const
+{
+    return {.repository = repository,
+            .engine = engine,
+            .group = group,
+            .progress = other,
+            .clock = clock,
+            .stop = stop,
+            .compression_level = compression_level,
+            .workers = workers,
+            .command = command,
+            .host = host,
+            .lease_ttl = lease_ttl};
+}
+
 std::string slot_name(const std::string& group)
 {
     std::string name = "tidemark_" + group;

@@ -27,6 +27,8 @@ struct Context {
     std::string host;          ///< for runs
     base::Duration lease_ttl = std::chrono::seconds{60};
 
+    /// The same, telling somebody else what it is doing.
+    Context telling(Progress& other) const;
     store::Storage& storage() const { return repository.storage(); }
     repo::LeaseOwner owner() const { return repo::LeaseOwner::this_process(command); }
 };

@@ -15,6 +15,15 @@ using model::Offset;
 
 namespace {
 
+/// Where reading can begin when retention cut the chain's start off: a record may hang over there,
+/// so the next segment's first page is it.
+Offset first_readable(Offset cold, const model::History& history, std::uint32_t segment)
+{
+    bool switched = !history.ancestors().empty() && history.ancestors().back().left_at == cold;
+    if (cold % segment == 0 || switched) return cold;
+    return cold - cold % segment + segment;
+}
+
 /// The start of the chain that `at` belongs to: no log is stored right below it.
 Offset chain_start(const repo::LogCatalog& catalog, const model::History& history,
                    const LogPosition& at)
@@ -43,11 +52,17 @@ repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSp
         // reading can begin cold.
         Offset cold = std::max(from.offset - from.offset % identity.log_segment_size,
                                chain_start(catalog, along, from));
+        cold = first_readable(cold, along, identity.log_segment_size);
+        if (cold >= piece.range.to)
+            throw base::Error{base::Code::log_gap,
+                              "retention removed the log before " + piece.key +
+                                  ", so it cannot be decoded alone",
+                              {.hint = "its index is needed by no mark that is kept"}};
         engine::DecoderStart start{.version_num = identity.version_num,
                                    .system_id = identity.system_id,
                                    .log_segment_size = identity.log_segment_size,
                                    .epoch = piece.range.epoch,
-                                   .range_from = from.offset,
+                                   .range_from = std::max(from.offset, cold),
                                    .feed_from = cold,
                                    .at_record = cold % identity.log_segment_size != 0,
                                    .every_time = options.every_time};
@@ -55,7 +70,9 @@ repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSp
         reader.read(
             along, {along.epoch_at(cold), cold}, {piece.range.epoch, piece.range.to},
             [&](const LogPosition& at, base::ByteView bytes) { maker.feed(at.offset, bytes); });
-        return maker.take();
+        auto index = maker.take();
+        index.range.from = from.offset;
+        return index;
     };
 }
 

@@ -3,7 +3,7 @@
 #include "job/index_maker.h"
 
 #include "base/error.h"
-#include "job/crew.h"
+#include "job/group_restore.h"
 #include "job/restore_member.h"
 #include "repo/log_reader.h"
 
@@ -15,14 +15,6 @@ using base::Code;
 using base::Error;
 
 namespace {
-
-std::vector<std::string> planned_names(const repo::RestorePlan& plan)
-{
-    std::vector<std::string> names;
-    for (const auto& [name, member] : plan.members)
-        names.push_back(name);
-    return names;
-}
 
 std::vector<std::unique_ptr<MemberRestore>>
 make_members(const Context& context, const repo::RestorePlan& plan, const RestoreOptions& options)
@@ -50,35 +42,13 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
 RestoreReport restore_group(const Context& context, const repo::RestorePlan& plan,
                             const RestoreOptions& options)
 {
-    RestoreReport report{.group = plan.group,
-                         .mark = plan.mark,
-                         .started = context.clock.now(),
-                         .ended = {},
-                         .members = {},
-                         .lost = {},
-                         .warnings = plan.warnings};
-    auto members = make_members(context, plan, options);
-    Crew crew(planned_names(plan), context.stop);
-    for (auto& member : members) {
-        for (auto& warning : member->preflight())
-            report.warnings.push_back(std::move(warning));
-    }
-    for (auto& member : members)
-        member->begin();
-    // Phase 1: every member comes to exactly its position and stops there. One that fails does not
-    // undo the others.
-    crew.run_to_end([&](std::size_t i, std::stop_token stop) {
-        members[i]->write_files(stop);
-        members[i]->recover(stop);
-    });
-    // Phase 2, now that all stand there: open on private sockets, settle, and only then hand over.
-    crew.run_to_end([&](std::size_t i, std::stop_token stop) { members[i]->promote(stop); });
-    crew.run_to_end([&](std::size_t i, std::stop_token) { members[i]->settle(); });
-    crew.run_to_end([&](std::size_t i, std::stop_token stop) { members[i]->hand_over(stop); });
-    for (auto& member : members) {
-        report.members.push_back(member->report());
-        report.unsettled = report.unsettled || member->unsettled();
-    }
+    GroupRestore group(context, plan, options);
+    group.preflight();
+    group.begin();
+    group.recover();
+    group.open();
+    group.hand_over();
+    auto report = group.report();
     report.lost = find_lost_work(context, plan);
     report.ended = context.clock.now();
     return report;

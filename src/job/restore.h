@@ -29,6 +29,8 @@ struct RestoreOptions {
     bool force = false;
     bool start = false;
     bool as_production = false;
+    /// A copy that is thrown away: its new timelines' numbers are not taken in the repository.
+    bool scratch = false;
     /// Stop after phase 1 of an arbitrary vector and let the server itself find the point
     /// (contrasts only).
     std::map<std::string, engine::RecoveryGoal> goals = {};

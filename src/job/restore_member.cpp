@@ -383,8 +383,11 @@ void MemberRestore::promote(std::stop_token stop)
     }
     context_.progress.stage(member_.member, "promote");
     if (state_.phase < RestorePhase::claimed) {
-        state_.claimed = repo::claim_epoch(context_.storage(), id_, member_.history.current() + 1,
-                                           context_.host + ":" + folder_.string());
+        auto next = member_.history.current() + 1;
+        state_.claimed = options_.scratch
+                             ? repo::free_epoch(context_.storage(), id_, next)
+                             : repo::claim_epoch(context_.storage(), id_, next,
+                                                 context_.host + ":" + folder_.string());
         enter(RestorePhase::claimed);
     }
     start_feeder();

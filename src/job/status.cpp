@@ -68,9 +68,16 @@ void compare(MemberStatus& out, const repo::MemberView& stored)
 
 } // namespace
 
+bool GroupStatus::meets_objective() const
+{
+    return std::all_of(objective.begin(), objective.end(),
+                       [](const model::ObjectiveState& state) { return state.met; });
+}
+
 bool GroupStatus::needs_attention() const
 {
-    return !is_restorable() || !unreadable.empty() ||
+    bool failed_drill = last_drill && !last_drill->value.passed();
+    return !is_restorable() || !unreadable.empty() || failed_drill || !meets_objective() ||
            std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
                bool slot = member.identity && (!member.slot.exists || member.slot.lost);
                return slot || !member.error.empty() || member.chain_broken ||
@@ -91,6 +98,14 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
                                   [&](const auto& mark) { return mark.number() == *newest; });
         if (found != view.marks.end()) out.restorable = *found;
     }
+    auto proofs = repo::Drills(context.storage(), out.group).proofs();
+    out.proof = proofs.newest;
+    out.last_drill = proofs.last;
+    out.unreadable.merge(proofs.unreadable);
+    out.objective = model::compare_objective(
+        context.group.objective,
+        out.restorable ? std::optional{out.restorable->value.created} : std::nullopt, out.proof,
+        out.now);
     for (const auto& set : view.sets) {
         if (set.value.kind != model::SetKind::full) continue;
         out.last_full = set;

@@ -2,6 +2,8 @@
 
 #include "engine/engine.h"
 #include "job/context.h"
+#include "model/objective.h"
+#include "repo/drills.h"
 #include "repo/view.h"
 
 #include <optional>
@@ -39,11 +41,15 @@ struct GroupStatus {
     std::optional<repo::StoredMark> restorable; ///< the newest mark that can be restored
     bool has_marks = false;
     std::optional<repo::StoredSet> last_full;
-    std::optional<base::Time> next_full; ///< when configured
+    std::optional<base::Time> next_full;          ///< when configured
+    std::optional<model::Proof> proof;            ///< the newest
+    std::optional<repo::StoredDrill> last_drill;  ///< or restore, whatever it says
+    std::vector<model::ObjectiveState> objective; ///< what is asked for, when configured
     std::vector<MemberStatus> members;
     std::map<std::string, std::string> unreadable; ///< commit objects, with the reason
 
     bool is_restorable() const { return restorable.has_value(); }
+    bool meets_objective() const;
     /// Something that an operator should look at.
     bool needs_attention() const;
 };

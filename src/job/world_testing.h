@@ -58,7 +58,7 @@ public:
                                       .url = std::string("fake:") + name,
                                       .data_dir = {},
                                       .gid_pattern = "identical"});
-            server->set_file("base/1/1", base::Bytes(20000, std::byte{1}));
+            server->set_file("relation", base::Bytes(20000, std::byte{1}));
             servers_.push_back(server);
         }
         base::SeededRandom random(1);
@@ -133,6 +133,7 @@ public:
     model::GroupSpec& group() { return group_; }
     engine::fake::FakeServer& server(std::size_t i) { return *servers_[i]; }
     repo::RepositoryView view() { return repo::load_view(storage_, group_.name); }
+    engine::fake::FakeEngine& engine() { return engine_; }
     const Silent& progress() const { return progress_; }
 
 private:

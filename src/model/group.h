@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "model/objective.h"
 #include "model/schedule.h"
 
 #include <cstdint>
@@ -41,6 +42,7 @@ struct GroupSpec {
     LogGuard log_guard = {};
     std::vector<std::string> on_failure = {}; ///< argument array; empty: nobody is told
     std::uint64_t bytes_per_second = 0;       ///< read from each member; 0 = unlimited
+    Objective objective = {};
 };
 
 struct RepositorySpec {

@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "repo/layout.h"
 #include "repo/sequence_items.h"
+#include "repo/tombstones.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace tidemark::repo {
@@ -24,7 +26,7 @@ model::ObjectRef page_map_ref(const model::MemberId& id, const PageMapInfo& map)
 }
 
 Backups::Backups(store::Storage& storage, const model::MemberId& id)
-    : id_(id), sequence_(storage, backups_prefix(id), "/manifest")
+    : storage_(storage), id_(id), sequence_(storage, backups_prefix(id), "/manifest")
 {
 }
 
@@ -43,6 +45,15 @@ model::Number Backups::next_number() const
     return sequence_.newest().value_or(0) + 1;
 }
 
+/// An expire that took this backup's writer for dead has named its packs (rules.md 32).
+bool Backups::is_condemned(const model::Manifest& manifest) const
+{
+    auto condemned = condemned_keys(storage_, id_.group);
+    return condemned.contains(manifest.page_map.key) ||
+           std::any_of(manifest.packs.begin(), manifest.packs.end(),
+                       [&](const model::PackRef& pack) { return condemned.contains(pack.key); });
+}
+
 StoredManifest Backups::commit(const Lease& lease, model::Number number,
                                const model::Manifest& manifest) const
 {
@@ -50,6 +61,15 @@ StoredManifest Backups::commit(const Lease& lease, model::Number number,
     out.value = manifest;
     out.value.group = id_.group;
     out.value.member = id_.member;
+    auto refuse = [&] {
+        throw base::Error{
+            base::Code::lease_held,
+            fmt::format("this process stood still for so long that retention began to remove what "
+                        "it had written of backup {} of member {}",
+                        number, id_.member),
+            {.hint = "run the same command again"}};
+    };
+    if (is_condemned(out.value)) refuse();
     auto committed = sequence_.append(&lease, [&](const CommitHeader& header) {
         if (header.number != number)
             throw base::Error{
@@ -61,6 +81,11 @@ StoredManifest Backups::commit(const Lease& lease, model::Number number,
     });
     out.header = std::move(committed.header);
     out.object = std::move(committed.object);
+    // Looked at again: a tombstone that came meanwhile did not see this manifest.
+    if (is_condemned(out.value)) {
+        storage_.remove(out.object.key);
+        refuse();
+    }
     return out;
 }
 

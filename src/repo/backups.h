@@ -35,11 +35,14 @@ public:
     /// commit() must still find it free. Only the holder of lease backup/M asks.
     model::Number next_number() const;
     /// Makes the backup visible. The manifest's number is `number`; when another manifest took it
-    /// meanwhile this is Error{lease_held}.
+    /// meanwhile this is Error{lease_held}, as when an `expire` has named its packs.
     StoredManifest commit(const Lease& lease, model::Number number,
                           const model::Manifest& manifest) const;
 
 private:
+    bool is_condemned(const model::Manifest& manifest) const;
+
+    store::Storage& storage_;
     model::MemberId id_;
     Sequence sequence_;
 };

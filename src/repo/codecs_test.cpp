@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "repo/backups.h"
+#include "repo/drills.h"
 #include "repo/identities.h"
 #include "repo/lease_codec.h"
 #include "repo/marks.h"
@@ -259,6 +260,50 @@ model::Run run()
             .mark = {}};
 }
 
+model::Drill drill()
+{
+    model::Drill out;
+    out.kind = model::DrillKind::restore;
+    out.group = "shop";
+    out.host = "db9";
+    out.mark = 7;
+    out.mark_name = "nightly";
+    out.mark_time = at("2026-11-22T02:00:00Z");
+    out.started = at("2026-11-22T13:00:00Z");
+    out.ended = at("2026-11-22T13:11:00Z");
+    out.restore_took = std::chrono::minutes{9};
+    out.members = {{.name = "orders",
+                    .backup = 3,
+                    .bytes = 1000,
+                    .log_bytes = 50,
+                    .target = {1, 0x3000000},
+                    .reached = {1, 0x3000000},
+                    .evidence = "recovery stopping before WAL location"}};
+    out.stages = {{.member = "orders",
+                   .name = "write files",
+                   .start = std::chrono::seconds{1},
+                   .took = std::chrono::minutes{3}}};
+    out.checks = {{.name = "assertion",
+                   .subject = "money",
+                   .member = "orders",
+                   .result = model::CheckResult::failed,
+                   .text = "returned false",
+                   .details = {"line 3"},
+                   .value = "f",
+                   .took = std::chrono::seconds{2}}};
+    out.decisions = {{.member = "orders",
+                      .gid = "g",
+                      .global_id = "G",
+                      .database = "shop",
+                      .action = "commit",
+                      .evidence = "committed by stock",
+                      .differs_from_production = true}};
+    out.warnings = {"collation"};
+    out.failure = "stopped";
+    out.whole_group = false;
+    return out;
+}
+
 LeaseState lease()
 {
     LeaseState out;
@@ -332,6 +377,14 @@ TEST(Codecs, Run)
     EXPECT_THROW(decode_run(encode_run(one, header(2)), object()), Error);
 }
 
+TEST(Codecs, Drill)
+{
+    EXPECT_EQ(decode_drill(encode_drill(drill(), header(2)), object()).value, drill());
+    auto least = model::Drill{};
+    least.started = least.ended = least.mark_time = at("2026-11-22T13:00:00Z");
+    EXPECT_EQ(decode_drill(encode_drill(least, header(2)), object()).value, least);
+}
+
 /// What two versions of the program must agree on: all lines but who wrote it, and so the check.
 std::string without_writer(std::string_view text)
 {
@@ -368,6 +421,8 @@ TEST(Codecs, GoldenObjectsAreReadAndWrittenAsEver)
         decode_identity(golden("member", encode_identity(member(), header(1))), object()).value,
         member());
     EXPECT_EQ(decode_run(golden("run", encode_run(run(), header(2))), object()).value, run());
+    EXPECT_EQ(decode_drill(golden("drill", encode_drill(drill(), header(2))), object()).value,
+              drill());
     auto held = decode_lease(golden("lease", encode_lease(lease())), "lease", base::Time{});
     EXPECT_EQ(held.owner, lease().owner);
     EXPECT_EQ(held.term, lease().term);

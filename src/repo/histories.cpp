@@ -80,8 +80,7 @@ model::History load_history(store::Storage& storage, const model::MemberId& id, 
                 {.hint = "run `tidemark log`, which fetches it from the server"}};
 }
 
-model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,
-                         const std::string& who)
+model::Epoch free_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least)
 {
     LogCatalog catalog = LogCatalog::load(storage, id);
     std::set<model::Epoch> used{catalog.histories.begin(), catalog.histories.end()};
@@ -92,6 +91,13 @@ model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, mod
     model::Epoch next = std::max<model::Epoch>(at_least, 2);
     while (used.contains(next))
         ++next;
+    return next;
+}
+
+model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,
+                         const std::string& who)
+{
+    auto next = free_epoch(storage, id, at_least);
     JsonBuilder claim{"claim", 1};
     claim.text("who", who).time("at", storage.now());
     base::Bytes bytes = claim.bytes();

@@ -20,6 +20,10 @@ std::optional<std::string> load_history_text(store::Storage& storage, const mode
 /// The history of an epoch; epoch 1 needs no file. Error{log_gap} when the file is not stored.
 model::History load_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch);
 
+/// The number that claim_epoch would take now, without taking it: for a copy that nobody will ever
+/// back up.
+model::Epoch free_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least);
+
 /// Claims the number of a timeline to be, before a promotion (rules.md 24): the lowest one from
 /// `at_least` on that no stored log, history file or earlier claim uses. `who` is recorded.
 model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,

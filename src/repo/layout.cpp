@@ -106,6 +106,14 @@ std::string tombstones_prefix(std::string_view group)
 {
     return group_prefix(group) + "tombstones/";
 }
+std::string holds_prefix(std::string_view group)
+{
+    return group_prefix(group) + "holds/";
+}
+std::string joined_prefix(const MemberId& id)
+{
+    return member_prefix(id) + "joined/";
+}
 std::string leases_prefix(std::string_view group, std::string_view activity)
 {
     CHECK(is_activity(activity));
@@ -176,6 +184,15 @@ std::string tombstone_key(std::string_view group, Number number)
     return tombstones_prefix(group) + ten(number);
 }
 
+std::string hold_key(std::string_view group, Number number)
+{
+    return holds_prefix(group) + ten(number);
+}
+std::string joined_key(const MemberId& id, Number number)
+{
+    return joined_prefix(id) + ten(number);
+}
+
 std::string format_key(const Key& key)
 {
     const MemberId& id = key.id;
@@ -212,6 +229,10 @@ std::string format_key(const Key& key)
         return intent_key(id.group, key.number);
     case KeyKind::tombstone:
         return tombstone_key(id.group, key.number);
+    case KeyKind::hold:
+        return hold_key(id.group, key.number);
+    case KeyKind::joined:
+        return joined_key(id, key.number);
     }
     CHECK(false);
 }
@@ -303,8 +324,8 @@ bool parse_of_member(const Parts& parts, Key& key)
     if (parts[4] == "log") return parse_log(parts, key);
     if (parts.size() != 6) return false;
     if (parts[4] == "packs") return parse_pack(parts[5], key);
-    key.kind = KeyKind::identity;
-    return parts[4] == "identity" && parse_number(parts[5], key.number);
+    key.kind = parts[4] == "joined" ? KeyKind::joined : KeyKind::identity;
+    return (parts[4] == "joined" || parts[4] == "identity") && parse_number(parts[5], key.number);
 }
 
 bool parse_lease(const Parts& parts, Key& key)
@@ -323,6 +344,7 @@ bool parse_numbered(const Parts& parts, Key& key)
         {"marks", KeyKind::mark},     {"sets", KeyKind::set},
         {"runs", KeyKind::run},       {"drills", KeyKind::drill},
         {"intents", KeyKind::intent}, {"tombstones", KeyKind::tombstone},
+        {"holds", KeyKind::hold},
     };
     if (parts.size() != 4 || !parse_number(parts[3], key.number)) return false;
     for (auto [name, kind] : kKinds) {

@@ -53,14 +53,16 @@ enum class KeyKind {
     lease,
     intent,
     tombstone,
+    hold,
+    joined,
 };
 
 /// A key taken apart; which fields mean something depends on `kind`.
 struct Key {
     KeyKind kind = KeyKind::head;
     MemberId id;       ///< the member part is empty for objects of the group
-    Number number = 0; ///< backup, identity, mark, set, run, drill, lease, intent, tombstone;
-                       ///< history generation
+    Number number = 0; ///< backup, identity, mark, set, run, drill, lease, intent, tombstone, hold,
+                       ///< joined; history generation
     Number lease = 0;  ///< page map, pack, piece, index
     std::uint32_t pack = 0;
     model::LogRange range; ///< piece, index; of history and claim only the epoch
@@ -95,6 +97,9 @@ std::string drill_key(std::string_view group, Number number);
 std::string lease_key(std::string_view group, std::string_view activity, Number number);
 std::string intent_key(std::string_view group, Number number);
 std::string tombstone_key(std::string_view group, Number number);
+std::string hold_key(std::string_view group, Number number);
+/// The catalogue of a member's joined log pieces (rules.md 36).
+std::string joined_key(const MemberId& id, Number number);
 
 // Prefixes to list; each ends in '/'.
 std::string groups_prefix();
@@ -114,5 +119,7 @@ std::string drills_prefix(std::string_view group);
 std::string leases_prefix(std::string_view group, std::string_view activity);
 std::string intents_prefix(std::string_view group);
 std::string tombstones_prefix(std::string_view group);
+std::string holds_prefix(std::string_view group);
+std::string joined_prefix(const MemberId& id);
 
 } // namespace tidemark::repo

@@ -52,6 +52,8 @@ Planner::MemberFacts Planner::make_facts(const std::string& member) const
         for (const model::PieceRef& piece : part->second.pieces)
             out.named.emplace(piece.object.key, piece);
     }
+    for (const model::PieceRef& piece : out.view->joined)
+        out.named.emplace(piece.object.key, piece);
     for (const LogPiece& piece : out.view->log.pieces)
         if (!view_.damaged_objects.contains(piece.key)) out.usable.push_back(piece);
     for (const StoredManifest& backup : out.view->backups) {
@@ -119,12 +121,19 @@ bool Planner::usable(MemberFacts& facts, const Candidate& candidate, const Membe
     });
 }
 
-bool Planner::reachable(const MemberGoal& goal)
+const StoredManifest* Planner::choose(const MemberGoal& goal)
 {
     MemberFacts& known = facts(goal.member);
-    if (known.view == nullptr || !history_known(known, goal.history)) return false;
-    return std::any_of(known.backups.begin(), known.backups.end(),
-                       [&](const Candidate& candidate) { return usable(known, candidate, goal); });
+    if (known.view == nullptr || !history_known(known, goal.history)) return nullptr;
+    auto found =
+        std::find_if(known.backups.begin(), known.backups.end(),
+                     [&](const Candidate& candidate) { return usable(known, candidate, goal); });
+    return found == known.backups.end() ? nullptr : found->backup;
+}
+
+bool Planner::reachable(const MemberGoal& goal)
+{
+    return choose(goal) != nullptr;
 }
 
 bool Planner::restorable(const model::Mark& mark)

@@ -1,5 +1,6 @@
 #include "repo/verify.h"
 
+#include "model/retention.h"
 #include "repo/layout.h"
 #include "repo/verify_parts.h"
 
@@ -51,6 +52,15 @@ std::set<std::string> Findings::blamed() const
     return out;
 }
 
+bool is_accounted_for(const model::Tombstone& gone, const std::string& member,
+                      const model::LogRange& range, std::vector<model::LogRange> others)
+{
+    auto given_up = gone.log_gone.find(member);
+    if (given_up != gone.log_gone.end())
+        others.insert(others.end(), given_up->second.begin(), given_up->second.end());
+    return model::subtract_ranges({range}, std::move(others)).empty();
+}
+
 VerifyReport verify(const Repository& repository, const std::string& group,
                     const VerifyOptions& options, const VerifyProgress& progress,
                     std::stop_token stop)
@@ -58,10 +68,12 @@ VerifyReport verify(const Repository& repository, const std::string& group,
     store::Storage& storage = repository.storage();
     RepositoryView view = load_view(storage, group, {.marks = 0, .proofs = false});
     Findings findings;
-    check_chains(storage, view, findings);
+    model::Tombstone gone;
+    if (auto newest = Tombstones{storage, group}.latest_readable()) gone = std::move(newest->value);
+    check_chains(storage, view, gone, findings);
     VerifyReport report;
-    report.bytes = check_data(storage, view, findings, options, progress, std::move(stop));
-    weigh(view, findings, report);
+    report.bytes = check_data(storage, view, gone, findings, options, progress, std::move(stop));
+    weigh(view, gone, findings, report);
     report.objects = findings.objects();
     return report;
 }

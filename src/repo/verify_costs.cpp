@@ -65,8 +65,11 @@ public:
                 if (planner.plan_member(goal, obstacles, warnings)) continue;
                 marks_[goal.member].insert(mark.number());
                 for (const Obstacle& obstacle : obstacles)
-                    if (obstacle.gap)
-                        gaps_[{goal.member, format_range(*obstacle.gap)}].insert(mark.number());
+                    if (obstacle.gap) {
+                        auto& found = gaps_[{goal.member, format_range(*obstacle.gap)}];
+                        found.first = *obstacle.gap;
+                        found.second.insert(mark.number());
+                    }
             }
         }
     }
@@ -77,19 +80,22 @@ public:
         if (at == marks_.end()) return {};
         return {at->second.begin(), at->second.end()};
     }
-    const std::map<std::pair<std::string, std::string>, std::set<model::Number>>& gaps() const
-    {
-        return gaps_;
-    }
+    /// By member and text: what is missing, and the marks that miss it.
+    using Gaps = std::map<std::pair<std::string, std::string>,
+                          std::pair<model::LogRange, std::set<model::Number>>>;
+    const Gaps& gaps() const { return gaps_; }
 
 private:
     std::map<std::string, std::set<model::Number>> marks_;
-    std::map<std::pair<std::string, std::string>, std::set<model::Number>> gaps_;
+    Gaps gaps_;
 };
 
-void add_gaps(const RepositoryView& view, const Hindered& hindered, VerifyReport& report)
+void add_gaps(const RepositoryView& view, const model::Tombstone& gone, const Hindered& hindered,
+              VerifyReport& report)
 {
-    for (const auto& [where, marks] : hindered.gaps()) {
+    for (const auto& [where, found] : hindered.gaps()) {
+        const auto& [range, marks] = found;
+        if (is_accounted_for(gone, where.first, range)) continue; // retention gave it up
         Fault fault;
         fault.kind = FaultKind::log_gap;
         fault.member = where.first;
@@ -101,7 +107,8 @@ void add_gaps(const RepositoryView& view, const Hindered& hindered, VerifyReport
 }
 
 /// Gaps between chains that a later base backup has healed.
-void note_gaps(const RepositoryView& view, const Hindered& hindered, VerifyReport& report)
+void note_gaps(const RepositoryView& view, const model::Tombstone& gone, const Hindered& hindered,
+               VerifyReport& report)
 {
     for (const auto& [name, member] : view.members) {
         auto mark = std::find_if(view.marks.begin(), view.marks.end(), [&](const StoredMark& one) {
@@ -113,6 +120,11 @@ void note_gaps(const RepositoryView& view, const Hindered& hindered, VerifyRepor
             if (line.name != name) continue;
             auto chains = find_chains(member.log.pieces, line.history);
             for (std::size_t i = 1; i < chains.size(); ++i) {
+                const model::LogPosition& end = chains[i - 1].end;
+                if (is_accounted_for(
+                        gone, name,
+                        {.epoch = end.epoch, .from = end.offset, .to = chains[i].start.offset}))
+                    continue;
                 std::string gap = fmt::format("{} to {}", model::format_position(chains[i - 1].end),
                                               model::format_position(chains[i].start));
                 if (hindered.of(name).empty())
@@ -125,7 +137,8 @@ void note_gaps(const RepositoryView& view, const Hindered& hindered, VerifyRepor
 
 } // namespace
 
-void weigh(RepositoryView& view, Findings& findings, VerifyReport& report)
+void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& findings,
+           VerifyReport& report)
 {
     report.faults = findings.take_faults();
     report.notes = findings.take_notes();
@@ -148,8 +161,8 @@ void weigh(RepositoryView& view, Findings& findings, VerifyReport& report)
             fault.marks = hindered.of(fault.member);
         }
     }
-    add_gaps(view, hindered, report);
-    note_gaps(view, hindered, report);
+    add_gaps(view, gone, hindered, report);
+    note_gaps(view, gone, hindered, report);
     view.damaged_objects = std::move(broken);
     report.marks = view.marks.size();
     report.restorable_marks = restorable_marks(view).size();

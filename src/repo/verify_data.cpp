@@ -90,9 +90,9 @@ private:
 /// Collects what there is to read of one group.
 class Collector {
 public:
-    Collector(store::Storage& storage, RepositoryView& view, Findings& findings,
-              const VerifyOptions& options)
-        : storage_(storage), view_(view), findings_(findings), options_(options)
+    Collector(store::Storage& storage, RepositoryView& view, const model::Tombstone& gone,
+              Findings& findings, const VerifyOptions& options)
+        : storage_(storage), view_(view), gone_(gone), findings_(findings), options_(options)
     {
     }
 
@@ -115,6 +115,7 @@ private:
 
     store::Storage& storage_;
     RepositoryView& view_;
+    const model::Tombstone& gone_;
     Findings& findings_;
     const VerifyOptions& options_;
     std::vector<Task> tasks_;
@@ -262,6 +263,11 @@ void Collector::pieces(const model::MemberId& id, MemberView& member)
         for (const model::PieceRef& ref : part->second.pieces)
             named.emplace(ref.object.key, ref);
     }
+    std::vector<model::LogRange> joined;
+    for (const model::PieceRef& ref : member.joined) {
+        named.insert_or_assign(ref.object.key, ref);
+        joined.push_back(ref.range);
+    }
     const LogPiece* before = nullptr;
     for (const LogPiece& one : member.log.pieces) {
         auto ref = named.find(one.key);
@@ -281,6 +287,12 @@ void Collector::pieces(const model::MemberId& id, MemberView& member)
         named.erase(one.key);
     }
     for (const auto& [key, ref] : named) {
+        // A joined piece stands for those it was made of, not for itself.
+        bool itself = std::any_of(member.joined.begin(), member.joined.end(),
+                                  [k = &key](const auto& one) { return one.object.key == *k; });
+        if (is_accounted_for(gone_, id.member, ref.range,
+                             itself ? std::vector<model::LogRange>{} : joined))
+            continue;
         auto name = parse_key(key);
         findings_.count(1);
         findings_.fault(FaultKind::missing, key, "is missing", id.member);
@@ -354,11 +366,12 @@ void run_task(const Task& task, Findings& findings)
 
 } // namespace
 
-std::uint64_t check_data(store::Storage& storage, RepositoryView& view, Findings& findings,
+std::uint64_t check_data(store::Storage& storage, RepositoryView& view,
+                         const model::Tombstone& gone, Findings& findings,
                          const VerifyOptions& options, const VerifyProgress& progress,
                          std::stop_token stop)
 {
-    Collector collector{storage, view, findings, options};
+    Collector collector{storage, view, gone, findings, options};
     for (const auto& [name, member] : view.members)
         collector.member(name);
     std::vector<Task> tasks = collector.take();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "repo/tombstones.h"
 #include "repo/verify.h"
 
 #include <atomic>
@@ -32,16 +33,24 @@ private:
     std::atomic<std::uint64_t> objects_{0};
 };
 
-/// Every commit object can be read, and follows the one before it.
-void check_chains(store::Storage& storage, const RepositoryView& view, Findings& findings);
+/// Every commit object can be read, and follows the one before it; numbers that are absent are
+/// those that `gone` (the newest tombstone) names.
+void check_chains(store::Storage& storage, const RepositoryView& view, const model::Tombstone& gone,
+                  Findings& findings);
 
 /// Every object that manifests and sets name is there and holds what it must; adds those that are
 /// not to the view, so that it says what there would be without the faults. Returns bytes read.
-std::uint64_t check_data(store::Storage& storage, RepositoryView& view, Findings& findings,
+std::uint64_t check_data(store::Storage& storage, RepositoryView& view,
+                         const model::Tombstone& gone, Findings& findings,
                          const VerifyOptions& options, const VerifyProgress& progress,
                          std::stop_token stop);
 
 /// Fills in what each fault costs, and adds gaps in the log that cost something.
-void weigh(RepositoryView& view, Findings& findings, VerifyReport& report);
+void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& findings,
+           VerifyReport& report);
+
+/// Was all of this log given up, or is it held by `others`?
+bool is_accounted_for(const model::Tombstone& gone, const std::string& member,
+                      const model::LogRange& range, std::vector<model::LogRange> others = {});
 
 } // namespace tidemark::repo

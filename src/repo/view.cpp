@@ -66,6 +66,7 @@ MemberView load_member(store::Storage& storage, const model::MemberId& id,
     out.identities =
         load_all(Identities{storage, id}, Sequence{storage, identities_prefix(id)}, 0, unreadable);
     out.log = LogCatalog::load(storage, id);
+    out.joined = JoinedCatalog{storage, id}.pieces();
     load_histories(storage, out, unreadable);
     for (const std::string& prefix : {packs_prefix(id), backups_prefix(id)}) {
         for (const store::ObjectInfo& info : storage.list(prefix)) {

@@ -2,6 +2,7 @@
 
 #include "repo/backups.h"
 #include "repo/identities.h"
+#include "repo/joined.h"
 #include "repo/log_catalog.h"
 #include "repo/marks.h"
 #include "repo/sets.h"
@@ -19,6 +20,7 @@ struct MemberView {
     std::vector<StoredManifest> backups;    ///< newest first
     std::vector<StoredIdentity> identities; ///< newest first
     LogCatalog log;
+    std::vector<model::PieceRef> joined; ///< pieces that stand for smaller ones (rules.md 36)
     std::map<model::Epoch, model::History> histories; ///< of the epochs whose file is stored, and 1
     std::map<std::string, std::uint64_t> packs; ///< key -> size of every pack and page map there
 };

@@ -18,6 +18,14 @@ int run_status(Environment& environment);
 int run_audit(Environment& environment);
 int run_verify(Environment& environment);
 int run_restore(Environment& environment);
+int run_drill(Environment& environment);
+int run_sheet(Environment& environment);
 int run_demo(Environment& environment);
+int run_expire(Environment& environment);
+int run_hold(Environment& environment);
+int run_release(Environment& environment);
+
+/// `list holds`
+void list_holds(Environment& environment);
 
 } // namespace tidemark::app

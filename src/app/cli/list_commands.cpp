@@ -1,13 +1,18 @@
 #include "app/cli/commands.h"
 #include "app/cli/describe.h"
+#include "app/cli/drill_report.h"
 #include "app/cli/table.h"
 #include "job/moment.h"
+#include "repo/drills.h"
+#include "repo/holds.h"
 #include "repo/restore_plan.h"
 #include "repo/runs.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace tidemark::app {
 
@@ -24,16 +29,29 @@ std::string backup_id(model::Number number)
 
 void list_marks(Environment& environment, const repo::RepositoryView& view)
 {
-    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE"});
+    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
+    auto proofs = repo::Drills(environment.repository().storage(), view.group).proofs();
     auto& list = environment.output().document()["marks"] = json::array();
+    auto sound = repo::restorable_marks(view);
+    std::set<model::Number> held;
+    auto now = environment.clock().now();
+    for (const auto& hold : repo::HoldBook(environment.repository().storage(), view.group).holds())
+        if (hold.in_force(now)) held.insert(hold.mark);
     for (const auto& mark : view.marks) {
-        bool restorable = repo::plan_restore(view, mark.number()).plan.has_value();
+        bool restorable = std::binary_search(sound.begin(), sound.end(), mark.number());
+        auto proof = proofs.by_mark.find(mark.number());
+        bool proven = proof != proofs.by_mark.end();
         table.row({repo::mark_id(mark.number()), base::format_time_human(mark.value.created),
                    mark.value.name,
                    fmt::format("{:.1f} ms", static_cast<double>(mark.value.spread.count()) / 1000),
-                   std::to_string(mark.value.at.in_doubt.size()), restorable ? "yes" : "no"});
+                   std::to_string(mark.value.at.in_doubt.size()),
+                   std::string(restorable ? "yes" : "no") +
+                       (held.contains(mark.number()) ? ", held" : ""),
+                   proven ? proof_text(proof->second, environment.clock().now()) : "-"});
         auto summary = mark_summary(mark);
         summary["restorable"] = restorable;
+        summary["proven"] = proven ? proof_json(proof->second) : json(nullptr);
+        summary["held"] = held.contains(mark.number());
         list.push_back(std::move(summary));
     }
     environment.output().text(table.render());
@@ -150,6 +168,25 @@ void list_windows(Environment& environment, const repo::RepositoryView& view)
     environment.output().text(table.render());
 }
 
+void list_drills(Environment& environment)
+{
+    Table table({"DRILL", "KIND", "MARK", "STARTED", "OPEN AFTER", "RESULT"});
+    auto& list = environment.output().document()["drills"] = json::array();
+    for (const auto& stored :
+         repo::Drills(environment.repository().storage(), environment.group().name).list(100)) {
+        const auto& drill = stored.value;
+        table.row({repo::drill_id(stored.number()), std::string(model::drill_kind_name(drill.kind)),
+                   repo::mark_id(drill.mark), base::format_time_human(drill.started),
+                   drill.restore_took ? base::format_duration(*drill.restore_took) : "-",
+                   drill_verdict(drill)});
+        auto one = drill_json(drill, stored.number());
+        for (const char* bulky : {"members", "stages", "checks", "decisions"})
+            one.erase(bulky);
+        list.push_back(std::move(one));
+    }
+    environment.output().text(table.render());
+}
+
 std::optional<model::Number> number_after(std::string_view text, std::string_view prefix)
 {
     if (!text.starts_with(prefix)) return std::nullopt;
@@ -165,7 +202,7 @@ std::optional<model::Number> number_after(std::string_view text, std::string_vie
 {
     throw Error{Code::usage,
                 "there is no " + id,
-                {.hint = "tidemark list marks|backups|sets|runs shows what there is"}};
+                {.hint = "tidemark list marks|backups|sets|runs|drills|holds shows what there is"}};
 }
 
 /// A stored JSON object, as it lies in the repository.
@@ -176,13 +213,33 @@ json stored_json(Environment& environment, const std::string& key)
     return json::parse(base::as_text(*bytes));
 }
 
+int show_drill(Environment& environment, model::Number number)
+{
+    auto found =
+        repo::Drills(environment.repository().storage(), environment.group().name).load(number);
+    if (!found) throw_unknown(repo::drill_id(number));
+    environment.output().document()["drill"] = drill_json(found->value, number);
+    environment.output().text(drill_text(found->value, number));
+    if (const auto& file = environment.options().report)
+        write_drill_report(std::filesystem::absolute(*file), found->value, number);
+    return 0;
+}
+
 } // namespace
 
 int run_list(Environment& environment)
 {
     const auto& what = environment.options().subject;
+    if (what == "holds") {
+        list_holds(environment);
+        return 0;
+    }
     if (what == "runs") {
         list_runs(environment);
+        return 0;
+    }
+    if (what == "drills") {
+        list_drills(environment);
         return 0;
     }
     auto view = environment.view();
@@ -233,9 +290,24 @@ int run_show(Environment& environment)
         }
         throw_unknown(id);
     }
+    if (auto number = number_after(id, "drill-")) return show_drill(environment, *number);
     auto mark = repo::Marks(storage, group).need(id);
     output.document()["mark"] = stored_json(environment, mark.object.key);
     output.text(mark_text(mark));
+    auto proofs = repo::Drills(storage, group).proofs();
+    auto proof = proofs.by_mark.find(mark.number());
+    bool proven = proof != proofs.by_mark.end();
+    output.document()["proven"] = proven ? proof_json(proof->second) : json(nullptr);
+    output.text(proven ? "proven " + proof_text(proof->second, environment.clock().now()) + "\n"
+                       : "not proven: no drill or restore brought it up\n");
+    for (const auto& hold : repo::HoldBook(storage, group).holds()) {
+        if (hold.mark != mark.number()) continue;
+        output.document()["hold"] = {{"note", hold.note}, {"by", hold.by}};
+        output.text(fmt::format("held by {} since {}{}{}\n", hold.by,
+                                base::format_time_human(hold.since),
+                                hold.until ? " until " + base::format_time_human(*hold.until) : "",
+                                hold.note.empty() ? "" : ": " + hold.note));
+    }
     return 0;
 }
 

@@ -93,6 +93,18 @@ std::string render_metrics(const job::GroupStatus& status)
         out.set("mark_in_doubt", "transactions in doubt at it",
                 static_cast<double>(mark.at.in_doubt.size()));
     }
+    if (status.proof) {
+        out.set("proven_timestamp_seconds", "when a drill or a restore last proved a mark",
+                seconds(status.proof->at));
+        out.set("proven_restore_seconds", "how long that took until all members were open",
+                std::chrono::duration<double>(status.proof->restore_took).count());
+    }
+    if (status.last_drill)
+        out.set("last_drill_passed", "1 when the newest drill passed",
+                status.last_drill->value.passed() ? 1 : 0);
+    if (!status.objective.empty())
+        out.set("objective_met", "1 when everything that `objective` asks for is so",
+                status.meets_objective() ? 1 : 0);
     if (status.last_full)
         out.set("full_start_timestamp_seconds", "start of the newest complete full backup",
                 seconds(status.last_full->value.started));

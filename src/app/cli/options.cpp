@@ -50,7 +50,9 @@ public:
         add_setup();
         add_work();
         add_look();
+        add_retention();
         add_restore();
+        add_drill();
         add_rest();
     }
 
@@ -121,16 +123,34 @@ private:
         (void)reindex;
     }
 
+    void add_retention()
+    {
+        auto* expire = group_command("expire", "remove what the retention rules let go");
+        expire->add_flag("--plan", o_.plan,
+                         "say for each set why it stays or goes, remove nothing");
+        auto* hold = command("hold", "keep a mark and all it needs, whatever its age");
+        hold->add_option("id", o_.subject, "m-12, a mark's name, or s-7")->required();
+        hold->add_option("group", o_.group, "the group")->type_name("G");
+        hold->add_option("--note", o_.note, "why")->type_name("TEXT");
+        hold->add_option("--until", o_.until, "when the hold ends by itself")->type_name("TIME");
+        auto* release = command("release", "end a hold");
+        release->add_option("id", o_.subject, "m-12, a mark's name, or s-7")->required();
+        release->add_option("group", o_.group, "the group")->type_name("G");
+    }
+
     void add_look()
     {
-        auto* list = command("list", "list marks, backups, sets, runs or windows");
-        list->add_option("what", o_.subject, "marks | backups | sets | runs | windows")
+        auto* list = command("list", "list marks, backups, sets, runs, drills, holds or windows");
+        list->add_option("what", o_.subject,
+                         "marks | backups | sets | runs | drills | holds | windows")
             ->required()
-            ->check(CLI::IsMember({"marks", "backups", "sets", "runs", "windows"}));
+            ->check(
+                CLI::IsMember({"marks", "backups", "sets", "runs", "drills", "holds", "windows"}));
         list->add_option("group", o_.group, "the group")->type_name("G");
-        auto* show = command("show", "one mark, backup or set in full");
-        show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9 or a mark's name")
+        auto* show = command("show", "one mark, backup, set, run or drill in full");
+        show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9, drill-3, a mark's name")
             ->required();
+        add_report(show, "a drill's report as .html, .json or text");
         show->add_option("group", o_.group, "the group")->type_name("G");
         auto* status = group_command(
             "status", "restorable to when, at which mark, how old; each member's chain");
@@ -185,6 +205,47 @@ private:
         fetch->add_option("plan", o_.fetch_plan)->required();
         fetch->add_option("name", o_.log_name)->required();
         fetch->add_option("target", o_.log_target)->required();
+    }
+
+    void add_report(CLI::App* sub, const std::string& help)
+    {
+        sub->add_option("--report", o_.report, help)->type_name("FILE");
+    }
+
+    void add_drill()
+    {
+        auto* drill =
+            group_command("drill", "practice restore: bring a mark up, check all, report");
+        drill->add_option("--to", o_.to, "latest, a mark (m-12 or its name) or a time")
+            ->capture_default_str();
+        drill->add_option("--dir", o_.dir, "where the scratch folder is made")->type_name("DIR");
+        drill->add_option("--sql", o_.assertions, "statements about the restored data")
+            ->type_name("FILE");
+        add_report(drill, "write the report as .html, .json or text, too");
+        drill->add_flag("--keep", o_.keep_scratch, "leave the restored files, servers stopped");
+        drill->add_option("--decisions", o_.decisions, "file of 'MEMBER GID commit|rollback' lines")
+            ->type_name("FILE");
+        add_jobs(drill);
+        add_server(drill);
+        auto* sheet = group_command("sheet", "the recovery sheet: what to do when all is lost");
+        sheet->add_option("--format", o_.format, "markdown or text")
+            ->check(CLI::IsMember({"markdown", "text"}))
+            ->capture_default_str();
+        sheet->add_option("--output", o_.output, "write it there instead of printing it")
+            ->type_name("FILE");
+        sheet->add_option("--dir", o_.dir, "folder its commands restore to (/restore)")
+            ->type_name("DIR");
+    }
+
+    void add_server(CLI::App* sub)
+    {
+        sub->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");
+        sub->add_option("--bin-dir", o_.bin_dir, "folder of the server's programs")
+            ->type_name("DIR");
+        sub->add_option("--preload", o_.preload, "library to preload during recovery")
+            ->type_name("LIB")
+            ->expected(1)
+            ->take_all();
     }
 
     void add_rest()

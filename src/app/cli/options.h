@@ -44,6 +44,8 @@ struct Options {
     // mark, backup
     std::string mark_name;
     std::string at; ///< mark: a time in the past
+    std::string note;  ///< hold
+    std::string until; ///< hold
     unsigned jobs = 0; ///< 0 = as many as cores
 
     // restore
@@ -61,6 +63,15 @@ struct Options {
     bool force = false;
     bool discard = false;
     bool as_production = false;
+
+    // drill
+    std::optional<std::filesystem::path> assertions; ///< --sql
+    std::optional<std::filesystem::path> report;     ///< drill, show
+    bool keep_scratch = false;
+
+    // sheet
+    std::string format = "markdown";
+    std::optional<std::filesystem::path> output;
 
     // fetch-log (called by PostgreSQL)
     std::filesystem::path fetch_plan;

@@ -1,8 +1,10 @@
 #include "app/cli/commands.h"
 #include "app/cli/decisions.h"
 #include "app/cli/describe.h"
+#include "app/cli/restore_setup.h"
 #include "base/fd.h"
 #include "base/subprocess.h"
+#include "job/drill.h"
 #include "job/restore.h"
 
 #include <charconv>
@@ -72,7 +74,7 @@ job::RestoreOptions restore_options(Environment& environment)
 }
 
 /// A time that lies below some later mark's bounds is reached exactly; nothing when it cannot be.
-std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::RepositoryView& view,
+std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::RepositoryView view,
                                              base::Time at)
 {
     try {
@@ -94,7 +96,7 @@ std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::Rep
     }
 }
 
-repo::RestorePlan make_plan(Environment& environment, repo::RepositoryView& view)
+repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView& view)
 {
     auto selector = repo::parse_mark_selector(environment.options().to);
     if (selector.kind == repo::MarkSelector::Kind::time && !view.marks.empty()) {
@@ -184,7 +186,30 @@ int show_plan(Environment& environment, const repo::RestorePlan& plan,
     return static_cast<int>(environment.progress().warnings().empty() ? Code::ok : Code::warnings);
 }
 
+/// A restore that passed all its own checks proves its mark, like a drill.
+void record_proof(Environment& environment, const repo::RestorePlan& plan,
+                  const job::RestoreReport& report)
+{
+    try {
+        auto number = job::record_restore(environment.context(), plan, report);
+        if (number) environment.output().document()["drill"] = repo::drill_id(*number);
+    } catch (const Error& error) {
+        // Restored from a copy that cannot be written to, perhaps: the restore is none the worse.
+        environment.progress().note("not recorded in the repository: " + std::string(error.what()));
+    }
+}
+
 } // namespace
+
+job::RestoreOptions restore_setup(Environment& environment)
+{
+    return restore_options(environment);
+}
+
+repo::RestorePlan planned_restore(Environment& environment, const repo::RepositoryView& view)
+{
+    return make_plan(environment, view);
+}
 
 int run_restore(Environment& environment)
 {
@@ -205,6 +230,7 @@ int run_restore(Environment& environment)
         environment.progress().note(plan_text(plan, options));
     auto report = job::restore_group(environment.context(), plan, options);
     write_report(options, report);
+    record_proof(environment, plan, report);
     document["report"] = report_json(report);
     output.text(report_text(report));
     for (const auto& warning : report.warnings)

@@ -2,6 +2,7 @@
 #include "app/cli/describe.h"
 #include "app/cli/hooks.h"
 #include "app/cli/metrics.h"
+#include "app/cli/sheet.h"
 #include "app/wiring.h"
 #include "job/log_guard.h"
 #include "job/run.h"
@@ -99,6 +100,7 @@ int run_once(Environment& environment)
         run.mark = outcome.mark.mark.number();
         describe_outcome(environment, outcome);
         warn_of_outcome(environment, outcome);
+        if (outcome.backup) refresh_sheet(environment);
         return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
                                                                           : Code::warnings);
     });

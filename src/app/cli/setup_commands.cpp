@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/member_url.h"
+#include "app/cli/sheet.h"
 #include "app/wiring.h"
 #include "base/fd.h"
 #include "base/random.h"
@@ -173,6 +174,11 @@ int run_init(Environment& environment)
                                                     {"slot_created", member.slot_created},
                                                     {"seeds", member.seeds}});
         }
+        auto sheet = render_sheet(gather_sheet(environment), SheetFormat::markdown);
+        auto file = sheet_beside(made.path, made.group.name);
+        store_sheet(file, sheet);
+        output.document()["sheet"] = file.string();
+        output.text(fmt::format("recovery sheet written to {}:\n\n{}\n", file.string(), sheet));
         output.text("next: tidemark check, then tidemark backup\n");
         return 0;
     }

@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/describe.h"
+#include "app/cli/drill_report.h"
 #include "app/cli/metrics.h"
 #include "app/cli/table.h"
 #include "job/log_guard.h"
@@ -27,6 +28,25 @@ std::string headline(const job::GroupStatus& status)
     return fmt::format("{}   RESTORABLE to {} ({} ago), mark {}, {} members\n\n", status.group,
                        base::format_time_human(mark.value.created), base::format_duration(age),
                        mark_title(mark), mark.value.members.size());
+}
+
+std::string proven_text(const job::GroupStatus& status)
+{
+    std::string out;
+    if (status.proof)
+        out = fmt::format("  proven: mark {}, {}\n", repo::mark_id(status.proof->mark),
+                          proof_text(*status.proof, status.now));
+    else
+        out = "  proven: no mark yet; tidemark drill does it\n";
+    if (status.last_drill && !status.last_drill->value.passed())
+        out += fmt::format("  THE LAST DRILL FAILED: tidemark show {}\n",
+                           repo::drill_id(status.last_drill->number()));
+    for (const auto& state : status.objective)
+        out += fmt::format("  objective {} {}: {}, {}\n", state.name,
+                           base::format_duration(state.limit),
+                           state.actual ? base::format_duration(*state.actual) : "never",
+                           state.met ? "met" : "MISSED");
+    return out;
 }
 
 std::string slot_text(const job::MemberStatus& member)
@@ -113,6 +133,17 @@ json member_json(const job::MemberStatus& member)
     return out;
 }
 
+json objective_json(const job::GroupStatus& status)
+{
+    json out = json::array();
+    for (const auto& state : status.objective)
+        out.push_back({{"name", state.name},
+                       {"limit_us", state.limit.count()},
+                       {"actual_us", state.actual ? json(state.actual->count()) : json(nullptr)},
+                       {"met", state.met}});
+    return out;
+}
+
 void describe_json(json& document, const job::GroupStatus& status)
 {
     document["group"] = status.group;
@@ -126,6 +157,11 @@ void describe_json(json& document, const job::GroupStatus& status)
     document["last_full"] =
         status.last_full ? json(base::format_time(status.last_full->value.started)) : json(nullptr);
     if (status.next_full) document["next_full"] = base::format_time(*status.next_full);
+    document["proven"] = status.proof ? proof_json(*status.proof) : json(nullptr);
+    if (status.last_drill)
+        document["last_drill"] = {{"id", repo::drill_id(status.last_drill->number())},
+                                  {"passed", status.last_drill->value.passed()}};
+    document["objective"] = objective_json(status);
     document["needs_attention"] = status.needs_attention();
     document["members"] = json::array();
     for (const auto& member : status.members)
@@ -140,7 +176,7 @@ int run_status(Environment& environment)
     auto status =
         job::read_status(environment.context(), view, {.ask_members = environment.configured()});
     auto& output = environment.output();
-    output.text(headline(status) + members_text(status) + notes_text(status));
+    output.text(headline(status) + members_text(status) + proven_text(status) + notes_text(status));
     describe_json(output.document(), status);
     for (const auto& [key, why] : status.unreadable)
         environment.progress().warn(key + ": " + why);

@@ -37,6 +37,24 @@ void RestoredServers::set_log_reader(ReadLog reader)
     read_log_ = std::move(reader);
 }
 
+void RestoredServers::set_answers(Answer answer)
+{
+    const std::lock_guard lock(mutex_);
+    answer_ = std::move(answer);
+}
+
+void RestoredServers::set_content(const std::string& member, ContentCheck check)
+{
+    const std::lock_guard lock(mutex_);
+    content_[member] = std::move(check);
+}
+
+void RestoredServers::set_pages(const std::string& member, PageCheck check)
+{
+    const std::lock_guard lock(mutex_);
+    pages_[member] = std::move(check);
+}
+
 void RestoredServers::fail(const std::string& member, const std::string& method,
                            const base::Error& error)
 {
@@ -243,6 +261,43 @@ std::vector<std::string> FakeTarget::warnings()
     return {};
 }
 
+ContentCheck FakeTarget::check_content(unsigned /*workers*/, std::stop_token /*stop*/)
+{
+    enter("check_content");
+    const std::lock_guard lock(servers_->mutex_);
+    if (!server_->running) throw Error{Code::failed, "check_content() of a stopped server"};
+    server_->calls.emplace_back("check_content");
+    const auto it = servers_->content_.find(config_.member);
+    if (it != servers_->content_.end()) return it->second;
+    return {.ran = true, .text = "fake check of everything"};
+}
+
+std::optional<std::string> FakeTarget::ask(const std::string& database, const std::string& sql,
+                                           std::stop_token /*stop*/)
+{
+    enter("ask");
+    RestoredServers::Answer answer;
+    {
+        const std::lock_guard lock(servers_->mutex_);
+        if (!server_->running) throw Error{Code::failed, "ask() of a stopped server"};
+        server_->calls.push_back("ask " + sql);
+        answer = servers_->answer_;
+    }
+    if (!answer) throw Error{Code::failed, "nobody answers"};
+    return answer(config_.member, database, sql);
+}
+
+PageCheck FakeTarget::check_pages(unsigned /*workers*/, std::stop_token /*stop*/)
+{
+    enter("check_pages");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->running) throw Error{Code::failed, "check_pages() of a running server"};
+    server_->calls.emplace_back("check_pages");
+    const auto it = servers_->pages_.find(config_.member);
+    if (it != servers_->pages_.end()) return it->second;
+    return {.has_checksums = true, .files = 1, .pages = 3};
+}
+
 HandOver FakeTarget::hand_over(const HandOverOptions& options, std::stop_token /*stop*/)
 {
     enter("hand_over");
@@ -268,6 +323,12 @@ void FakeTarget::stop()
     const std::lock_guard lock(servers_->mutex_);
     server_->running = false;
     server_->calls.emplace_back("stop");
+}
+
+void FakeTarget::clean_up()
+{
+    enter("clean_up");
+    stop();
 }
 
 std::string FakeTarget::private_conninfo() const

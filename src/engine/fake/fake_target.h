@@ -37,6 +37,13 @@ using ReadLog = std::function<base::Bytes(const std::string& member, model::Epoc
 class RestoredServers {
 public:
     void set_log_reader(ReadLog reader);
+    /// What ask() of a member's restored server says; without it every question is an Error.
+    using Answer = std::function<std::optional<std::string>(
+        const std::string& member, const std::string& database, const std::string& sql)>;
+    void set_answers(Answer answer);
+    /// What is wrong inside of a member's restored files.
+    void set_content(const std::string& member, ContentCheck check);
+    void set_pages(const std::string& member, PageCheck check);
     /// The next call of `method` for `member` throws.
     void fail(const std::string& member, const std::string& method, const base::Error& error);
     /// A copy, for tests to look at.
@@ -48,6 +55,9 @@ private:
     ReadLog read_log_;
     std::map<std::filesystem::path, RestoredServer> servers_;
     std::map<std::pair<std::string, std::string>, base::Error> faults_;
+    Answer answer_;
+    std::map<std::string, ContentCheck> content_;
+    std::map<std::string, PageCheck> pages_;
 };
 
 /// "Recovers" by decoding the log that the reader of RestoredServers delivers.
@@ -63,8 +73,13 @@ public:
     std::vector<PreparedBranch> prepared() override;
     void settle(const PreparedBranch& branch, bool commit) override;
     std::vector<std::string> warnings() override;
+    ContentCheck check_content(unsigned workers, std::stop_token stop) override;
+    std::optional<std::string> ask(const std::string& database, const std::string& sql,
+                                   std::stop_token stop) override;
+    PageCheck check_pages(unsigned workers, std::stop_token stop) override;
     HandOver hand_over(const HandOverOptions& options, std::stop_token stop) override;
     void stop() override;
+    void clean_up() override;
     std::string private_conninfo() const override;
 
 private:

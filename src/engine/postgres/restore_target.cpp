@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/postgres/amcheck.h"
 #include "engine/postgres/control_file.h"
 #include "engine/postgres/hand_over.h"
+#include "engine/postgres/page_check.h"
 #include "engine/postgres/preflight.h"
 #include "engine/postgres/recovery_log.h"
 #include "engine/postgres/recovery_run.h"
@@ -68,7 +70,23 @@ public:
     {
         return server().warnings(work_.memory().collations);
     }
+    ContentCheck check_content(unsigned workers, std::stop_token stop) override;
+    std::optional<std::string> ask(const std::string& database, const std::string& sql,
+                                   std::stop_token stop) override
+    {
+        return server().ask(database, sql, std::move(stop));
+    }
+    PageCheck check_pages(unsigned workers, std::stop_token stop) override
+    {
+        return check_all_pages(config_.dir, config_.version_num / 10000, control(), workers,
+                               std::move(stop));
+    }
     HandOver hand_over(const HandOverOptions& options, std::stop_token stop) override;
+    void clean_up() override
+    {
+        stop();
+        work_.remove_outside();
+    }
     void stop() override
     {
         if (process_) process_->stop();
@@ -330,6 +348,17 @@ RestoredServer PostgresTarget::server()
         resume({});
     }
     return work_.server();
+}
+
+ContentCheck PostgresTarget::check_content(unsigned workers, std::stop_token stop)
+{
+    auto restored = server();
+    return run_amcheck(restored,
+                       {.bin_dir = bin_dir(),
+                        .version_num = config_.version_num,
+                        .user = work_.user(),
+                        .workers = workers},
+                       std::move(stop));
 }
 
 HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_token stop)

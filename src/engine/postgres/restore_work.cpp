@@ -149,6 +149,19 @@ fs::path RestoreWork::socket_dir()
     return path;
 }
 
+void RestoreWork::remove_outside()
+{
+    auto known = folder_.read(kSocketDirFile);
+    // Only a folder that we made: the file could be anybody's.
+    if (!known || !known->starts_with("/tmp/tidemark-") || known->find('/', 5) != known->npos)
+        return;
+    std::error_code error;
+    for (const auto* name : {".s.PGSQL.5432", ".s.PGSQL.5432.lock"})
+        fs::remove(fs::path(*known) / name, error);
+    fs::remove(*known, error);
+    folder_.remove(kSocketDirFile);
+}
+
 ServerSetup RestoreWork::setup(ServerPurpose purpose)
 {
     ServerSetup setup;

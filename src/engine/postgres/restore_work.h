@@ -48,6 +48,8 @@ public:
     RestoredServer server();
     /// Ours and private (0700); short enough for a socket, if need be below /tmp.
     std::filesystem::path socket_dir();
+    /// Removes the socket folder where it is not below the work folder; the server is stopped.
+    void remove_outside();
 
 private:
     TargetConfig config_;

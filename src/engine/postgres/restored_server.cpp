@@ -32,6 +32,9 @@ std::vector<std::string> session_settings()
             "synchronous_commit=on",      "zero_damaged_pages=off",   "row_security=off"};
 }
 
+/// For one statement of an operator; on large tables that is much.
+constexpr std::chrono::hours kAskPatience{6};
+
 /// In our work folder: the name of the database that accepts connections only for our sake.
 constexpr const char* kOpenedFile = "opened-database";
 
@@ -191,6 +194,27 @@ void RestoredServer::settle(const model::PreparedBranch& branch, bool commit) co
         connection.exec(fmt::format("{} PREPARED {}", commit ? "COMMIT" : "ROLLBACK",
                                     Connection::literal(branch.gid)));
     });
+}
+
+std::optional<std::string> RestoredServer::ask(const std::string& database, const std::string& sql,
+                                               std::stop_token stop) const
+{
+    auto settings = session_settings();
+    settings.emplace_back("search_path=\"$user\",public");
+    settings.emplace_back("default_transaction_read_only=on");
+    // What is kept prepared may hold locks for ever.
+    settings.emplace_back("lock_timeout=60s");
+    auto connection = Connection::open(
+        conninfo(database),
+        {.application_name = "tidemark drill", .settings = settings, .stop = stop});
+    auto rows = connection.exec_params(sql, {}, Wait::within(kAskPatience, stop));
+    if (rows.kind() != ResultKind::rows || rows.columns() != 1 || rows.rows() != 1) {
+        throw Error{Code::failed,
+                    fmt::format("the statement returned {} rows with {} columns instead of one "
+                                "value",
+                                rows.rows(), rows.columns())};
+    }
+    return rows.text(0, 0);
 }
 
 std::vector<std::string> RestoredServer::disable_subscriptions() const

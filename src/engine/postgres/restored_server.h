@@ -48,6 +48,11 @@ public:
     std::vector<model::PreparedBranch> prepared() const;
     /// Finishes the branch in its own database; does nothing when it is finished already.
     void settle(const model::PreparedBranch& branch, bool commit) const;
+    /// One statement in a read-only transaction that returns one value; absent is NULL. Names
+    /// without a schema are looked up in "$user", public.
+    std::optional<std::string> ask(const std::string& database, const std::string& sql,
+                                   std::stop_token stop) const;
+    const Place& place() const { return place_; }
     /// Switches subscriptions off in every database; returns "database.subscription" of each.
     std::vector<std::string> disable_subscriptions() const;
     /// What an operator should read; `collations` are the versions where the backup was taken.

@@ -1,0 +1,249 @@
+#include "app/cli/sheet.h"
+
+#include "app/cli/drill_report.h"
+#include "repo/marks.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <set>
+
+namespace tidemark::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Longer paths cannot hold a socket; the server then puts it elsewhere and restore says where.
+constexpr std::size_t kLongestSocketFolder = 80;
+
+/// As a word of a shell command.
+std::string word(const std::string& text)
+{
+    auto plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view{"/._-+:=,@%"}.find(c) != std::string_view::npos;
+    };
+    if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
+    std::string out = "'";
+    for (char c : text)
+        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+/// Writes the same pages as Markdown or as plain text.
+class Page {
+public:
+    explicit Page(SheetFormat format) : markdown_(format == SheetFormat::markdown) {}
+
+    void title(const std::string& text)
+    {
+        out_ += markdown_ ? "# " + text + "\n" : text + "\n" + std::string(text.size(), '=') + "\n";
+    }
+    void heading(const std::string& text)
+    {
+        out_ += markdown_ ? "\n## " + text + "\n"
+                          : "\n" + text + "\n" + std::string(text.size(), '-') + "\n";
+    }
+    void paragraph(const std::string& text) { out_ += "\n" + text + "\n"; }
+    void list(const std::vector<std::string>& items)
+    {
+        out_ += "\n";
+        for (const auto& item : items)
+            out_ += (markdown_ ? "- " : "  * ") + item + "\n";
+    }
+    void commands(const std::vector<std::string>& lines)
+    {
+        out_ += markdown_ ? "\n```sh\n" : "\n";
+        for (const auto& line : lines)
+            out_ += (markdown_ ? "" : "    $ ") + line + "\n";
+        if (markdown_) out_ += "```\n";
+    }
+    std::string text() const { return out_; }
+
+private:
+    bool markdown_;
+    std::string out_;
+};
+
+std::set<int> majors(const SheetFacts& facts)
+{
+    std::set<int> out;
+    for (const auto& member : facts.members) {
+        if (member.version_num != 0) out.insert(member.version_num / 10000);
+    }
+    return out;
+}
+
+std::uint64_t total_bytes(const SheetFacts& facts)
+{
+    std::uint64_t sum = 0;
+    for (const auto& member : facts.members)
+        sum += member.bytes;
+    return sum;
+}
+
+std::string tidemark(const SheetFacts& facts, const std::string& rest)
+{
+    return fmt::format("tidemark --repo {} {}", word(facts.repository), rest);
+}
+
+void add_state(Page& page, const SheetFacts& facts)
+{
+    std::vector<std::string> items{
+        fmt::format("repository: {} (id {})", facts.repository, facts.repository_id),
+        facts.mark ? fmt::format("newest restorable mark then: {} of {}", *facts.mark,
+                                 base::format_time_human(facts.mark_time))
+                   : std::string("THERE IS NO RESTORABLE MARK YET: run `tidemark backup`, then "
+                                 "print this sheet again")};
+    if (facts.proof)
+        items.push_back(
+            fmt::format("last proven: {}, {}, by a {} ({}); all members were open after {}",
+                        repo::mark_id(facts.proof->mark), base::format_time_human(facts.proof->at),
+                        model::drill_kind_name(facts.proof->kind), fmt::join(facts.proof->by, ", "),
+                        base::format_duration(facts.proof->restore_took)));
+    else
+        items.emplace_back("last proven: never; `tidemark drill` does it");
+    page.list(items);
+}
+
+void add_needs(Page& page, const SheetFacts& facts)
+{
+    page.heading("What must be at hand");
+    std::vector<std::string> items{
+        "a Linux host, and root on it; nothing of the old hosts is needed",
+        fmt::format("the repository, readable at {}; where it is mounted elsewhere, change the "
+                    "path behind --repo in every command",
+                    facts.repository),
+        "no key: this repository is not encrypted",
+        fmt::format("the program {} or newer (file `tidemark`, in the PATH)", facts.program)};
+    for (int major : majors(facts))
+        items.push_back(fmt::format("PostgreSQL {0}, any minor version, server and client (Debian: "
+                                    "packages postgresql-{0}, postgresql-client-{0})",
+                                    major));
+    items.emplace_back("the system user postgres, which those packages make");
+    items.push_back(fmt::format("{} free in {}, and 256 MiB more for each member",
+                                base::format_size(total_bytes(facts)), facts.dir.string()));
+    page.list(items);
+    items.clear();
+    for (const auto& member : facts.members) {
+        auto text = fmt::format("member {}", member.name);
+        if (member.version.empty()) {
+            items.push_back(text + ": no backup yet");
+            continue;
+        }
+        text +=
+            fmt::format(": PostgreSQL {}, {} to write, {} to read, databases {}", member.version,
+                        base::format_size(member.bytes), base::format_size(member.stored_bytes),
+                        fmt::join(member.databases, ", "));
+        if (member.tablespaces > 0)
+            text +=
+                fmt::format(", {} tablespaces (restored below the member's folder; --tablespace "
+                            "puts them elsewhere)",
+                            member.tablespaces);
+        if (!member.libraries.empty())
+            text += fmt::format(", preloads {} (install their packages; needed during the restore "
+                                "only with --preload)",
+                                member.libraries);
+        if (!member.place.empty()) text += ", was at " + member.place;
+        items.push_back(text);
+    }
+    page.list(items);
+}
+
+void add_commands(Page& page, const SheetFacts& facts)
+{
+    auto group = word(facts.group);
+    auto dir = word(facts.dir.string());
+    page.heading("Commands, in this order, as root");
+    page.paragraph("1. Install the server, and see that the program is there.");
+    std::vector<std::string> install;
+    for (int major : majors(facts))
+        install.push_back(
+            fmt::format("apt-get install --yes postgresql-{0} postgresql-client-{0}", major));
+    install.emplace_back("tidemark version");
+    page.commands(install);
+    page.paragraph("2. See what can be restored, and check it. The check reads everything; leave "
+                   "it out when minutes count: the restore checks every byte it uses.");
+    page.commands({tidemark(facts, "list marks " + group), tidemark(facts, "verify " + group)});
+    page.paragraph("3. Look at the plan. Nothing is written.");
+    auto restore =
+        fmt::format("restore {} --to latest --dir {} --user postgres --start", group, dir);
+    page.commands(
+        {fmt::format("install -d -m 0755 {}", dir), tidemark(facts, restore + " --plan")});
+    page.paragraph("4. Restore. Nothing is asked. It ends with exit code 0, or with 3 and warnings "
+                   "to read. Interrupted or failed: run the same line again, it goes on.");
+    page.commands({tidemark(facts, restore)});
+    page.paragraph(
+        "For an earlier point: --to with a mark from the list (m-12) or a time in quotes, "
+        "in both lines.");
+}
+
+void add_checks(Page& page, const SheetFacts& facts)
+{
+    page.heading("What to check afterwards");
+    page.paragraph("Each member answers, its databases are there, and nothing is left prepared "
+                   "(the second answer has no rows).");
+    std::vector<std::string> lines;
+    for (const auto& member : facts.members) {
+        auto socket = (facts.dir / member.name / "data").string();
+        if (member.version.empty() || socket.size() > kLongestSocketFolder) continue;
+        for (const char* query :
+             {"SELECT datname FROM pg_database", "SELECT gid, prepared FROM pg_prepared_xacts"})
+            lines.push_back(fmt::format("runuser -u postgres -- psql -h {} -p 5432 -U {} -d "
+                                        "postgres -c {}",
+                                        word(socket), word(member.superuser), word(query)));
+    }
+    if (lines.empty())
+        page.paragraph("(The restore's report says where the sockets are.)");
+    else
+        page.commands(lines);
+    page.list(
+        {fmt::format("read the report {}/restore-m-N.txt: where each member stopped, what was "
+                     "decided about transactions in doubt, what was lost",
+                     facts.dir.string()),
+         "kept prepared (exit code 3): write lines `MEMBER GID commit|rollback` into a file "
+         "and run step 4 with --decisions FILE, or settle them with COMMIT PREPARED",
+         "a warning about collations names what to REINDEX",
+         "ask the data something that its owners know the answer of"});
+    page.heading("Back into production");
+    page.list({"the members run in quarantine: only on their private sockets, no archiving, no "
+               "subscriptions, autovacuum on; the old configuration lies beside as *.from-backup",
+               "stop them with pg_ctl -D .../data stop, put the configuration back (or restore "
+               "again with --as-production instead of --start), start them, then let the "
+               "applications in",
+               "replication slots are gone: standbys and logical consumers are made anew",
+               "back the group up again under new member names (`tidemark init`), and practise "
+               "(`tidemark drill`)"});
+}
+
+void add_trouble(Page& page)
+{
+    page.heading("When a command fails");
+    page.paragraph("Its last line says what to do next. The exit code tells the kind:");
+    page.list({"4: something in the repository is damaged; the message names the nearest mark that "
+               "can be restored: use it with --to",
+               "13: the repository cannot be read: mount, path, permissions",
+               "21: a package is missing, or the user: the message names it",
+               "30: the folder is not empty: choose another one",
+               "31: no mark there: list marks shows which there are",
+               "32: not enough space: another folder, or --map MEMBER=DIR for one member"});
+}
+
+} // namespace
+
+std::string render_sheet(const SheetFacts& facts, SheetFormat format)
+{
+    Page page(format);
+    page.title(fmt::format("Recovery sheet: group {}", facts.group));
+    page.paragraph(fmt::format("Written {} by {} on {}. Keep it on paper, away from these hosts.",
+                               base::format_time_human(facts.written), facts.program, facts.host));
+    add_state(page, facts);
+    add_needs(page, facts);
+    add_commands(page, facts);
+    add_checks(page, facts);
+    add_trouble(page);
+    return page.text();
+}
+
+} // namespace tidemark::app

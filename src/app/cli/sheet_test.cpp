@@ -1,0 +1,75 @@
+#include "app/cli/sheet.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::app {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+SheetFacts sample()
+{
+    SheetFacts facts{.group = "shop",
+                     .repository = "/mnt/back ups/tm",
+                     .repository_id = "00ff",
+                     .program = "tidemark 0.1.0",
+                     .host = "db9",
+                     .written = *base::parse_time("2026-11-22T12:00:00Z")};
+    facts.members = {{.name = "orders",
+                      .version = "15.18",
+                      .version_num = 150018,
+                      .superuser = "postgres",
+                      .bytes = 3ULL << 30,
+                      .libraries = "pg_cron",
+                      .databases = {"postgres", "shop"}},
+                     {.name = "audit",
+                      .version = "16.4",
+                      .version_num = 160004,
+                      .superuser = "root user",
+                      .bytes = 1ULL << 30}};
+    facts.mark = "m-12";
+    facts.mark_time = facts.written;
+    return facts;
+}
+
+TEST(SheetTest, NamesEverythingThatIsNeeded)
+{
+    auto text = render_sheet(sample(), SheetFormat::markdown);
+    for (const char* expected :
+         {"# Recovery sheet: group shop", "/mnt/back ups/tm (id 00ff)", "last proven: never",
+          "postgresql-15", "postgresql-16", "4.0 GiB free in /restore", "pg_cron",
+          "no key: this repository is not encrypted"})
+        EXPECT_THAT(text, HasSubstr(expected));
+}
+
+TEST(SheetTest, CommandsAreCompleteAndQuoted)
+{
+    auto text = render_sheet(sample(), SheetFormat::markdown);
+    EXPECT_THAT(text, HasSubstr("\ntidemark --repo '/mnt/back ups/tm' restore shop --to latest "
+                                "--dir /restore --user postgres --start\n"));
+    EXPECT_THAT(text, HasSubstr("-h /restore/audit/data -p 5432 -U 'root user' -d postgres"));
+    auto plain = render_sheet(sample(), SheetFormat::text);
+    EXPECT_THAT(plain, HasSubstr("    $ tidemark --repo '/mnt/back ups/tm' verify shop\n"));
+    EXPECT_THAT(plain, Not(HasSubstr("```")));
+}
+
+TEST(SheetTest, SaysWhenItWasProvenAndWhenThereIsNothing)
+{
+    auto facts = sample();
+    facts.proof = model::Proof{.mark = 11,
+                               .drill = 3,
+                               .at = facts.written,
+                               .restore_took = 11min,
+                               .by = {"recovery", "amcheck"}};
+    EXPECT_THAT(render_sheet(facts, SheetFormat::text),
+                HasSubstr("last proven: m-11, 2026-11-22 12:00:00 UTC, by a drill (recovery, "
+                          "amcheck); all members were open after 11 min"));
+    facts.mark.reset();
+    EXPECT_THAT(render_sheet(facts, SheetFormat::text), HasSubstr("NO RESTORABLE MARK"));
+}
+
+} // namespace
+} // namespace tidemark::app

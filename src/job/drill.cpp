@@ -1,0 +1,397 @@
+#include "job/drill.h"
+
+#include "base/error.h"
+#include "job/group_restore.h"
+#include "job/scratch.h"
+#include "job/stage_recorder.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+using model::CheckResult;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Room for log segments in flight and the server's own files, for each member.
+constexpr std::uint64_t kHeadroom = 256ULL << 20;
+
+/// Says nothing about the backup, only about this machine or this moment.
+bool is_about_us(Code code)
+{
+    switch (code) {
+    case Code::usage:
+    case Code::lease_held:
+    case Code::repository_unreachable:
+    case Code::repository_newer:
+    case Code::member_not_ready:
+    case Code::out_of_space:
+    case Code::cancelled:
+        return true;
+    default:
+        return false;
+    }
+}
+
+model::Drill new_report(const Context& context, const repo::RestorePlan& plan)
+{
+    model::Drill report;
+    report.group = plan.group;
+    report.host = context.host;
+    report.started = context.clock.now();
+    if (plan.mark) {
+        const auto& mark = plan.mark->value;
+        report.mark = plan.mark->number();
+        report.mark_name = mark.name;
+        report.mark_time = mark.created;
+        report.whole_group =
+            std::all_of(mark.members.begin(), mark.members.end(),
+                        [&](const auto& member) { return plan.members.contains(member.name); });
+    }
+    return report;
+}
+
+std::string count_decisions(const std::vector<model::DrillDecision>& decisions)
+{
+    auto count = [&](std::string_view action) {
+        return std::count_if(decisions.begin(), decisions.end(),
+                             [&](const auto& decision) { return decision.action == action; });
+    };
+    return fmt::format("{} in doubt: {} committed, {} rolled back, {} kept prepared",
+                       decisions.size(), count("commit"), count("rollback"), count("kept"));
+}
+
+/// What a restore that came as far as open and settled servers has shown.
+void add_restore(model::Drill& report, const RestoreReport& restore)
+{
+    for (const auto& member : restore.members) {
+        report.members.push_back({.name = member.name,
+                                  .backup = member.backup,
+                                  .bytes = member.bytes,
+                                  .log_bytes = member.log_bytes,
+                                  .target = member.target,
+                                  .reached = member.reached,
+                                  .evidence = member.evidence});
+        report.checks.push_back({.name = "recovery",
+                                 .member = member.name,
+                                 .text = "stopped at " + model::format_position(member.reached),
+                                 .took = member.recover_time});
+        for (const auto& decision : member.decisions) {
+            report.decisions.push_back(
+                {.member = member.name,
+                 .gid = decision.gid,
+                 .global_id = decision.global_id,
+                 .database = decision.database,
+                 .action = decision.action,
+                 .evidence = decision.evidence,
+                 .differs_from_production = decision.differs_from_production});
+        }
+        for (const auto& warning : member.warnings)
+            report.warnings.push_back(member.name + ": " + warning);
+    }
+    report.checks.push_back({.name = "in_doubt", .text = count_decisions(report.decisions)});
+    report.warnings.insert(report.warnings.end(), restore.warnings.begin(), restore.warnings.end());
+}
+
+model::DrillCheck content_check(const engine::ContentCheck& content)
+{
+    model::DrillCheck check{.name = "amcheck", .text = content.text, .details = content.faults};
+    if (!content.ran) check.result = CheckResult::skipped;
+    if (content.fault_count > 0) {
+        check.result = CheckResult::failed;
+        check.text = fmt::format("{} {}; {}", content.fault_count,
+                                 content.fault_count == 1 ? "fault" : "faults", content.text);
+    }
+    return check;
+}
+
+model::DrillCheck page_check(const engine::PageCheck& pages)
+{
+    model::DrillCheck check{.name = "checksums"};
+    if (!pages.has_checksums) {
+        check.result = CheckResult::skipped;
+        check.text = "this cluster was made without page checksums";
+        return check;
+    }
+    check.text =
+        fmt::format("{} pages in {} files have the right checksum", pages.pages, pages.files);
+    if (pages.damaged_count == 0) return check;
+    check.result = CheckResult::failed;
+    check.text = fmt::format("{} of {} pages are damaged", pages.damaged_count, pages.pages);
+    for (const auto& page : pages.damaged)
+        check.details.push_back(fmt::format("{} block {}: {}", page.path, page.block, page.why));
+    return check;
+}
+
+/// One drill, from the scratch folder to the last check.
+class Practice {
+public:
+    Practice(const Context& context, const repo::RestorePlan& plan, const DrillOptions& options,
+             StageRecorder& recorder, model::Drill& report)
+        : context_(context), plan_(plan), options_(options), recorder_(recorder), report_(report)
+    {
+        restore_ = options.restore;
+        restore_.scratch = true;
+        restore_.map.clear();
+        restore_.tablespaces.clear();
+        restore_.goals.clear();
+        restore_.force = restore_.start = restore_.as_production = false;
+    }
+
+    void run()
+    {
+        make_room();
+        bring_up();
+        check_content();
+        ask();
+        stop_servers();
+        check_pages();
+    }
+
+    /// Never stopped, never throws: what goes wrong becomes a warning. Returns the folder if it
+    /// stays.
+    std::optional<fs::path> take_down()
+    {
+        if (!scratch_) return std::nullopt;
+        group_stage("tear down");
+        std::optional<fs::path> kept;
+        try {
+            if (group_) {
+                for (std::size_t i = 0; i < group_->crew().size(); ++i)
+                    group_->member(i).target().clean_up();
+            }
+            group_.reset();
+            if (options_.keep) kept = scratch_->path();
+            options_.keep ? scratch_->keep() : scratch_->remove();
+        } catch (const Error& error) {
+            report_.warnings.push_back("the scratch folder was not taken down: " +
+                                       std::string(error.what()));
+        }
+        return kept;
+    }
+
+private:
+    void group_stage(std::string_view what) { recorder_.stage(context_.group.name, what, 0); }
+
+    void make_room()
+    {
+        group_stage("make room");
+        auto parent = fs::absolute(options_.parent);
+        for (const auto& path :
+             remove_abandoned(parent, [&](const fs::path& folder) { stop_abandoned(folder); }))
+            context_.progress.note("removed " + path.string() + ", which a killed drill left");
+        require_space(parent, plan_.bytes_to_write + kHeadroom * plan_.members.size());
+        std::optional<base::User> owner;
+        if (!restore_.user.empty()) {
+            auto user = base::lookup_user(restore_.user);
+            if (user.uid != ::geteuid()) owner = user;
+        }
+        scratch_.emplace(parent, owner);
+        restore_.dir = scratch_->path();
+        group_.emplace(context_, plan_, restore_);
+        group_->preflight();
+    }
+
+    void stop_abandoned(const fs::path& folder)
+    {
+        std::error_code error;
+        for (const auto& entry : fs::directory_iterator(folder, error)) {
+            if (!fs::is_directory(entry.path() / "data", error)) continue;
+            model::MemberSpec spec;
+            spec.name = entry.path().filename().string();
+            engine::TargetConfig config;
+            config.member = spec.name;
+            config.dir = entry.path() / "data";
+            config.work_dir = entry.path() / "tidemark";
+            config.user = restore_.user;
+            context_.engine(spec).open_target(config)->clean_up();
+        }
+    }
+
+    void bring_up()
+    {
+        recorder_.finished(context_.group.name);
+        try {
+            group_->begin();
+            group_->recover();
+            group_->open();
+        } catch (const Error& error) {
+            if (!is_about_us(error.code()))
+                report_.checks.push_back(
+                    {.name = "recovery", .result = CheckResult::failed, .text = error.what()});
+            throw;
+        }
+        report_.restore_took = recorder_.since_start();
+        add_restore(report_, group_->report());
+    }
+
+    void check_content()
+    {
+        each_member("amcheck", [&](engine::RestoreTarget& target, std::stop_token stop) {
+            return content_check(target.check_content(context_.workers, stop));
+        });
+    }
+
+    void check_pages()
+    {
+        each_member("checksums", [&](engine::RestoreTarget& target, std::stop_token stop) {
+            return page_check(target.check_pages(context_.workers, stop));
+        });
+    }
+
+    /// An Error about the data is a failed check of that member; the others go on.
+    template <typename Look> void each_member(const std::string& name, Look look)
+    {
+        std::vector<model::DrillCheck> checks(group_->crew().size());
+        group_->crew().run_to_end([&](std::size_t i, std::stop_token stop) {
+            const auto& member = group_->crew().name(i);
+            recorder_.stage(member, name, 0);
+            auto start = recorder_.since_start();
+            try {
+                checks[i] = look(group_->member(i).target(), stop);
+            } catch (const Error& error) {
+                if (is_about_us(error.code())) throw;
+                checks[i] = {.name = name, .result = CheckResult::failed, .text = error.what()};
+            }
+            checks[i].member = member;
+            checks[i].took = recorder_.since_start() - start;
+            recorder_.finished(member);
+        });
+        for (auto& check : checks)
+            report_.checks.push_back(std::move(check));
+    }
+
+    void ask()
+    {
+        if (options_.assertions.empty()) return;
+        group_stage("assertions");
+        for (const auto& assertion : options_.assertions) {
+            auto start = recorder_.since_start();
+            auto checks = judge(assertion, answers(assertion), last_sum(assertion));
+            auto took = recorder_.since_start() - start;
+            for (auto& check : checks) {
+                check.took = took;
+                report_.checks.push_back(std::move(check));
+            }
+        }
+        recorder_.finished(context_.group.name);
+    }
+
+    std::vector<Answer> answers(const Assertion& assertion)
+    {
+        std::vector<Answer> all(assertion.members.size());
+        Crew(assertion.members, context_.stop).run_to_end([&](std::size_t i, std::stop_token stop) {
+            all[i].member = assertion.members[i];
+            try {
+                all[i].value =
+                    target_of(assertion.members[i]).ask(assertion.database, assertion.sql, stop);
+            } catch (const Error& error) {
+                if (error.code() == Code::cancelled) throw;
+                all[i].error = error.what();
+            }
+        });
+        return all;
+    }
+
+    engine::RestoreTarget& target_of(const std::string& member)
+    {
+        for (std::size_t i = 0; i < group_->crew().size(); ++i) {
+            if (group_->crew().name(i) == member) return group_->member(i).target();
+        }
+        throw Error{Code::failed, "member " + member + " is not part of this mark"};
+    }
+
+    /// What the newest drill that passed this assertion found.
+    std::optional<std::string> last_sum(const Assertion& assertion) const
+    {
+        if (assertion.expect != Assertion::Expect::constant) return std::nullopt;
+        for (const auto& drill : repo::Drills(context_.storage(), plan_.group).list(kLookBack)) {
+            for (const auto& check : drill.value.checks) {
+                if (check.name == "assertion" && check.subject == assertion.name &&
+                    check.member.empty() && check.result == CheckResult::passed && check.value)
+                    return check.value;
+            }
+        }
+        return std::nullopt;
+    }
+
+    void stop_servers()
+    {
+        group_->crew().run_to_end([&](std::size_t i, std::stop_token) {
+            recorder_.stage(group_->crew().name(i), "stop", 0);
+            group_->member(i).target().stop();
+            recorder_.finished(group_->crew().name(i));
+        });
+    }
+
+    static constexpr std::size_t kLookBack = 100;
+
+    const Context& context_;
+    const repo::RestorePlan& plan_;
+    const DrillOptions& options_;
+    StageRecorder& recorder_;
+    model::Drill& report_;
+    RestoreOptions restore_;
+    std::optional<Scratch> scratch_; // outlives the servers in it
+    std::optional<GroupRestore> group_;
+};
+
+} // namespace
+
+DrillOutcome drill_group(const Context& context, const repo::RestorePlan& plan,
+                         const DrillOptions& options)
+{
+    DrillOutcome outcome{.report = new_report(context, plan), .number = {}, .kept = {}};
+    auto& report = outcome.report;
+    StageRecorder recorder(context.progress, context.group.name);
+    auto telling = context.telling(recorder);
+    Practice practice(telling, plan, options, recorder, report);
+    try {
+        practice.run();
+    } catch (const Error& error) {
+        if (is_about_us(error.code())) {
+            practice.take_down();
+            for (const auto& warning : report.warnings)
+                context.progress.warn(warning);
+            throw;
+        }
+        report.failure = error.what();
+    }
+    outcome.kept = practice.take_down();
+    report.stages = recorder.take();
+    report.ended = context.clock.now();
+    try {
+        outcome.number = repo::Drills(context.storage(), plan.group).append(report).number();
+    } catch (const Error& error) {
+        context.progress.warn("the drill's report could not be written into the repository: " +
+                              std::string(error.what()));
+    }
+    return outcome;
+}
+
+std::optional<model::Number> record_restore(const Context& context, const repo::RestorePlan& plan,
+                                            const RestoreReport& restore)
+{
+    // A moment that nobody recorded has no name to be proven under.
+    if (!plan.mark || plan.mark->number() == 0) return std::nullopt;
+    // A restore reads no pages; those of a damaged backup are known to be wrong.
+    for (const auto& [name, member] : plan.members) {
+        if (member.damaged) return std::nullopt;
+    }
+    auto report = new_report(context, plan);
+    report.kind = model::DrillKind::restore;
+    report.started = restore.started;
+    report.ended = restore.ended;
+    report.restore_took =
+        std::chrono::duration_cast<base::Duration>(restore.ended - restore.started);
+    add_restore(report, restore);
+    if (!report.proves()) return std::nullopt;
+    return repo::Drills(context.storage(), plan.group).append(report).number();
+}
+
+} // namespace tidemark::job

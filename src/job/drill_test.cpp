@@ -1,0 +1,258 @@
+#include "job/drill.h"
+
+#include "base/error.h"
+#include "base/temp_dir.h"
+#include "job/mark.h"
+#include "job/scratch.h"
+#include "job/world_testing.h"
+#include "repo/restore_plan.h"
+
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+
+namespace tidemark::job {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Code;
+using base::Error;
+using model::CheckResult;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class DrillTest : public ::testing::Test {
+protected:
+    DrillTest()
+    {
+        world_.engine().restored().set_log_reader([this](const std::string& member,
+                                                         model::Epoch epoch, model::Offset from,
+                                                         model::Offset to) {
+            auto& server = world_.server(member == "a" ? 0 : 1);
+            return server.log(epoch, from, std::min(to, server.insert_position().offset));
+        });
+        mark();
+    }
+
+    void mark()
+    {
+        world_.work();
+        auto number = place_mark(world_.context(), {}).mark.number();
+        plan_ = repo::need_plan(repo::plan_restore(world_.view(), number));
+    }
+
+    DrillOutcome drill(DrillOptions options = {})
+    {
+        options.parent = dir_.path();
+        return drill_group(world_.context(), plan_, options);
+    }
+
+    bool nothing_left() const { return fs::is_empty(dir_.path()); }
+    static const model::DrillCheck* check(const model::Drill& report, const std::string& name,
+                                          const std::string& member)
+    {
+        for (const auto& one : report.checks) {
+            if (one.name == name && one.member == member) return &one;
+        }
+        return nullptr;
+    }
+    std::vector<repo::StoredDrill> stored()
+    {
+        return repo::Drills(world_.storage(), "shop").list();
+    }
+
+    base::TempDir dir_;
+    World world_;
+    repo::RestorePlan plan_;
+};
+
+TEST_F(DrillTest, ProvesItsMarkAndLeavesNothing)
+{
+    auto outcome = drill();
+    const auto& report = outcome.report;
+    EXPECT_EQ(report.failure, "");
+    EXPECT_TRUE(report.proves());
+    EXPECT_EQ(outcome.number, 1U);
+    EXPECT_THAT(report.proven_by(), ElementsAre("recovery", "in_doubt", "amcheck", "checksums"));
+    ASSERT_EQ(report.members.size(), 2U);
+    EXPECT_EQ(report.members[0].reached, report.members[0].target);
+    EXPECT_FALSE(report.decisions.empty());
+    for (const auto& decision : report.decisions)
+        EXPECT_EQ(decision.action, "commit") << decision.gid;
+    std::vector<std::string> names;
+    for (const auto& stage : report.stages)
+        names.push_back(stage.member + ":" + stage.name);
+    for (const char* stage : {":make room", "a:write files", "b:replay log", "a:promote",
+                              "b:amcheck", "a:stop", "a:checksums", ":tear down"})
+        EXPECT_THAT(names, Contains(stage));
+    EXPECT_TRUE(nothing_left());
+    auto proofs = repo::Drills(world_.storage(), "shop").proofs();
+    EXPECT_TRUE(proofs.by_mark.contains(plan_.mark->number()));
+    world_.check_whole();
+}
+
+TEST_F(DrillTest, TakesNoTimelineAway)
+{
+    drill();
+    auto claims = repo::LogCatalog::load(world_.storage(), {.group = "shop", .member = "a"}).claims;
+    EXPECT_TRUE(claims.empty());
+}
+
+TEST_F(DrillTest, KeepsTheFilesWhenAsked)
+{
+    auto outcome = drill({.keep = true});
+    ASSERT_TRUE(outcome.kept.has_value());
+    auto server = world_.engine().restored().at(*outcome.kept / "a" / "data");
+    EXPECT_FALSE(server.running);
+    EXPECT_THAT(server.calls, Contains("check_content"));
+    EXPECT_THAT(server.calls, Contains("check_pages"));
+    // It is nobody's now: the next drill leaves it alone.
+    drill();
+    EXPECT_TRUE(fs::exists(*outcome.kept / "a"));
+}
+
+TEST_F(DrillTest, EveryFaultFailsItAndIsStored)
+{
+    world_.engine().restored().set_content(
+        "a", {.ran = true, .text = "looked", .faults = {"heap table t"}, .fault_count = 7});
+    world_.engine().restored().set_pages("b", {.has_checksums = true,
+                                               .files = 1,
+                                               .pages = 9,
+                                               .damaged = {{"base/1/1", 3, "checksum"}},
+                                               .damaged_count = 1});
+    auto report = drill().report;
+    EXPECT_FALSE(report.passed());
+    const auto* content = check(report, "amcheck", "a");
+    ASSERT_NE(content, nullptr);
+    EXPECT_EQ(content->result, CheckResult::failed);
+    EXPECT_THAT(content->details, ElementsAre("heap table t"));
+    EXPECT_EQ(check(report, "amcheck", "b")->result, CheckResult::passed);
+    EXPECT_THAT(check(report, "checksums", "b")->details,
+                ElementsAre("base/1/1 block 3: checksum"));
+    ASSERT_EQ(stored().size(), 1U);
+    EXPECT_EQ(stored()[0].value, report);
+    EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(DrillTest, WhatCannotBeCheckedHereIsSaid)
+{
+    world_.engine().restored().set_content("a", {.ran = false, .text = "not installed"});
+    world_.engine().restored().set_pages("a", {});
+    auto report = drill().report;
+    EXPECT_TRUE(report.proves());
+    EXPECT_THAT(report.skipped(), ElementsAre("amcheck", "checksums"));
+    EXPECT_THAT(report.proven_by(), ElementsAre("recovery", "in_doubt"));
+}
+
+TEST_F(DrillTest, AMarkThatDoesNotComeUpFails)
+{
+    world_.engine().restored().fail("b", "recover", Error{Code::not_restorable, "a broken frame"});
+    auto outcome = drill();
+    EXPECT_THAT(outcome.report.failure, HasSubstr("a broken frame"));
+    EXPECT_FALSE(outcome.report.restore_took.has_value());
+    EXPECT_EQ(check(outcome.report, "recovery", "")->result, CheckResult::failed);
+    EXPECT_EQ(stored().size(), 1U);
+    EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(DrillTest, WhatIsOursToBlameIsNoReport)
+{
+    for (auto code : {Code::cancelled, Code::out_of_space, Code::member_not_ready}) {
+        for (const char* method : {"preflight", "recover", "promote", "check_content"}) {
+            world_.engine().restored().fail("a", method, Error{code, "here"});
+            EXPECT_THROW(drill(), Error) << method;
+            EXPECT_TRUE(nothing_left()) << method;
+        }
+    }
+    EXPECT_TRUE(stored().empty());
+}
+
+TEST_F(DrillTest, AsksTheAssertionsOfItsMembers)
+{
+    std::string a = "10", b = "-3";
+    world_.engine().restored().set_answers(
+        [&](const std::string& member, const std::string& database,
+            const std::string& sql) -> std::optional<std::string> {
+            EXPECT_EQ(database, "bank");
+            if (sql == "SELECT broken") throw Error{Code::failed, "no such column"};
+            return member == "a" ? a : b;
+        });
+    auto assertions = parse_assertions("--! database: bank\n--! check: money\n"
+                                       "--! expect: sum constant\nSELECT x;",
+                                       "f", {"a", "b"});
+    auto first = drill({.assertions = assertions}).report;
+    EXPECT_TRUE(first.proves());
+    EXPECT_EQ(first.checks.size(), 8U);
+    a = "11";
+    b = "-4";
+    EXPECT_TRUE(drill({.assertions = assertions}).report.passed());
+    a = "12";
+    auto torn = drill({.assertions = assertions}).report;
+    EXPECT_FALSE(torn.passed());
+    EXPECT_THAT(check(torn, "assertion", "")->text, HasSubstr("8 instead of 7"));
+    // A failed drill is not what later ones compare with.
+    EXPECT_THAT(check(drill({.assertions = assertions}).report, "assertion", "")->text,
+                HasSubstr("8 instead of 7"));
+    auto broken = parse_assertions("--! database: bank\nSELECT broken", "f", {"a", "b"});
+    auto report = drill({.assertions = broken}).report;
+    EXPECT_FALSE(report.passed());
+    EXPECT_THAT(check(report, "assertion", "b")->text, HasSubstr("no such column"));
+    EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(DrillTest, KeptPreparedIsNotProven)
+{
+    DrillOptions options;
+    options.restore.settle = false;
+    auto report = drill(options).report;
+    EXPECT_TRUE(report.passed());
+    EXPECT_FALSE(report.proves());
+}
+
+TEST_F(DrillTest, RemovesWhatAKilledDrillLeftAndNothingElse)
+{
+    auto make = [&](const std::string& name, const std::string& owner) {
+        fs::create_directories(dir_.path() / name / "a" / "data");
+        std::ofstream(dir_.path() / name / "owner") << owner;
+        return dir_.path() / name;
+    };
+    const std::string magic = "a drill of tidemark works here\n";
+    auto dead = make("tidemark-drill-dead", magic);
+    auto alive = make("tidemark-drill-live", magic);
+    auto foreign = make("tidemark-drill-else", "notes of mine\n");
+    auto other = make("drill", magic);
+    auto lock = base::open_read(alive / "owner");
+    ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
+    drill();
+    EXPECT_FALSE(fs::exists(dead));
+    EXPECT_TRUE(fs::exists(alive));
+    EXPECT_TRUE(fs::exists(foreign));
+    EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(DrillTest, ARestoreProvesItsMarkToo)
+{
+    RestoreOptions options;
+    options.dir = dir_.path() / "r";
+    auto report = restore_group(world_.context(), plan_, options);
+    EXPECT_EQ(record_restore(world_.context(), plan_, report), 1U);
+    auto proof = repo::Drills(world_.storage(), "shop").proofs().newest;
+    ASSERT_TRUE(proof.has_value());
+    EXPECT_EQ(proof->kind, model::DrillKind::restore);
+    EXPECT_THAT(proof->by, ElementsAre("recovery", "in_doubt"));
+    report.members[0].decisions.push_back(
+        {.gid = "g", .global_id = "g", .database = {}, .action = "kept", .evidence = {}});
+    EXPECT_FALSE(record_restore(world_.context(), plan_, report).has_value());
+}
+
+TEST(ScratchTest, NeedsRoom)
+{
+    base::TempDir dir;
+    EXPECT_NO_THROW(require_space(dir.path(), 1));
+    EXPECT_THROW(require_space(dir.path(), 1ULL << 60), Error);
+}
+
+} // namespace
+} // namespace tidemark::job

@@ -1,0 +1,228 @@
+#include "job/expire.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "job/join_log.h"
+#include "repo/drills.h"
+#include "repo/layout.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <fmt/format.h>
+#include <mutex>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+/// Between two questions to the store whether the lease is still ours.
+constexpr std::size_t kCheckEvery = 256;
+
+class Expirer {
+public:
+    Expirer(const Context& context, const ExpireOptions& options)
+        : context_(context), options_(options), group_(context.group.name)
+    {
+        CHECK(options.grace >= options.settle);
+        look_.policy.keep_days = context.group.keep_days;
+        look_.grace = options.grace;
+        look_.proven = options.proven;
+        for (const auto& [mark, proof] :
+             repo::Drills(context.storage(), context.group.name).proofs().by_mark)
+            look_.proven.insert(mark);
+    }
+
+    ExpireReport run()
+    {
+        if (options_.plan_only) {
+            report_.survey = survey(context_, look_);
+            return std::move(report_);
+        }
+        context_.progress.stage(group_, "decide");
+        lease_ = repo::Lease::acquire(context_.storage(), group_, "expire", context_.owner(),
+                                      {.ttl = context_.lease_ttl});
+        look();
+        join();
+        bury();
+        if (options_.wait) wait();
+        remove();
+        trim();
+        summarise();
+        context_.progress.finished(group_);
+        lease_->release();
+        return std::move(report_);
+    }
+
+private:
+    void look() { report_.survey = survey(context_, look_); }
+
+    void join()
+    {
+        context_.progress.stage(group_, "join log");
+        auto joined = join_log(context_, *lease_, report_.survey,
+                               {.after = options_.join_after, .at_least = options_.join_at_least});
+        report_.joined = joined.pieces;
+        report_.made = joined.made;
+        if (joined.made > 0) look();
+    }
+
+    /// Names what goes before anything does.
+    void bury()
+    {
+        auto tombstone = next_tombstone(report_.survey, group_, context_.storage().now());
+        if (!tombstone) return;
+        report_.condemned = tombstone->commits.size() + tombstone->data.size();
+        auto stored = repo::Tombstones(context_.storage(), group_).append(*lease_, *tombstone);
+        // The time that counts is the store's.
+        if (auto info = context_.storage().stat(stored.object.key))
+            report_.survey.objects.insert_or_assign(stored.object.key, *info);
+        report_.survey.tombstones.insert(report_.survey.tombstones.begin(), std::move(stored));
+    }
+
+    /// When each condemned object was named first, by the store's clock.
+    std::map<std::string, base::Time> condemned() const
+    {
+        std::map<std::string, base::Time> out;
+        for (const auto& one : report_.survey.tombstones) { // newest first
+            auto info = report_.survey.objects.find(one.object.key);
+            if (info == report_.survey.objects.end()) continue;
+            for (const auto* keys : {&one.value.commits, &one.value.data})
+                for (const std::string& key : *keys)
+                    out.insert_or_assign(key, info->second.modified);
+        }
+        return out;
+    }
+
+    /// Until the youngest of the commit objects may go, and all data whose grace is not longer.
+    void wait()
+    {
+        auto since = condemned();
+        std::optional<base::Time> until;
+        auto extend = [&](const std::vector<std::string>& keys) {
+            for (const std::string& key : keys)
+                if (auto found = since.find(key); found != since.end())
+                    until = std::max(until.value_or(found->second), found->second);
+        };
+        extend(report_.survey.commits);
+        if (options_.grace == options_.settle) extend(report_.survey.data);
+        auto now = context_.storage().now();
+        if (!until || *until + options_.settle <= now) return;
+        context_.progress.stage(group_, "wait");
+        context_.progress.note(fmt::format(
+            "waiting {} before anything is removed, so that every job sees the tombstone",
+            base::format_duration(*until + options_.settle - now)));
+        sleep(*until + options_.settle - now);
+        lease_->check();
+        look(); // the second look
+    }
+
+    void sleep(base::Duration duration) const
+    {
+        if (options_.sleep) return options_.sleep(duration);
+        std::mutex mutex;
+        std::condition_variable_any wake;
+        std::unique_lock lock(mutex);
+        wake.wait_for(lock, context_.stop, duration, [] { return false; });
+        if (context_.stop.stop_requested())
+            throw Error{Code::cancelled,
+                        "stopped while waiting",
+                        {.hint = "nothing was removed; the next expire goes on"}};
+    }
+
+    /// What was condemned long enough ago and still goes: commit objects first.
+    void remove()
+    {
+        context_.progress.stage(group_, "remove", report_.survey.bytes);
+        auto since = condemned();
+        auto now = context_.storage().now();
+        auto each = [&](const std::vector<std::string>& keys, base::Duration delay) {
+            for (const std::string& key : keys) {
+                auto found = since.find(key);
+                if (found == since.end()) continue;
+                if (found->second + delay <= now) {
+                    remove(key);
+                    continue;
+                }
+                ++report_.waiting;
+                auto when = found->second + delay;
+                report_.next = std::min(report_.next.value_or(when), when);
+            }
+        };
+        each(report_.survey.commits, options_.settle);
+        each(report_.survey.data, options_.grace);
+    }
+
+    void remove(const std::string& key)
+    {
+        if (context_.stop.stop_requested())
+            throw Error{
+                Code::cancelled, "stopped while removing", {.hint = "the next expire goes on"}};
+        if (report_.removed % kCheckEvery == 0) lease_->check();
+        context_.storage().remove(key);
+        gone_.insert(key);
+        ++report_.removed;
+        report_.removed_bytes += report_.survey.objects.at(key).size;
+        context_.progress.advance(group_, report_.removed_bytes);
+    }
+
+    /// Tombstones whose work is done go too; the newest two tell what is gone.
+    void trim()
+    {
+        const auto& all = report_.survey.tombstones;
+        auto there = [&](const std::string& key) {
+            return report_.survey.objects.contains(key) && !gone_.contains(key);
+        };
+        for (std::size_t i = 2; i < all.size(); ++i) {
+            const auto& value = all[i].value;
+            if (std::any_of(value.commits.begin(), value.commits.end(), there) ||
+                std::any_of(value.data.begin(), value.data.end(), there))
+                continue;
+            context_.storage().remove(all[i].object.key);
+        }
+    }
+
+    void summarise() const
+    {
+        context_.progress.note(fmt::format("{} objects removed ({}), {} named by a tombstone and "
+                                           "still there, {} log pieces joined "
+                                           "into {}",
+                                           report_.removed,
+                                           base::format_size(report_.removed_bytes),
+                                           report_.waiting, report_.joined, report_.made));
+    }
+
+    const Context& context_;
+    const ExpireOptions& options_;
+    const std::string& group_;
+    SurveyOptions look_;
+    std::unique_ptr<repo::Lease> lease_;
+    std::set<std::string> gone_;
+    ExpireReport report_;
+};
+
+} // namespace
+
+ExpireReport expire(const Context& context, const ExpireOptions& options)
+{
+    return Expirer(context, options).run();
+}
+
+std::optional<ExpireReport> expire_when_due(const Context& context, ExpireOptions options,
+                                            base::Duration every)
+{
+    auto lease = repo::read_lease(context.storage(), context.group.name, "expire");
+    auto now = context.storage().now();
+    if (lease && (is_in_force(*lease, now) || lease->renewed + every > now)) return std::nullopt;
+    options.wait = false;
+    try {
+        return expire(context, options);
+    } catch (const Error& error) {
+        if (error.code() != Code::lease_held) throw;
+        return std::nullopt;
+    }
+}
+
+} // namespace tidemark::job

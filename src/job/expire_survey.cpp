@@ -1,0 +1,366 @@
+#include "job/expire_survey.h"
+
+#include "base/error.h"
+#include "repo/holds.h"
+#include "repo/layout.h"
+#include "repo/planner.h"
+#include "repo/runs.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using repo::KeyKind;
+
+namespace {
+
+/// Translates between the repository's objects and the pure rule.
+class Surveyor {
+public:
+    Surveyor(const Context& context, const SurveyOptions& options)
+        : storage_(context.storage()), group_(context.group.name), options_(options)
+    {
+    }
+
+    Survey run()
+    {
+        // The listing first: what comes later is not in it and does not go.
+        for (auto& info : storage_.list(repo::group_prefix(group_)))
+            out_.objects.emplace(info.key, info);
+        out_.tombstones = repo::Tombstones(storage_, group_).list();
+        out_.view = repo::load_view(storage_, group_, {.marks = 0, .proofs = false});
+        input_.now = storage_.now();
+        input_.policy = options_.policy;
+        input_.proven = options_.proven;
+        for (const auto& hold : repo::HoldBook(storage_, group_).holds())
+            if (hold.in_force(input_.now))
+                input_.held.emplace(hold.mark, hold.note.empty() ? "held" : "held: " + hold.note);
+        add_marks();
+        add_sets();
+        for (const auto& [name, member] : out_.view.members)
+            add_member(name, member);
+        add_events();
+        out_.plan = model::plan_retention(input_);
+        collect_commits();
+        for (const auto& [name, member] : out_.view.members)
+            collect_data(name, member);
+        for (const auto* keys : {&out_.commits, &out_.data})
+            for (const std::string& key : *keys)
+                out_.bytes += out_.objects.at(key).size;
+        return std::move(out_);
+    }
+
+private:
+    void add_marks()
+    {
+        std::map<model::Number, const repo::StoredMark*> by_number;
+        for (const auto& mark : out_.view.marks)
+            by_number.emplace(mark.number(), &mark);
+        repo::Planner planner{out_.view, true};
+        for (const auto& mark : out_.view.marks) {
+            model::RetentionMark line{.number = mark.number(),
+                                      .created = mark.value.created,
+                                      .previous = {},
+                                      .named = !mark.value.name.empty(),
+                                      .restorable = true};
+            const repo::StoredMark* previous = nullptr;
+            if (mark.value.previous) {
+                auto number = repo::parse_mark_selector(*mark.value.previous).number;
+                auto known = by_number.find(number);
+                if (known != by_number.end()) previous = known->second;
+                line.previous = number;
+            }
+            auto goals = repo::goals_of(mark.value, {});
+            line.restorable = !goals.empty();
+            for (const auto& goal : goals)
+                line.restorable = add_need(planner, goal, previous, line) && line.restorable;
+            input_.marks.push_back(std::move(line));
+        }
+        // One that cannot be read grows old like the others.
+        for (const auto& [key, why] : out_.view.unreadable) {
+            auto parsed = repo::parse_key(key);
+            auto info = out_.objects.find(key);
+            if (parsed && parsed->kind == KeyKind::mark && info != out_.objects.end())
+                input_.marks.push_back({.number = parsed->number,
+                                        .created = info->second.modified,
+                                        .previous = {},
+                                        .needs = {}});
+        }
+    }
+
+    bool add_need(repo::Planner& planner, const repo::MemberGoal& goal,
+                  const repo::StoredMark* previous, model::RetentionMark& line)
+    {
+        model::RetentionNeed& need = line.needs[goal.member];
+        const repo::StoredManifest* backup = planner.choose(goal);
+        if (backup == nullptr) return false;
+        need.backup = backup->number();
+        model::Offset from = backup->value.start.offset;
+        // The proof goes on where the table of the mark before it ends.
+        if (previous != nullptr)
+            for (const auto& known : previous->value.members)
+                if (known.name == goal.member &&
+                    goal.history.epoch_at(known.e) == known.history.epoch_at(known.e))
+                    from = std::min(from, known.e);
+        // Reading begins at a segment's first page (rules.md 11).
+        if (auto segment = backup->value.identity.log_segment_size; segment != 0)
+            from -= from % segment;
+        need.log =
+            repo::epoch_ranges(goal.history, {goal.history.epoch_at(from), from}, goal.log_to);
+        return true;
+    }
+
+    void add_sets()
+    {
+        for (const auto& set : out_.view.sets) {
+            model::RetentionSet line{.number = set.number(), .mark = set.value.mark};
+            for (const auto& [name, member] : set.value.members) {
+                if (member.backup) line.backups[name] = *member.backup;
+                for (const auto& piece : member.pieces)
+                    line.pieces[name].insert(piece.object.key);
+            }
+            input_.sets.push_back(std::move(line));
+        }
+    }
+
+    void add_member(const std::string& name, const repo::MemberView& member)
+    {
+        model::RetentionMember& line = input_.members[name];
+        for (const auto& backup : member.backups)
+            line.backups.push_back({backup.number(), backup.value.ended});
+        std::set<std::string> joined;
+        for (const auto& piece : member.joined)
+            joined.insert(piece.object.key);
+        for (const auto& piece : member.log.pieces) {
+            auto info = out_.objects.find(piece.key);
+            if (info == out_.objects.end()) continue; // newer than our look
+            line.pieces.push_back({.key = piece.key,
+                                   .range = piece.range,
+                                   .stored = info->second.modified,
+                                   .joined = joined.contains(piece.key)});
+        }
+        if (!out_.view.sets.empty()) {
+            const auto& members = out_.view.sets.front().value.members;
+            auto newest = members.find(name);
+            if (newest != members.end()) line.settled = newest->second.log_to;
+        }
+        for (const auto& mark : out_.view.marks)
+            for (const auto& one : mark.value.members)
+                if (one.name == name) {
+                    line.history = one.history;
+                    return;
+                }
+    }
+
+    void add_events()
+    {
+        std::vector<model::RetentionEvent> runs;
+        auto cutoff = input_.now - std::chrono::hours{24} * input_.policy.keep_days;
+        for (const auto& [key, info] : out_.objects) {
+            auto parsed = repo::parse_key(key);
+            if (!parsed) continue;
+            if (parsed->kind == KeyKind::run) runs.push_back({parsed->number, info.modified});
+            if (parsed->kind == KeyKind::drill)
+                input_.drills.push_back({parsed->number, info.modified});
+        }
+        for (auto& run : runs) {
+            bool asked = run.at < input_.now - input_.policy.keep_all && run.at >= cutoff;
+            if (asked) run.failed = failed(run.number);
+        }
+        input_.runs = std::move(runs);
+    }
+
+    bool failed(model::Number run) const
+    {
+        auto key = repo::run_key(group_, run);
+        auto bytes = store::get(storage_, key, 64U << 20);
+        if (!bytes) return false;
+        try {
+            return repo::decode_run(*bytes, {.key = key}).value.exit_code != 0;
+        } catch (const base::Error& error) {
+            if (error.code() != base::Code::failed) throw;
+            return true;
+        }
+    }
+
+    void go(std::vector<std::string>& keys, std::string key)
+    {
+        if (out_.objects.contains(key) && taken_.insert(key).second) keys.push_back(std::move(key));
+    }
+
+    void collect_commits()
+    {
+        auto each = [&](const std::map<model::Number, model::Fate>& fates, auto key) {
+            for (const auto& [number, fate] : fates)
+                if (!fate.stays) go(out_.commits, key(number));
+        };
+        each(out_.plan.sets, [&](model::Number n) { return repo::set_key(group_, n); });
+        each(out_.plan.marks, [&](model::Number n) { return repo::mark_key(group_, n); });
+        for (const auto& [name, fates] : out_.plan.members)
+            each(fates.backups,
+                 [&, m = name](model::Number n) { return repo::manifest_key({group_, m}, n); });
+        each(out_.plan.drills, [&](model::Number n) { return repo::drill_key(group_, n); });
+        each(out_.plan.runs, [&](model::Number n) { return repo::run_key(group_, n); });
+        collect_generations();
+    }
+
+    /// Of holds and joined catalogues the newest two are enough.
+    void collect_generations()
+    {
+        std::map<std::string, std::vector<std::string>> generations;
+        for (const auto& [key, info] : out_.objects) {
+            auto parsed = repo::parse_key(key);
+            if (parsed && (parsed->kind == KeyKind::joined || parsed->kind == KeyKind::hold))
+                generations[key.substr(0, key.rfind('/'))].push_back(key);
+        }
+        for (const auto& [prefix, keys] : generations)
+            for (std::size_t i = 0; i + 2 < keys.size(); ++i)
+                go(out_.commits, keys[i]);
+    }
+
+    void collect_data(const std::string& name, const repo::MemberView& member)
+    {
+        const model::MemberFates& fates = out_.plan.members.at(name);
+        std::set<std::string> wanted, named;
+        for (const auto& backup : member.backups) {
+            auto fate = fates.backups.find(backup.number());
+            bool stays = fate == fates.backups.end() || fate->second.stays;
+            auto note = [&](const std::string& key) {
+                named.insert(key);
+                if (stays) wanted.insert(key);
+            };
+            note(backup.value.page_map.key);
+            for (const auto& pack : backup.value.packs)
+                note(pack.key);
+        }
+        auto lease = repo::read_lease(storage_, group_, "backup/" + name);
+        for (const auto& [key, size] : member.packs)
+            if (!wanted.contains(key) && (named.contains(key) || is_dead(name, key, lease)))
+                go(out_.data, key);
+        for (const auto& piece : member.log.pieces) {
+            auto fate = fates.pieces.find(piece.key);
+            if (fate == fates.pieces.end() || fate->second.stays) continue;
+            go(out_.data,
+               repo::index_key(member.log.id, {.range = piece.range, .lease = piece.lease}));
+            go(out_.data, piece.key);
+        }
+    }
+
+    /// No manifest names it: is whoever wrote it gone, and for long enough?
+    bool is_dead(const std::string& member, const std::string& key,
+                 const std::optional<repo::LeaseState>& lease) const
+    {
+        auto parsed = repo::parse_key(key);
+        auto info = out_.objects.find(key);
+        if (!parsed || info == out_.objects.end()) return false;
+        // A manifest that cannot be read may name it.
+        if (out_.view.unreadable.contains(repo::manifest_key({group_, member}, parsed->number)))
+            return false;
+        bool alive = lease && lease->term <= parsed->lease && is_in_force(*lease, storage_.now());
+        return !alive && info->second.modified + options_.grace <= input_.now;
+    }
+
+    store::Storage& storage_;
+    const std::string& group_;
+    const SurveyOptions& options_;
+    model::RetentionInput input_;
+    std::set<std::string> taken_;
+    Survey out_;
+};
+
+using Ranges = std::vector<model::NumberRange>;
+
+Ranges merged(Ranges ranges)
+{
+    std::sort(ranges.begin(), ranges.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    Ranges out;
+    for (const auto& range : ranges) {
+        if (!out.empty() && range.first <= out.back().last + 1)
+            out.back().last = std::max(out.back().last, range.last);
+        else
+            out.push_back(range);
+    }
+    return out;
+}
+
+/// `numbers` ascend.
+Ranges without(const Ranges& ranges, const std::set<model::Number>& numbers)
+{
+    Ranges out;
+    for (model::NumberRange range : ranges) {
+        for (auto at = numbers.lower_bound(range.first); at != numbers.end() && *at <= range.last;
+             ++at) {
+            if (range.first < *at) out.push_back({range.first, *at - 1});
+            range.first = *at + 1;
+        }
+        if (range.first <= range.last) out.push_back(range);
+    }
+    return out;
+}
+
+/// "groups/G/marks/0000000007" -> "marks", 7; manifests lie one level deeper.
+std::pair<std::string, model::Number> place_of(const std::string& group, const repo::Key& key,
+                                               const std::string& text)
+{
+    std::string prefix = key.kind == KeyKind::manifest ? repo::backups_prefix(key.id)
+                                                       : text.substr(0, text.rfind('/') + 1);
+    return {repo::sequence_name(group, prefix), key.number};
+}
+
+} // namespace
+
+Survey survey(const Context& context, const SurveyOptions& options)
+{
+    return Surveyor{context, options}.run();
+}
+
+std::optional<model::Tombstone> next_tombstone(const Survey& survey, const std::string& group,
+                                               base::Time now)
+{
+    std::set<std::string> known;
+    for (const auto& one : survey.tombstones) {
+        known.insert(one.value.commits.begin(), one.value.commits.end());
+        known.insert(one.value.data.begin(), one.value.data.end());
+    }
+    model::Tombstone out{.group = group, .created = now};
+    for (const std::string& key : survey.commits)
+        if (!known.contains(key)) out.commits.push_back(key);
+    for (const std::string& key : survey.data)
+        if (!known.contains(key)) out.data.push_back(key);
+    if (out.commits.empty() && out.data.empty()) return std::nullopt;
+    std::set<std::string> going(survey.commits.begin(), survey.commits.end());
+    std::map<std::string, std::set<model::Number>> stay;
+    std::map<std::string, Ranges> gone;
+    if (!survey.tombstones.empty()) gone = survey.tombstones.front().value.gone;
+    for (const auto& [key, info] : survey.objects) {
+        auto parsed = repo::parse_key(key);
+        if (!parsed) continue;
+        auto [sequence, number] = place_of(group, *parsed, key);
+        if (going.contains(key))
+            gone[sequence].push_back({number, number});
+        else
+            stay[sequence].insert(number);
+    }
+    for (auto& [sequence, ranges] : gone)
+        out.gone[sequence] = without(merged(std::move(ranges)), stay[sequence]);
+    for (const auto& [name, fates] : survey.plan.members) {
+        auto ranges = fates.given_up;
+        if (!survey.tombstones.empty()) {
+            const auto& before = survey.tombstones.front().value.log_gone;
+            auto found = before.find(name);
+            if (found != before.end())
+                ranges.insert(ranges.end(), found->second.begin(), found->second.end());
+        }
+        std::vector<model::LogRange> held;
+        for (const auto& piece : survey.view.members.at(name).log.pieces) {
+            auto fate = fates.pieces.find(piece.key);
+            if (fate == fates.pieces.end() || fate->second.stays) held.push_back(piece.range);
+        }
+        out.log_gone[name] = model::subtract_ranges(std::move(ranges), std::move(held));
+    }
+    return out;
+}
+
+} // namespace tidemark::job

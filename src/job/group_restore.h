@@ -1,0 +1,44 @@
+#pragma once
+
+#include "job/crew.h"
+#include "job/restore_member.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tidemark::job {
+
+/// The steps of a group's restore (design.md 3), called in this order by restore_group() and, up to
+/// open(), by a drill. The arguments must outlive it. Its end stops servers that it started and
+/// that were not handed over.
+class GroupRestore {
+public:
+    GroupRestore(const Context& context, const repo::RestorePlan& plan,
+                 const RestoreOptions& options);
+
+    /// Refuses what cannot go well; writes nothing.
+    void preflight();
+    void begin();
+    /// Phase 1: every member comes to exactly its position and stops there. One that fails does not
+    /// undo the others.
+    void recover();
+    /// Phase 2, when all stand there: open on private sockets, settle.
+    void open();
+    void hand_over();
+    /// What was done so far; `lost` is not filled, `ended` is now.
+    RestoreReport report() const;
+
+    const Crew& crew() const { return crew_; }
+    MemberRestore& member(std::size_t index) { return *members_.at(index); }
+
+private:
+    const Context& context_;
+    const repo::RestorePlan& plan_;
+    Crew crew_;
+    std::vector<std::unique_ptr<MemberRestore>> members_;
+    base::Time started_;
+    std::vector<std::string> warnings_;
+};
+
+} // namespace tidemark::job

@@ -1,0 +1,134 @@
+#include "job/scratch.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace tidemark::job {
+
+using base::Code;
+using base::Error;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kPrefix = "tidemark-drill-";
+constexpr const char* kOwnerFile = "owner";
+constexpr std::string_view kMagic = "a drill of tidemark works here\n";
+
+/// May `user` go through this folder?
+bool may_enter(const fs::path& folder, const base::User& user)
+{
+    struct stat info = {};
+    if (::stat(folder.c_str(), &info) != 0) return false;
+    if (info.st_uid == user.uid) return (info.st_mode & S_IXUSR) != 0;
+    if (std::find(user.groups.begin(), user.groups.end(), info.st_gid) != user.groups.end())
+        return (info.st_mode & S_IXGRP) != 0;
+    return (info.st_mode & S_IXOTH) != 0;
+}
+
+void require_enterable(const fs::path& parent, const base::User& user)
+{
+    for (auto folder = parent;; folder = folder.parent_path()) {
+        if (!may_enter(folder, user))
+            throw Error{
+                Code::member_not_ready,
+                fmt::format("the servers' user {} cannot enter {}", user.name, folder.string()),
+                {.hint = "name another folder for the drill with --dir"}};
+        if (folder == folder.parent_path()) return;
+    }
+}
+
+/// The lock of a drill that is no more; nothing when it lives or is no drill's folder.
+base::Fd lock_of_the_dead(const fs::path& folder)
+{
+    base::Fd fd{::open((folder / kOwnerFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (!fd.valid() || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return {};
+    base::Bytes text(kMagic.size());
+    auto got = base::read_full(fd.get(), text, folder.string());
+    return got == kMagic.size() && base::as_text(text) == kMagic ? std::move(fd) : base::Fd{};
+}
+
+} // namespace
+
+Scratch::Scratch(const fs::path& parent, const std::optional<base::User>& owner)
+{
+    auto place = fs::absolute(parent).lexically_normal();
+    if (owner) require_enterable(place, *owner);
+    auto name = (place / kPrefix).string() + "XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) {
+        auto error = base::system_error("cannot make a folder in " + place.string(), errno);
+        throw Error{error.code(),
+                    error.message(),
+                    {.hint = "name another folder for the drill with --dir"}};
+    }
+    path_ = name;
+    lock_ = base::open_file(path_ / kOwnerFile, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (::flock(lock_.get(), LOCK_EX) != 0)
+        throw base::system_error("cannot lock " + path_.string(), errno);
+    base::write_full(lock_.get(), base::as_bytes(kMagic), path_.string());
+    if (owner && ::chown(path_.c_str(), owner->uid, owner->gid) != 0)
+        throw base::system_error("cannot give " + path_.string() + " to the servers' user", errno);
+}
+
+Scratch::~Scratch()
+{
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+}
+
+void Scratch::remove()
+{
+    std::error_code error;
+    fs::remove_all(path_, error);
+    if (error)
+        throw Error{Code::failed,
+                    fmt::format("cannot remove {}: {}", path_.string(), error.message()),
+                    {.hint = "remove it by hand"}};
+    path_.clear();
+}
+
+void Scratch::keep()
+{
+    std::error_code ignored;
+    fs::remove(path_ / kOwnerFile, ignored);
+    path_.clear();
+}
+
+std::vector<fs::path> remove_abandoned(const fs::path& parent,
+                                       const std::function<void(const fs::path&)>& stop_servers)
+{
+    std::vector<fs::path> removed;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(parent, error)) {
+        if (!entry.path().filename().string().starts_with(kPrefix) || entry.is_symlink()) continue;
+        auto lock = lock_of_the_dead(entry.path());
+        if (!lock.valid()) continue;
+        stop_servers(entry.path());
+        fs::remove_all(entry.path(), error);
+        removed.push_back(entry.path());
+    }
+    return removed;
+}
+
+void require_space(const fs::path& parent, std::uint64_t needed)
+{
+    struct statvfs info = {};
+    if (::statvfs(parent.c_str(), &info) != 0)
+        throw base::system_error("cannot look at " + parent.string(), errno);
+    auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    if (available >= needed) return;
+    throw Error{Code::out_of_space,
+                fmt::format("{} has {} free, the drill needs {}", parent.string(),
+                            base::format_size(available), base::format_size(needed)),
+                {.hint = "free space there, or name another folder with --dir"}};
+}
+
+} // namespace tidemark::job

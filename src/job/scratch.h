@@ -1,0 +1,44 @@
+#pragma once
+
+#include "base/fd.h"
+#include "base/subprocess.h"
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+namespace tidemark::job {
+
+/// A folder of a drill's own, "tidemark-drill-XXXXXX". While the drill lives it holds a lock in it;
+/// a folder whose lock is free was left by a drill that was killed.
+class Scratch {
+public:
+    /// Makes it in `parent`, 0700, for the servers' user. Error{member_not_ready} when that user
+    /// cannot enter `parent`.
+    Scratch(const std::filesystem::path& parent, const std::optional<base::User>& owner);
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    /// Removes what is left, quietly.
+    ~Scratch();
+
+    const std::filesystem::path& path() const { return path_; }
+    /// Removes the folder and everything in it; an Error names what could not be removed.
+    void remove();
+    /// The folder stays, and is nobody's from now on.
+    void keep();
+
+private:
+    std::filesystem::path path_;
+    base::Fd lock_;
+};
+
+/// Removes what killed drills left in `parent`. `stop_servers` is called for each such folder
+/// first. Returns the folders that were removed.
+std::vector<std::filesystem::path>
+remove_abandoned(const std::filesystem::path& parent,
+                 const std::function<void(const std::filesystem::path&)>& stop_servers);
+
+/// Error{out_of_space} unless `needed` bytes are free in `parent`.
+void require_space(const std::filesystem::path& parent, std::uint64_t needed);
+
+} // namespace tidemark::job

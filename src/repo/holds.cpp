@@ -1,0 +1,117 @@
+#include "repo/holds.h"
+
+#include "base/error.h"
+#include "repo/codec_parts.h"
+#include "repo/layout.h"
+#include "repo/sequence_items.h"
+#include "repo/tombstones.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::repo {
+
+using base::Code;
+using base::Error;
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::string_view kKind = "holds";
+
+JsonBuilder to_json(const model::Hold& hold)
+{
+    JsonBuilder out;
+    out.number("mark", hold.mark).text("note", hold.note).text("by", hold.by);
+    out.time("since", hold.since);
+    if (hold.until) out.time("until", *hold.until);
+    return out;
+}
+
+model::Hold read_hold(const JsonObject& from)
+{
+    model::Hold out;
+    out.mark = from.u64("mark");
+    out.note = from.text("note");
+    out.by = from.text("by");
+    out.since = from.time("since");
+    if (from.has("until")) out.until = from.time("until");
+    return out;
+}
+
+} // namespace
+
+base::Bytes encode_holds(const model::Holds& holds, const CommitHeader& header)
+{
+    JsonBuilder out{kKind, kFormat};
+    write_header(out, header);
+    out.text("group", holds.group);
+    put_list(out, "holds", holds.holds, [](const model::Hold& hold) { return to_json(hold); });
+    return out.bytes();
+}
+
+StoredHolds decode_holds(base::ByteView bytes, const model::ObjectRef& object)
+{
+    auto document = JsonDocument::parse(bytes, object.key);
+    JsonObject from = document.expect(kKind, kFormat);
+    StoredHolds out;
+    out.header = read_header(from);
+    out.object = object;
+    out.value.group = from.text("group");
+    out.value.holds = get_list(from, "holds", read_hold);
+    return out;
+}
+
+HoldBook::HoldBook(store::Storage& storage, const std::string& group)
+    : storage_(storage), group_(group), sequence_(storage, holds_prefix(group))
+{
+}
+
+std::vector<model::Hold> HoldBook::holds() const
+{
+    auto newest = latest_item(sequence_, decode_holds);
+    return newest ? std::move(newest->value.holds) : std::vector<model::Hold>{};
+}
+
+void HoldBook::append(const Change& change) const
+{
+    sequence_.append(nullptr, [&](const CommitHeader& header) {
+        // Of the generation that this one follows: another writer may have been faster.
+        auto before = load_item(sequence_, header.number - 1, decode_holds);
+        model::Holds next{.group = group_, .holds = {}};
+        if (before) next.holds = std::move(before->value.holds);
+        change(next.holds);
+        std::sort(next.holds.begin(), next.holds.end(),
+                  [](const model::Hold& a, const model::Hold& b) { return a.mark < b.mark; });
+        return encode_holds(next, header);
+    });
+}
+
+void HoldBook::hold(const model::Hold& hold) const
+{
+    append([&](std::vector<model::Hold>& holds) {
+        std::erase_if(holds, [&](const model::Hold& one) { return one.mark == hold.mark; });
+        holds.push_back(hold);
+    });
+    // Written first, looked second: whoever removes looks at the holds after its tombstone.
+    if (!condemned_keys(storage_, group_).contains(mark_key(group_, hold.mark))) return;
+    release(hold.mark);
+    throw Error{
+        Code::not_restorable,
+        fmt::format("mark m-{} cannot be held: retention is removing it already", hold.mark),
+        {.hint = "`tidemark list marks` shows those that stay"}};
+}
+
+bool HoldBook::release(model::Number mark) const
+{
+    auto now = holds();
+    bool held = std::any_of(now.begin(), now.end(),
+                            [&](const model::Hold& one) { return one.mark == mark; });
+    if (!held) return false;
+    append([&](std::vector<model::Hold>& holds) {
+        std::erase_if(holds, [&](const model::Hold& one) { return one.mark == mark; });
+    });
+    return true;
+}
+
+} // namespace tidemark::repo

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "model/hold.h"
+#include "repo/sequence.h"
+#include "store/storage.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::repo {
+
+using StoredHolds = Stored<model::Holds>;
+
+base::Bytes encode_holds(const model::Holds& holds, const CommitHeader& header);
+StoredHolds decode_holds(base::ByteView bytes, const model::ObjectRef& object);
+
+/// The generations of a group's holds (rules.md 33).
+class HoldBook {
+public:
+    HoldBook(store::Storage& storage, const std::string& group);
+
+    /// Holds of the newest generation, by mark; also those whose time has passed.
+    std::vector<model::Hold> holds() const;
+    /// A new generation in which the mark is held. When an `expire` has begun to remove the mark,
+    /// the hold is taken back and Error{not_restorable} comes out.
+    void hold(const model::Hold& hold) const;
+    /// A new generation without it; false when it was not held.
+    bool release(model::Number mark) const;
+
+private:
+    using Change = std::function<void(std::vector<model::Hold>&)>;
+    void append(const Change& change) const;
+
+    store::Storage& storage_;
+    std::string group_;
+    Sequence sequence_;
+};
+
+} // namespace tidemark::repo

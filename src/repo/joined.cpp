@@ -1,0 +1,88 @@
+#include "repo/joined.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "repo/codec_parts.h"
+#include "repo/layout.h"
+#include "repo/sequence_items.h"
+
+namespace tidemark::repo {
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::string_view kKind = "joined";
+
+JsonBuilder piece_to_json(const model::PieceRef& piece)
+{
+    JsonBuilder out;
+    out.number("epoch", piece.range.epoch)
+        .offset("from", piece.range.from)
+        .offset("to", piece.range.to)
+        .text("key", piece.object.key)
+        .number("size", piece.object.size)
+        .digest("sha256", piece.object.sha256);
+    return out;
+}
+
+model::PieceRef read_piece(const JsonObject& from)
+{
+    model::PieceRef out;
+    out.range = {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
+    if (out.range.from >= out.range.to) from.refuse("to", "does not lie after \"from\"");
+    out.object = object_ref(from);
+    return out;
+}
+
+} // namespace
+
+base::Bytes encode_joined(const JoinedLog& joined, const CommitHeader& header)
+{
+    JsonBuilder out{kKind, kFormat};
+    write_header(out, header);
+    out.text("group", joined.group).text("member", joined.member);
+    put_list(out, "pieces", joined.pieces, piece_to_json);
+    return out.bytes();
+}
+
+StoredJoinedLog decode_joined(base::ByteView bytes, const model::ObjectRef& object)
+{
+    auto document = JsonDocument::parse(bytes, object.key);
+    JsonObject from = document.expect(kKind, kFormat);
+    StoredJoinedLog out;
+    out.header = read_header(from);
+    out.object = object;
+    out.value.group = from.text("group");
+    out.value.member = from.text("member");
+    out.value.pieces = get_list(from, "pieces", read_piece);
+    return out;
+}
+
+JoinedCatalog::JoinedCatalog(store::Storage& storage, const model::MemberId& id)
+    : id_(id), sequence_(storage, joined_prefix(id))
+{
+}
+
+std::vector<model::PieceRef> JoinedCatalog::pieces() const
+{
+    auto numbers = sequence_.numbers();
+    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
+        try {
+            if (auto found = load_item(sequence_, *number, decode_joined))
+                return std::move(found->value.pieces);
+        } catch (const base::Error& error) {
+            if (error.code() != base::Code::failed) throw;
+            base::log_warning("{}", error.what());
+        }
+    }
+    return {};
+}
+
+void JoinedCatalog::append(const Lease& lease, const std::vector<model::PieceRef>& pieces) const
+{
+    JoinedLog value{.group = id_.group, .member = id_.member, .pieces = pieces};
+    sequence_.append(&lease,
+                     [&](const CommitHeader& header) { return encode_joined(value, header); });
+}
+
+} // namespace tidemark::repo

@@ -1,0 +1,319 @@
+// Practice restores on real clusters by the real program: what they prove, what they find, and that
+// nothing of them is left. Then the recovery sheet, followed to the letter.
+
+#include "base/fd.h"
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <csignal>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+#include <unistd.h>
+
+namespace tidemark::support {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::postgres::Connection;
+using nlohmann::json;
+using testing::Contains;
+using testing::HasSubstr;
+using namespace std::chrono_literals;
+
+std::string text_of(const fs::path& file)
+{
+    auto bytes = base::read_file(file, 1U << 22);
+    return std::string(base::as_text(bytes));
+}
+
+/// Processes that work in a drill's folder.
+std::vector<std::string> processes_of_drills()
+{
+    std::vector<std::string> found;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator("/proc", error)) {
+        auto folder = fs::read_symlink(entry.path() / "cwd", error);
+        if (!error && folder.string().find("/tidemark-drill-") != std::string::npos)
+            found.push_back(entry.path().filename().string() + " in " + folder.string());
+    }
+    return found;
+}
+
+class DrillTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        EXPECT_THAT(made.out, HasSubstr("Recovery sheet: group shop"));
+        auto config = text_of(lab_->config);
+        config.insert(config.find("keep = "), "objective = { lose_at_most = \"30d\", "
+                                              "restore_within = \"1ms\", drill_every = \"1d\" }\n");
+        std::ofstream(lab_->config, std::ios::trunc) << config;
+        back_up_a_corrupted_page();
+        lab_->bank.crash_share = 0.1;
+        app::Bank load(lab_->bank, lab_->witness);
+        load.start();
+        lab_->commits(load, 30);
+        auto backup = lab_->backup("base");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        lab_->commits(load, 30);
+        load.stop();
+        app::leave_orphans(lab_->bank, lab_->witness, 1, true);
+        auto mark = lab_->mark("last");
+        ASSERT_EQ(mark.code(), 0) << mark.text();
+        ready_ = true;
+    }
+    /// Into the first backup only: the mark "damaged" has no other to be restored from.
+    static void back_up_a_corrupted_page()
+    {
+        auto& cluster = lab_->lab.cluster(0);
+        auto connection = Connection::open(cluster.conninfo());
+        connection.exec("CREATE TABLE public.victim WITH (autovacuum_enabled = off) AS "
+                        "SELECT n, repeat('x', 500) AS t FROM generate_series(1, 100) AS n");
+        connection.exec("VACUUM (FREEZE) public.victim");
+        connection.exec("CHECKPOINT");
+        auto rows = connection.exec("SELECT pg_catalog.pg_relation_filepath('public.victim')");
+        auto path = cluster.data_dir() / std::string(rows.get(0, 0));
+        flip(path);
+        auto backup = lab_->backup("damaged");
+        EXPECT_EQ(backup.code(), 3) << backup.text();
+        flip(path);
+        connection.exec("DROP TABLE public.victim");
+    }
+    /// One bit in the middle of block 1.
+    static void flip(const fs::path& path)
+    {
+        auto fd = base::open_file(path, O_RDWR);
+        std::byte byte{};
+        base::pread_full(fd.get(), {&byte, 1}, 8192 + 4000, "victim");
+        byte ^= std::byte{0x10};
+        base::pwrite_full(fd.get(), {&byte, 1}, 8192 + 4000, "victim");
+    }
+
+    static void TearDownTestSuite() { lab_.reset(); }
+
+    void SetUp() override { ASSERT_TRUE(ready_); }
+    void TearDown() override { expect_nothing_left(); }
+
+    static void expect_nothing_left()
+    {
+        EXPECT_THAT(processes_of_drills(), testing::IsEmpty());
+        for (const auto& entry : fs::directory_iterator(lab_->folder()))
+            EXPECT_FALSE(entry.path().filename().string().starts_with("tidemark-drill-"))
+                << entry.path();
+    }
+
+    static fs::path file(const std::string& name, const std::string& text)
+    {
+        std::ofstream(lab_->folder() / name) << text;
+        return lab_->folder() / name;
+    }
+
+    static json checks(const ToolRun& run, const std::string& name, const std::string& result)
+    {
+        json found = json::array();
+        const auto document = run.json();
+        for (const auto& check : document.at("drill").at("checks")) {
+            if (check.at("name") == name && check.at("result") == result) found.push_back(check);
+        }
+        return found;
+    }
+
+    /// A drill that is under way: some member's files are there.
+    static base::Process drill_under_way()
+    {
+        auto process = lab_->spawn({"drill"});
+        auto deadline = std::chrono::steady_clock::now() + 60s;
+        auto started = [] {
+            for (const auto& entry : fs::directory_iterator(lab_->folder())) {
+                std::error_code error;
+                if (entry.path().filename().string().starts_with("tidemark-drill-") &&
+                    fs::exists(entry.path() / "m0" / "data" / "postmaster.pid", error))
+                    return true;
+            }
+            return false;
+        };
+        while (process.running() && !started() && std::chrono::steady_clock::now() < deadline)
+            std::this_thread::sleep_for(5ms);
+        EXPECT_TRUE(process.running()) << process.err();
+        return process;
+    }
+
+    static std::unique_ptr<GroupLab> lab_;
+    static bool ready_;
+};
+
+std::unique_ptr<GroupLab> DrillTest::lab_;
+bool DrillTest::ready_ = false;
+
+TEST_F(DrillTest, ProvesTheNewestMarkByEverything)
+{
+    auto total = app::bank_total(lab_->bank);
+    auto sql =
+        file("good.sql", fmt::format("--! database: bank\n"
+                                     "--! check: accounts are there\n"
+                                     "SELECT count(*) > 100 FROM account;\n"
+                                     "--! check: as many accounts everywhere\n--! expect: equal\n"
+                                     "SELECT count(*) FROM account;\n"
+                                     "--! check: money\n--! expect: sum {}\n"
+                                     "SELECT sum(balance) FROM account;\n",
+                                     total));
+    auto page = lab_->folder() / "drill.html";
+    auto run = lab_->run({"drill", "--sql", sql.string(), "--report", page.string(), "--json"});
+    ASSERT_EQ(run.code(), 0) << run.text();
+    auto drill = run.json().at("drill");
+    EXPECT_EQ(drill.at("proves"), true);
+    EXPECT_EQ(drill.at("proven_by"),
+              json::array({"recovery", "in_doubt", "amcheck", "assertion", "checksums"}));
+    EXPECT_EQ(checks(run, "amcheck", "passed").size(), 2U);
+    EXPECT_EQ(checks(run, "checksums", "passed").size(), 2U);
+    EXPECT_EQ(drill.at("decisions").size(), 1U) << drill.dump(2);
+    EXPECT_THAT(text_of(page), HasSubstr("<svg"));
+
+    auto status = lab_->run({"status", "--json"}).json();
+    EXPECT_EQ(status.at("proven").at("drill"), "drill-1");
+    EXPECT_EQ(status.at("objective").at(0).at("met"), true);
+    EXPECT_EQ(status.at("objective").at(1).at("met"), false) << "nobody restores in 1 ms";
+    EXPECT_THAT(lab_->run({"status"}).out, HasSubstr("(drill-1, "));
+    auto marks = lab_->run({"list", "marks", "--json"}).json().at("marks");
+    EXPECT_EQ(marks.at(0).at("proven").at("drill"), "drill-1");
+    EXPECT_TRUE(marks.at(1).at("proven").is_null());
+    EXPECT_EQ(lab_->run({"list", "drills", "--json"}).json().at("drills").at(0).at("id"),
+              "drill-1");
+    EXPECT_THAT(lab_->run({"show", "drill-1"}).out, HasSubstr("PASSED"));
+    EXPECT_THAT(lab_->run({"show", "last"}).out, HasSubstr("(drill-1, "));
+    auto verify = lab_->run({"verify"});
+    EXPECT_EQ(verify.code(), 0) << verify.text();
+}
+
+TEST_F(DrillTest, AFailingAssertionIsExitFour)
+{
+    auto sql = file("bad.sql", "--! database: bank\n--! check: nobody has money\n"
+                               "SELECT sum(balance) = 0 FROM account;\n"
+                               "--! check: no such table\nSELECT count(*) FROM nowhere;\n");
+    auto run = lab_->run({"drill", "--sql", sql.string(), "--json"});
+    EXPECT_EQ(run.code(), 4) << run.text();
+    auto failed = checks(run, "assertion", "failed");
+    ASSERT_EQ(failed.size(), 4U);
+    EXPECT_EQ(failed.at(0).at("text"), "returned f, not true");
+    EXPECT_THAT(failed.at(2).at("text").get<std::string>(), HasSubstr("nowhere"));
+    auto mistaken = file("mistaken.sql", "--! chek: x\nSELECT true;\n");
+    auto refused = lab_->run({"drill", "--sql", mistaken.string()});
+    EXPECT_EQ(refused.code(), 2) << refused.text();
+    EXPECT_THAT(refused.err, HasSubstr("mistaken.sql:1: unknown word 'chek'"));
+}
+
+TEST_F(DrillTest, FindsACorruptedPage)
+{
+    auto run = lab_->run({"drill", "--to", "damaged", "--json"});
+    EXPECT_EQ(run.code(), 4) << run.text();
+    auto content = checks(run, "amcheck", "failed");
+    ASSERT_EQ(content.size(), 1U) << run.text();
+    EXPECT_EQ(content.at(0).at("member"), "m0");
+    EXPECT_THAT(content.at(0).at("details").dump(), HasSubstr("invalid page in block 1"));
+    auto pages = checks(run, "checksums", "failed");
+    ASSERT_EQ(pages.size(), 1U) << run.text();
+    EXPECT_THAT(pages.at(0).at("details").at(0).get<std::string>(), HasSubstr("block 1: checksum"));
+}
+
+TEST_F(DrillTest, ASignalTakesEverythingDown)
+{
+    auto process = drill_under_way();
+    process.kill(SIGTERM);
+    auto run = Tool::finish(std::move(process), {"drill"});
+    EXPECT_EQ(run.code(), 130) << run.text();
+    expect_nothing_left();
+}
+
+TEST_F(DrillTest, TheNextDrillClearsUpAfterAKilledOne)
+{
+    auto process = drill_under_way();
+    process.kill(SIGKILL);
+    process.wait();
+    auto next = lab_->run({"drill", "--to", "last"});
+    EXPECT_EQ(next.code(), 0) << next.text();
+    EXPECT_THAT(next.err, HasSubstr("which a killed drill left"));
+}
+
+TEST_F(DrillTest, KeepLeavesTheFilesAndNoServer)
+{
+    auto run = lab_->run({"drill", "--to", "last", "--keep", "--json"});
+    ASSERT_EQ(run.code(), 0) << run.text();
+    fs::path kept = run.json().at("kept").get<std::string>();
+    EXPECT_TRUE(fs::exists(kept / "m0" / "data" / "PG_VERSION"));
+    EXPECT_FALSE(fs::exists(kept / "m0" / "data" / "postmaster.pid"));
+    fs::remove_all(kept);
+}
+
+/// The commands of a sheet, in their order.
+std::vector<std::string> commands_of(const std::string& sheet)
+{
+    std::vector<std::string> commands;
+    std::istringstream lines(sheet);
+    std::string line;
+    bool inside = false;
+    while (std::getline(lines, line)) {
+        if (line.starts_with("```"))
+            inside = line == "```sh";
+        else if (inside)
+            commands.push_back(line);
+    }
+    return commands;
+}
+
+TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "the sheet's commands are for root";
+    auto dir = lab_->target("restored");
+    auto paper = lab_->folder() / "paper.md";
+    auto printed = lab_->run({"sheet", "--dir", dir.string(), "--output", paper.string()});
+    ASSERT_EQ(printed.code(), 0) << printed.text();
+    auto sheet = text_of(paper);
+    // All is gone but the repository and the paper.
+    auto hidden = lab_->folder() / "gone.toml";
+    fs::rename(lab_->config, hidden);
+    auto programs = lab_->folder() / "bin";
+    fs::create_directory(programs);
+    fs::create_symlink(TIDEMARK_PROGRAM, programs / "tidemark");
+    // Whether packages can be fetched is not ours to test; which ones are asked for, is.
+    auto asked = lab_->folder() / "asked";
+    std::ofstream(programs / "apt-get") << "#!/bin/sh\necho \"$@\" >> " << asked.string() << "\n";
+    fs::permissions(programs / "apt-get", fs::perms::owner_all);
+    auto commands = commands_of(sheet);
+    ASSERT_GE(commands.size(), 9U) << sheet;
+    std::string rows;
+    for (const auto& command : commands) {
+        base::ProcessOptions how;
+        how.directory = "/";
+        how.clean_environment = true;
+        how.environment = {{"PATH", programs.string() + ":/usr/sbin:/usr/bin:/sbin:/bin"},
+                           {"XDG_STATE_HOME", (lab_->folder() / "stranger").string()}};
+        auto done = base::run({"/bin/sh", "-c", command}, {.process = how, .deadline = 120s});
+        EXPECT_TRUE(done.exit.code == 0 || done.exit.code == 3) << command << "\n"
+                                                                << done.out << done.err;
+        if (command.find("psql") != std::string::npos) rows += done.out;
+    }
+    fs::rename(hidden, lab_->config);
+    EXPECT_THAT(rows, HasSubstr(" bank\n"));
+    EXPECT_THAT(rows, HasSubstr("(0 rows)"));
+    int major = lab_->lab.cluster(0).install().major;
+    EXPECT_EQ(text_of(asked),
+              fmt::format("install --yes postgresql-{0} postgresql-client-{0}\n", major));
+    EXPECT_TRUE(fs::exists(dir / "m0" / "data" / "postmaster.pid"));
+    stop_restored(dir);
+    fs::remove_all(dir);
+    // That restore went to its end, so it proved its mark.
+    auto drills = lab_->run({"list", "drills", "--json"}).json().at("drills");
+    EXPECT_EQ(drills.at(0).at("kind"), "restore");
+}
+
+} // namespace
+} // namespace tidemark::support
