@@ -71,6 +71,15 @@ CONF
     "${as[@]}" "$pg/pg_ctl" -D "$top/out/$m/data" -o "-c config_file=$top/out/$m/own.conf" -l "out-$m.log" -w start >/dev/null ||
         { tail -20 "out-$m.log"; fail "$m does not start"; }
 done
+# pg_ctl also calls a server ready that is still being promoted; it lets us in a moment later.
+for m in a b; do
+    for _ in $(seq 300); do
+        "${as[@]}" "$pg/pg_isready" -q -h "$top/out/$m/sock" && continue 2
+        sleep 0.1
+    done
+    tail -20 "out-$m.log"
+    fail "$m does not let us in"
+done
 # Step 8: what is in doubt, by the mark's verdict.
 [ "$(sql "$top/out/a/sock" 'SELECT count(*) FROM pg_prepared_xacts')" = 0 ] || fail "a has something in doubt"
 [ "$(sql "$top/out/b/sock" 'SELECT gid FROM pg_prepared_xacts')" = pay ] || fail "b lacks the prepared transaction"

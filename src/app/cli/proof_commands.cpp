@@ -147,6 +147,9 @@ int run_verify(Environment& environment)
                                       {"backups", fault.backups},
                                       {"marks", fault.marks}});
     }
+    document["notes"] = report.notes;
+    for (const auto& note : report.notes)
+        output.text("note: " + note + "\n");
     output.text(fmt::format(
         "{} objects, {} read and hashed; {} of {} marks restorable; {}\n", report.objects,
         base::format_size(report.bytes), report.restorable_marks, report.marks,
