@@ -101,7 +101,9 @@ void Instances::take_member(std::uint32_t member, const OpenTransactions* previo
         take_seeds(replay);
     }
     for (const TransactionEvent& event : log.events) {
-        if (event.end <= limit) take_event(replay, event);
+        // The limit is a position of the present history; an abandoned tail may go far beyond it.
+        if (event.end <= limit || !on_history(log.history, event.epoch, event.end))
+            take_event(replay, event);
     }
     close_replay(replay);
 }

@@ -150,6 +150,10 @@ TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndSaysSo)
     auto after = lab_->mark("after");
     EXPECT_EQ(after.code(), 3) << after.text();
     EXPECT_NE(after.err.find("failed over"), std::string::npos) << after.text();
+    auto made = after.json();
+    ASSERT_EQ(made.at("mark").at("lost").size(), 1U) << after.text();
+    EXPECT_NE(made.at("mark").at("lost").dump().find("torn"), std::string::npos) << after.text();
+    EXPECT_NE(after.err.find("torn"), std::string::npos) << after.text();
     auto audit = lab_->run({"audit", "after"});
     EXPECT_EQ(audit.code(), 0) << audit.text();
     auto verify = lab_->run({"verify"});
