@@ -42,18 +42,9 @@ private:
 class MarksMeanwhile {
 public:
     explicit MarksMeanwhile(const Context& context)
-        : aside_(context.progress), context_{.repository = context.repository,
-                                             .engine = context.engine,
-                                             .group = context.group,
-                                             .progress = aside_,
-                                             .clock = context.clock,
-                                             .stop = {},
-                                             .compression_level = context.compression_level,
-                                             .workers = context.workers,
-                                             .command = context.command,
-                                             .host = context.host,
-                                             .lease_ttl = context.lease_ttl}
+        : aside_(context.progress), context_(context.telling(aside_))
     {
+        context_.stop = {}; // it ends with the backup, never in the middle of a mark
         thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
     }
     ~MarksMeanwhile() { finish(); }
@@ -162,6 +153,33 @@ private:
     RunOutcome outcome_;
 };
 
+/// One member that is down must not fill the disks of the others: no mark can be placed, but the
+/// log of whoever answers is taken.
+void save_each_log(const Context& context)
+{
+    for (const auto& member : context.group.members) {
+        auto alone = context.group;
+        alone.members = {member};
+        Context one{.repository = context.repository,
+                    .engine = context.engine,
+                    .group = alone,
+                    .progress = context.progress,
+                    .clock = context.clock,
+                    .stop = context.stop,
+                    .compression_level = context.compression_level,
+                    .workers = context.workers,
+                    .command = context.command,
+                    .host = context.host,
+                    .lease_ttl = context.lease_ttl};
+        try {
+            back_up_log(one);
+        } catch (const Error& error) {
+            context.progress.note(
+                fmt::format("{}: its log is not backed up either: {}", member.name, error.what()));
+        }
+    }
+}
+
 } // namespace
 
 RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView& view,
@@ -189,7 +207,14 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
 
 RunOutcome run_scheduled(const Context& context)
 {
-    return Runner(context).run();
+    try {
+        return Runner(context).run();
+    } catch (const Error& error) {
+        // Another job that holds the lease takes the log; and who was told to stop, stops.
+        if (error.code() != Code::lease_held && error.code() != Code::cancelled)
+            save_each_log(context);
+        throw;
+    }
 }
 
 } // namespace tidemark::job

@@ -35,6 +35,7 @@ struct RunOutcome {
 /// healed by a full backup in the same run. While a full backup runs, marks go on every
 /// `mark.every`; when another process is taking one, or this one fails, the mark and the log backup
 /// are made all the same, so that the servers can recycle their log (then its error is thrown).
+/// Where no mark can be placed, the log of each member that answers is backed up by itself.
 RunOutcome run_scheduled(const Context& context);
 
 } // namespace tidemark::job

@@ -86,6 +86,21 @@ TEST(Run, AFailedFullBackupStillMovesTheLog)
     EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
 }
 
+TEST(Run, AMemberThatIsDownDoesNotStopTheOthersLog)
+{
+    World world;
+    world.group().full = {};
+    run_scheduled(world.context());
+    auto before = world.server(0).slot().restart;
+    world.server(0).noise(200'000);
+    world.server(1).set_unreachable(true);
+    EXPECT_THROW(run_scheduled(world.context()), base::Error);
+    EXPECT_GT(world.server(0).slot().restart, before);
+    world.server(1).set_unreachable(false);
+    EXPECT_FALSE(run_scheduled(world.context()).backup.has_value());
+    world.check_whole();
+}
+
 TEST(Run, ASecondRunDuringAFullBackupTakesTheMark)
 {
     World world;
