@@ -18,7 +18,8 @@ Context Context::telling(Progress& other) const
             .workers = workers,
             .command = command,
             .host = host,
-            .lease_ttl = lease_ttl};
+            .lease_ttl = lease_ttl,
+            .silence = silence};
 }
 
 std::string slot_name(const std::string& group)

@@ -26,6 +26,8 @@ struct Context {
     std::string command;       ///< for leases and runs, "backup"
     std::string host;          ///< for runs
     base::Duration lease_ttl = std::chrono::seconds{60};
+    /// A server that has more log and sends none for so long counts as gone.
+    base::Duration silence = std::chrono::minutes{2};
 
     /// The same, telling somebody else what it is doing.
     Context telling(Progress& other) const;

@@ -309,13 +309,24 @@ void LogReceiver::advance(Offset target, std::chrono::steady_clock::time_point d
     while (durable_ < target) {
         if (received_to() >= target) {
             store_piece();
-        } else if (!receive(deadline, stop) && std::chrono::steady_clock::now() >= deadline) {
+            continue;
+        }
+        auto silent_at = std::chrono::steady_clock::now() + context_.silence;
+        if (receive(std::min(deadline, silent_at), stop)) continue;
+        if (std::chrono::steady_clock::now() >= deadline) {
             throw Error{
                 Code::mark_not_placed,
                 fmt::format("received log up to {} only, {} was due by the deadline",
                             model::format_offset(received_to()), model::format_offset(target)),
                 {.hint = "try again; a larger mark.wait helps where the connection is slow"}};
         }
+        throw Error{Code::member_unreachable,
+                    fmt::format("the server has log up to {} and sent nothing after {} for {}",
+                                model::format_offset(target), model::format_offset(received_to()),
+                                base::format_duration(context_.silence)),
+                    {.hint = "look whether it or the connection hangs; nothing is lost, the slot "
+                             "keeps its log",
+                     .transient = true}};
     }
 }
 

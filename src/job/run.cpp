@@ -170,7 +170,8 @@ void save_each_log(const Context& context)
                     .workers = context.workers,
                     .command = context.command,
                     .host = context.host,
-                    .lease_ttl = context.lease_ttl};
+                    .lease_ttl = context.lease_ttl,
+                    .silence = context.silence};
         try {
             back_up_log(one);
         } catch (const Error& error) {

@@ -101,6 +101,24 @@ TEST(Run, AMemberThatIsDownDoesNotStopTheOthersLog)
     world.check_whole();
 }
 
+TEST(Run, AServerThatFallsSilentIsGivenUp)
+{
+    World world;
+    world.server(0).noise(20'000);
+    world.server(0).set_hanging("next", true);
+    auto context = world.context();
+    context.silence = 50ms;
+    try {
+        back_up_log(context);
+        FAIL();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), Code::member_unreachable) << error.what();
+    }
+    world.server(0).set_hanging("next", false);
+    back_up_log(context);
+    world.check_whole();
+}
+
 TEST(Run, ASecondRunDuringAFullBackupTakesTheMark)
 {
     World world;
