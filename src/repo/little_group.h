@@ -60,18 +60,18 @@ public:
                 const LeaseOwner& owner = remote_owner("tidemark log"))
         : storage(store), owner_(owner), clock_(clock)
     {
-        bool fresh = !Repository::exists(storage);
         base::SeededRandom random{1};
-        if (fresh) Repository::create(storage, random);
+        if (!Repository::exists(storage)) Repository::create(storage, random);
         lease = take(storage, "log", owner_);
         for (const char* name : {"orders", "stock"}) {
             Member& member = members[name];
             member.id = {"shop", name};
-            if (fresh) {
+            // As init does: what a run that died left undone is done by the next one.
+            if (Identities identities{storage, member.id}; !identities.latest()) {
                 model::MemberIdentity identity;
                 identity.identity = this->identity();
                 identity.log_start = position(member);
-                Identities{storage, member.id}.append(nullptr, identity);
+                identities.append(nullptr, identity);
             }
             resume(member);
         }

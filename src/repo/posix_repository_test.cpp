@@ -95,7 +95,8 @@ TEST_F(PosixRepositoryTest, KillNineAtAnyMomentLeavesItReadableAndTheNextCommand
         sets = newest;
         for (const StoredSet& set : view.sets)
             EXPECT_TRUE(plan_restore(view, set.value.mark).plan) << "set " << set.number();
-        EXPECT_TRUE(verify(Repository::open(*storage), "shop").ok());
+        for (const Fault& fault : verify(Repository::open(*storage), "shop").faults)
+            ADD_FAILURE() << fault.object << ": " << fault.text;
     }
     // No waiting for the dead one's lease: it ran on this machine and is gone.
     auto storage = open();
