@@ -16,11 +16,11 @@ enum class EventKind : std::uint8_t { prepare = 1, commit = 2, rollback = 3 };
 struct TransactionEvent {
     EventKind kind = EventKind::prepare;
     Epoch epoch = 0;
-    Offset start = 0;          ///< first byte of the record
-    Offset end = 0;            ///< where the next record may begin (aligned)
-    std::uint32_t xid = 0;     ///< the two-phase xid, also on commit and rollback
-    std::string gid;           ///< always on prepare; on the others only where the log carries it
-    base::Time at;             ///< prepare: prepared_at; otherwise the record's time
+    Offset start = 0;           ///< first byte of the record
+    Offset end = 0;             ///< where the next record may begin (aligned)
+    std::uint32_t xid = 0;      ///< the two-phase xid, also on commit and rollback
+    std::string gid;            ///< always on prepare; on the others only where the log carries it
+    base::Time at;              ///< prepare: prepared_at; otherwise the record's time
     std::uint32_t database = 0; ///< prepare: database oid
     std::uint32_t owner = 0;    ///< prepare: role oid
     friend bool operator==(const TransactionEvent&, const TransactionEvent&) = default;
@@ -45,7 +45,7 @@ struct TimePoint {
 
 /// A change in the log that limits what can be done with it.
 enum class LogNoticeKind : std::uint8_t {
-    parameter_change = 1, ///< new values of the settings that replay needs
+    parameter_change = 1,  ///< new values of the settings that replay needs
     wal_level_minimal = 2, ///< breaks the chain
     end_of_recovery = 3,
     unknown_resource_manager = 4,

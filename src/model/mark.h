@@ -44,7 +44,7 @@ struct Mark {
     std::string restore_point = {}; ///< name of the restore points; informational (rules.md 9)
     /// Our clock, when the last restore point had answered; of a moment, the time asked for.
     base::Time created = {};
-    base::Duration spread{};        ///< first restore point sent to last one answered
+    base::Duration spread{}; ///< first restore point sent to last one answered
     std::vector<MarkMember> members = {};
     std::uint32_t iterations = 0;
     std::optional<std::string> previous = {}; ///< id of the mark whose table was used

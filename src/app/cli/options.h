@@ -43,7 +43,7 @@ struct Options {
 
     // mark, backup
     std::string mark_name;
-    std::string at; ///< mark: a time in the past
+    std::string at;    ///< mark: a time in the past
     std::string note;  ///< hold
     std::string until; ///< hold
     unsigned jobs = 0; ///< 0 = as many as cores

@@ -99,7 +99,8 @@ void FakeDecoder::add(const Record& record, model::Offset from, model::Offset en
         return;
     }
     const model::TimePoint point{.start = from, .at = record.at};
-    if (start_.every_time || index_.times.empty() || from - index_.times.back().start >= kTimeSpacing) {
+    if (start_.every_time || index_.times.empty() ||
+        from - index_.times.back().start >= kTimeSpacing) {
         index_.times.push_back(point);
         latest_.reset();
     } else {
