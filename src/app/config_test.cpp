@@ -18,7 +18,7 @@ compression = "zstd:5"
 
 [group.shop]
 mark = { every = "5m", wait = "2s", prefix = "shop" }
-keep = { days = 30 }
+keep = { days = 30, weekly = 4 }
 rate = "50M"
 incr = "daily 03:00"
 objective = { lose_at_most = "30m", restore_within = "1h" }
@@ -60,7 +60,8 @@ TEST(ConfigTest, ReadsEverythingTheBlueprintNames)
     EXPECT_FALSE(shop->objective.drill_every.has_value());
     EXPECT_EQ(shop->members[0].data_dir, "/var/lib/postgresql/15/main");
     EXPECT_EQ(shop->members[1].gid_pattern, "regex:^(.*)_[0-9]+$");
-    EXPECT_THAT(config.inactive, testing::Contains("group.shop.incr"));
+    EXPECT_THAT(config.inactive,
+                testing::UnorderedElementsAre("group.shop.incr", "group.shop.keep.weekly"));
 }
 
 TEST(ConfigTest, ReadsWhatTheScheduledJobNeeds)
@@ -87,11 +88,11 @@ on_failure = ["/bin/tell", "ops"])"),
 zone = "Mars/Olympus"
 log_guard = { warn = "0%", drop = "sometimes" }
 on_failure = "rm -rf /")"));
-    for (const auto* part :
-         {"t.toml:4: group.shop.full must be", "t.toml:5: group.shop.zone: there is no time zone",
-          "t.toml:6: group.shop.log_guard.warn must be a share",
-          "t.toml:6: group.shop.log_guard.drop must be a share",
-          "t.toml:7: group.shop.on_failure must be an array"})
+    for (const auto* part : {"t.toml:4: group.shop.full must be",
+                             "t.toml:5: group.shop.zone is not usable: there is no time zone",
+                             "t.toml:6: group.shop.log_guard.warn must be a share",
+                             "t.toml:6: group.shop.log_guard.drop must be a share",
+                             "t.toml:7: group.shop.on_failure must be an array"})
         EXPECT_THAT(text, HasSubstr(part));
 }
 
@@ -126,7 +127,7 @@ gid_pattern = "regex:no-capture"
     EXPECT_THAT(text,
                 HasSubstr("t.toml:4: unknown key group.Shop.mark.evry (did you mean every?)"));
     EXPECT_THAT(text, HasSubstr("t.toml:4: group.Shop.mark.wait must be a duration"));
-    EXPECT_THAT(text, HasSubstr("t.toml:6: member name 'a b'"));
+    EXPECT_THAT(text, HasSubstr("t.toml:6: group.Shop.member.name 'a b' must match"));
     EXPECT_THAT(text, HasSubstr("t.toml:7: group.Shop.member.url must be a text"));
     EXPECT_THAT(text,
                 HasSubstr("t.toml:8: group.Shop.member.gid_pattern needs exactly one capture"));
