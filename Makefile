@@ -29,12 +29,14 @@ demo: ## three throwaway clusters, a bank, marks, a disaster and a restore that 
 
 test: ## every test, on real servers too
 	@tools/install-packages build server test deb
+	@tools/fetch-promtool
 	$(call configure,ci)
 	$(call compile,ci)
 	$(call run_tests,ci,)
 
 torture: ## random distributed transfers, kills, restores to many marks (long)
 	@tools/install-packages build server test
+	@tools/fetch-promtool
 	$(call configure,ci)
 	$(call compile,ci) --target tidemark torture
 	@build/ci/torture $(ARGS)
@@ -46,6 +48,7 @@ bench: ## backup and restore timed against pg_basebackup and pgBackRest
 
 test-versions: ## the tests on PostgreSQL 13, 14, 16, 17 and 18 (fetched with npm)
 	@tools/install-packages build server test
+	@tools/fetch-promtool
 	$(call configure,ci)
 	$(call compile,ci)
 	@tools/test-versions $(ARGS)
@@ -63,12 +66,14 @@ lint: ## formatting, the rules of the house, clang-tidy (CHANGED=1: only what di
 
 asan: ## the tests under the address and undefined-behaviour sanitizers
 	@tools/install-packages build server test
+	@tools/fetch-promtool
 	$(call configure,asan)
 	$(call compile,asan)
 	$(call run_tests,asan,$(ARGS))
 
 tsan: ## the tests under the thread sanitizer
 	@tools/install-packages build server test
+	@tools/fetch-promtool
 	$(call configure,tsan)
 	$(call compile,tsan)
 	$(call run_tests,tsan,$(ARGS))
