@@ -97,7 +97,8 @@ Traits PosixStorage::traits()
     return {.kind = "directory",
             .where = tree_->root().native(),
             .free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize,
-            .device = info.st_dev};
+            .device = info.st_dev,
+            .reads_back = tree_->reads_back()};
 }
 
 std::unique_ptr<ObjectWriter> PosixStorage::create(std::string_view key)

@@ -1,5 +1,7 @@
 #include "store/posix_tree.h"
 
+#include "store/read_back.h"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -70,6 +72,7 @@ PosixTree::PosixTree(const std::filesystem::path& root, const DirectoryOptions& 
     // The root itself may be a link: it is the operator's choice.
     root_fd_ = Fd{::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!root_fd_ || ::fstat(root_fd_.get(), &root_info_) != 0) throw error("open", "", errno);
+    reads_back_ = options_.read_back == ReadBack::always || needs_read_back(root_fd_.get());
 }
 
 Error PosixTree::error(std::string_view doing, std::string_view key, int errno_value) const

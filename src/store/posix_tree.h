@@ -32,6 +32,7 @@ public:
     const std::filesystem::path& root() const { return root_; }
     int root_fd() const { return root_fd_.get(); }
     const DirectoryOptions& options() const { return options_; }
+    bool reads_back() const { return reads_back_; }
 
     /// Empty when a folder on the way is missing; the name itself may or may not exist.
     std::optional<Place> find(std::string_view key) const;
@@ -59,6 +60,7 @@ private:
     DirectoryOptions options_;
     base::Fd root_fd_;
     struct stat root_info_ = {};
+    bool reads_back_ = false;
     std::mutex mutex_;
     /// Folders whose entry in their parent this process has synced. Folders are never removed, so
     /// what is durable stays durable.

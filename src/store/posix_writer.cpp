@@ -57,6 +57,7 @@ PosixWriter::PosixWriter(std::shared_ptr<PosixTree> tree, std::string key)
         remove_temporary();
         throw;
     }
+    if (tree_->reads_back()) hash_.emplace();
     // Tells those who clear away leftovers that we live. Where locks do not work age alone decides.
     ::flock(file_.get(), LOCK_EX | LOCK_NB);
 }
@@ -97,6 +98,7 @@ void PosixWriter::write_through(base::ByteView bytes)
     if (int code = base::try_write_full(file_.get(), bytes); code != 0) {
         throw tree_->error("write", key_, code);
     }
+    if (hash_) hash_->update(bytes);
     written_ += bytes.size();
     if (written_ - started_ >= kWritebackStep) start_writeback();
     state_ = State::open;
@@ -121,7 +123,34 @@ Created PosixWriter::commit()
     // A failed fsync is final: the kernel may have thrown the pages away, a second one proves
     // nothing.
     if (::fsync(file_.get()) != 0) throw tree_->error("make durable", key_, errno);
+    if (hash_) read_back();
     return place(tree_->make(key_));
+}
+
+void PosixWriter::read_back()
+{
+    // What is dropped from the cache has to come from the server; what another one opens is asked
+    // for anew (NFS's close-to-open).
+    ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
+    Fd again{::openat(folder_.get(), name_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+    if (!again) throw tree_->error("read back", key_, errno);
+    stream::Sha256 hash;
+    std::uint64_t length = 0;
+    base::Bytes buffer(kBuffer);
+    while (true) {
+        ssize_t got = ::read(again.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw tree_->error("read back", key_, errno);
+        if (got == 0) break;
+        length += static_cast<std::uint64_t>(got);
+        hash.update({buffer.data(), static_cast<std::size_t>(got)});
+    }
+    if (length == written_ && hash.digest() == hash_->digest()) return;
+    throw Error{Code::repository_unreachable,
+                fmt::format("{} was written to {} without an error, and other bytes were read back",
+                            key_, tree_->root().native()),
+                {.hint = "the network file system or what is behind it loses data: nothing was "
+                         "stored; see to it before you trust what it holds (tidemark verify)"}};
 }
 
 Created PosixWriter::place(const Place& target)

@@ -4,8 +4,10 @@
 #include "base/fd.h"
 #include "store/posix_tree.h"
 #include "store/storage.h"
+#include "stream/checksum.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace tidemark::store {
@@ -25,6 +27,7 @@ public:
 private:
     void write_through(base::ByteView bytes);
     void start_writeback();
+    void read_back();
     Created place(const Place& target);
     Created link_or_rename(const Place& target, int& error);
     void remove_temporary() noexcept;
@@ -36,7 +39,8 @@ private:
     base::Fd file_;
     base::Bytes buffer_;
     std::uint64_t written_ = 0;
-    std::uint64_t started_ = 0; ///< up to here the kernel was asked to write to the disk
+    std::optional<stream::Sha256> hash_; ///< of what was written, when it is to be read back
+    std::uint64_t started_ = 0;          ///< up to here the kernel was asked to write to the disk
     enum class State { open, broken, ended } state_ = State::open;
 };
 

@@ -30,6 +30,7 @@ struct Traits {
     std::string where;                       ///< for people: the path or URL
     std::optional<std::uint64_t> free_bytes; ///< absent where the store cannot tell
     std::optional<std::uint64_t> device;     ///< st_dev of a directory, else absent
+    bool reads_back = false; ///< every object is read again and compared before it counts
 };
 
 enum class Created { yes, already_there };

@@ -24,6 +24,13 @@ StoreUnderTest make_directory()
     return {folder, open_directory(folder->path() / "repository", {.create = true})};
 }
 
+StoreUnderTest make_directory_read_back()
+{
+    auto folder = std::make_shared<base::TempDir>("tidemark-contract");
+    return {folder, open_directory(folder->path() / "repository",
+                                   {.create = true, .read_back = ReadBack::always})};
+}
+
 /// Every second call of each kind that can be repeated fails once.
 StoreUnderTest make_retrying_faulty()
 {
@@ -47,11 +54,12 @@ StoreUnderTest make_retrying_faulty()
     return {parts, make_retrying(faulty, parts->clock, parts->random, std::move(options))};
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, StorageContract,
-                         testing::Values(StorageCase{"memory", make_memory},
-                                         StorageCase{"directory", make_directory},
-                                         StorageCase{"retrying", make_retrying_faulty}),
-                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Stores, StorageContract,
+    testing::Values(StorageCase{"memory", make_memory}, StorageCase{"directory", make_directory},
+                    StorageCase{"directory_read_back", make_directory_read_back},
+                    StorageCase{"retrying", make_retrying_faulty}),
+    [](const auto& test) { return test.param.name; });
 
 } // namespace
 } // namespace tidemark::store

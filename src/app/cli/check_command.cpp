@@ -48,13 +48,20 @@ std::vector<engine::Check> repository_checks(Environment& environment)
         auto traits = environment.repository().storage().traits();
         checks.push_back(fine(
             "repository",
-            fmt::format("{}{}", traits.where,
+            fmt::format("{}{}{}", traits.where,
                         traits.free_bytes ? ", " + base::format_size(*traits.free_bytes) + " free"
+                                          : "",
+                        traits.reads_back ? "; over a network or FUSE: all that is written is read "
+                                            "back and hashed before it counts"
                                           : "")));
-        auto probe =
+        try {
             repo::Lease::acquire(environment.repository().storage(), environment.group().name,
-                                 "check", repo::LeaseOwner::this_process("check"));
-        probe->release();
+                                 "check", repo::LeaseOwner::this_process("check"))
+                ->release();
+        } catch (const Error& error) {
+            // Another check just wrote the same.
+            if (error.code() != Code::lease_held) throw;
+        }
         checks.push_back(fine("repository_writable", "an object could be created and named once"));
         for (const auto& member : environment.group().members) {
             if (!member.data_dir || !traits.device) continue;
