@@ -38,6 +38,27 @@ void refuse_unbounded(const engine::SlotState& slot, engine::Session& session)
                 {.hint = fix}};
 }
 
+std::string slot_activity(const std::string& member)
+{
+    return "slot/" + member;
+}
+
+/// Another repository's slot keeps log for that one: what we told it would be missing there.
+/// This repository's own are known by the member's record, or by the lease under which a run that
+/// died before the record was going to make it.
+void refuse_slot_of_others(const Context& context, const std::string& member)
+{
+    if (repo::read_lease(context.storage(), context.group.name, slot_activity(member))) return;
+    auto name = slot_name(context.group.name);
+    throw Error{
+        Code::member_not_ready,
+        fmt::format("the slot {} is there already, and this repository did not make it", name),
+        {.hint = fmt::format("another repository may back up this server under the same group "
+                             "name: choose another name with --group, or, when nobody uses it, "
+                             "SELECT pg_drop_replication_slot('{}');",
+                             name)}};
+}
+
 /// The slot, and the transactions prepared around its making.
 void make_slot(Joining& joining, engine::Session& session)
 {
@@ -125,11 +146,17 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
         if (auto recorded = identities(i).latest()) {
             repo::check_identity(recorded->value, joining[i].identity);
             joining[i].known = slot.exists && !slot.lost;
+        } else if (slot.exists) {
+            refuse_slot_of_others(context, crew.name(i));
         }
         if (!joining[i].known && !options.unbounded) refuse_unbounded(slot, *sessions[i]);
     });
     crew.run([&](std::size_t i, std::stop_token) {
-        if (!joining[i].known) make_slot(joining[i], *sessions[i]);
+        if (joining[i].known) return;
+        auto making =
+            repo::Lease::acquire(context.storage(), context.group.name, slot_activity(crew.name(i)),
+                                 context.owner(), {.ttl = context.lease_ttl, .renew = false});
+        make_slot(joining[i], *sessions[i]);
     });
     // Two sweeps after every member's log is being kept: they order what happens later across
     // members (model/cut.h).

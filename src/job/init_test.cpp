@@ -1,0 +1,96 @@
+#include "job/init.h"
+
+#include "base/error.h"
+#include "job/world_testing.h"
+#include "repo/identities.h"
+
+namespace tidemark::job {
+namespace {
+
+/// A second repository that is told to back up the same servers under the same group name.
+class SecondRepository {
+public:
+    explicit SecondRepository(World& world)
+        : storage_(world.clock()), context_(world.context()), repository_([&] {
+              base::SeededRandom random(2);
+              return repo::Repository::create(storage_, random);
+          }())
+    {
+    }
+
+    void initialise()
+    {
+        job::initialise({.repository = repository_,
+                         .engine = context_.engine,
+                         .group = context_.group,
+                         .progress = context_.progress,
+                         .clock = context_.clock,
+                         .stop = {},
+                         .command = "init",
+                         .host = "here"},
+                        {.unbounded = true});
+    }
+    void went_to_make_the_slots()
+    {
+        for (const auto& member : context_.group.members) {
+            repo::Lease::acquire(storage_, context_.group.name, "slot/" + member.name,
+                                 repo::LeaseOwner::this_process("init"), {.renew = false});
+        }
+    }
+    bool knows(const std::string& member)
+    {
+        repo::Identities identities{storage_, {.group = "shop", .member = member}};
+        return identities.latest().has_value();
+    }
+
+private:
+    store::MemoryStorage storage_;
+    Context context_;
+    repo::Repository repository_;
+};
+
+TEST(InitTest, TheSlotOfAnotherRepositoryIsNotTaken)
+{
+    World world;
+    SecondRepository second(world);
+    auto before = world.server(0).slot().restart;
+    try {
+        second.initialise();
+        FAIL() << "two repositories would tell one slot what each has stored";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::member_not_ready) << error.what();
+        EXPECT_NE(error.hint().find("--group"), std::string::npos);
+    }
+    EXPECT_EQ(world.server(0).slot().restart, before);
+    EXPECT_FALSE(second.knows("a"));
+    EXPECT_FALSE(second.knows("b"));
+    // The first one goes on.
+    world.work();
+    place_mark(world.context(), MarkOptions{});
+    world.check_whole();
+}
+
+TEST(InitTest, TheSlotThatADeadRunOfThisRepositoryMadeIsTaken)
+{
+    World world; // its slots stand for those that the dead run made
+    SecondRepository second(world);
+    second.went_to_make_the_slots();
+    second.initialise();
+    EXPECT_TRUE(second.knows("a"));
+    EXPECT_TRUE(second.knows("b"));
+}
+
+TEST(InitTest, AgainDoesNothing)
+{
+    World world;
+    auto before = world.server(0).slot().restart;
+    auto outcome = initialise(world.context(), {.unbounded = true});
+    for (const auto& member : outcome.members) {
+        EXPECT_FALSE(member.slot_created);
+        EXPECT_FALSE(member.recorded);
+    }
+    EXPECT_EQ(world.server(0).slot().restart, before);
+}
+
+} // namespace
+} // namespace tidemark::job
