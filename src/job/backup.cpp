@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "job/init.h"
+#include "job/meanwhile.h"
 #include "job/member_backup.h"
 #include "job/member_history.h"
 #include "repo/identities.h"
@@ -19,6 +20,7 @@ namespace {
 
 /// Another job may be placing a mark or catching up when the backup wants its closing mark.
 constexpr auto kClosingPatience = std::chrono::minutes{10};
+constexpr base::Duration kLogPause = std::chrono::minutes{1};
 
 /// A slot that stands beyond everything we stored or meant to store was moved by somebody else
 /// (made by hand, or confirmed for another copy of this repository): what lies between is gone.
@@ -77,6 +79,10 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
                 keep_log(context, context.group.members[i], *sessions[i]);
         });
     }
+    // However long the copying takes, the servers' logs are fetched: a slot that waited for its end
+    // would be lost on a busy group, every time.
+    Meanwhile log_meanwhile(context, "log backup", std::min(context.group.mark_every, kLogPause),
+                            [](const Context& aside) { back_up_log(aside); });
     crew.run([&](std::size_t i, std::stop_token stop) {
         auto start = std::chrono::steady_clock::now();
         outcome.members[i].name = crew.name(i);
@@ -85,6 +91,7 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
         outcome.members[i].took =
             std::chrono::duration_cast<base::Duration>(std::chrono::steady_clock::now() - start);
     });
+    log_meanwhile.finish();
     MarkOptions closing{.name = options.mark_name, .backups = {}, .started = started};
     for (const auto& member : outcome.members) {
         outcome.damaged = outcome.damaged || member.manifest.value.is_damaged();

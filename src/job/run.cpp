@@ -1,13 +1,12 @@
 #include "job/run.h"
 
 #include "base/error.h"
+#include "job/meanwhile.h"
 #include "model/schedule.h"
 #include "repo/identities.h"
 
-#include <condition_variable>
 #include <fmt/format.h>
-#include <mutex>
-#include <thread>
+#include <optional>
 
 namespace tidemark::job {
 
@@ -23,66 +22,6 @@ const repo::StoredSet* newest_full(const repo::RepositoryView& view)
     }
     return nullptr;
 }
-
-/// Warnings of a job beside the main one come through; its stages would only flicker.
-class Aside final : public Progress {
-public:
-    explicit Aside(Progress& main) : main_(main) {}
-    void stage(std::string_view, std::string_view, std::uint64_t) override {}
-    void advance(std::string_view, std::uint64_t) override {}
-    void finished(std::string_view) override {}
-    void note(std::string_view text) override { main_.note(text); }
-    void warn(std::string_view text) override { main_.warn(text); }
-
-private:
-    Progress& main_;
-};
-
-/// Places marks every mark.every on a thread of its own until it is destroyed.
-class MarksMeanwhile {
-public:
-    explicit MarksMeanwhile(const Context& context)
-        : aside_(context.progress), context_(context.telling(aside_))
-    {
-        context_.stop = {}; // it ends with the backup, never in the middle of a mark
-        thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
-    }
-    ~MarksMeanwhile() { finish(); }
-    MarksMeanwhile(const MarksMeanwhile&) = delete;
-    MarksMeanwhile& operator=(const MarksMeanwhile&) = delete;
-
-    /// Waits for a mark that is being placed.
-    std::size_t finish()
-    {
-        thread_.request_stop();
-        if (thread_.joinable()) thread_.join();
-        return placed_;
-    }
-
-private:
-    void run(std::stop_token stop)
-    {
-        std::mutex mutex;
-        std::condition_variable_any wake;
-        std::unique_lock lock(mutex);
-        while (true) {
-            wake.wait_for(lock, stop, context_.group.mark_every, [] { return false; });
-            if (stop.stop_requested()) return;
-            try {
-                place_mark(context_, MarkOptions{});
-                ++placed_;
-            } catch (const Error& error) {
-                // The next one may do; if not, the end of the backup tells.
-                aside_.note(fmt::format("no mark while the full backup runs: {}", error.what()));
-            }
-        }
-    }
-
-    Aside aside_;
-    Context context_;
-    std::size_t placed_ = 0;
-    std::jthread thread_;
-};
 
 class Runner {
 public:
@@ -133,8 +72,11 @@ private:
     {
         context_.progress.note("full backup: " + outcome_.decision.why);
         try {
-            std::optional<MarksMeanwhile> meanwhile;
-            if (had_chain && !outcome_.healed) meanwhile.emplace(context_);
+            std::optional<Meanwhile> meanwhile;
+            if (had_chain && !outcome_.healed) {
+                meanwhile.emplace(context_, "mark", context_.group.mark_every,
+                                  [](const Context& aside) { place_mark(aside, MarkOptions{}); });
+            }
             outcome_.backup = back_up_group(context_, BackupOptions{});
             if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
             outcome_.mark = outcome_.backup->closing;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace tidemark::support {
 namespace {
@@ -88,6 +89,40 @@ TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
     EXPECT_EQ(runs.at(1).at("exit"), 20);
     auto shown = lab_->run({"show", runs.at(1).at("id").get<std::string>()});
     EXPECT_NE(shown.out.find("member_unreachable"), std::string::npos) << shown.text();
+}
+
+/// Writes more log than a slot may hold while the files are copied, in small steps.
+void keep_busy(const std::string& url, const std::stop_token& stop)
+{
+    auto sql = Connection::open(url);
+    for (int i = 0; i < 12 && !stop.stop_requested(); ++i) {
+        sql.exec("SELECT pg_catalog.pg_logical_emit_message(false, 'busy', repeat('x', 16000000))");
+        sql.exec("CHECKPOINT"); // invalidates a slot that holds too much
+        std::this_thread::sleep_for(std::chrono::milliseconds{400});
+    }
+}
+
+TEST(BusyGroup, AFirstFullBackupDoesNotLoseTheSlot)
+{
+    GroupLab lab;
+    for (std::size_t i = 0; i < lab.lab.size(); ++i) {
+        auto sql = Connection::open(lab.lab.cluster(i).url());
+        sql.exec("ALTER SYSTEM SET max_slot_wal_keep_size = '64MB'");
+        sql.exec("SELECT pg_catalog.pg_reload_conf()");
+    }
+    auto made = lab.init();
+    ASSERT_EQ(made.code(), 0) << made.text();
+    auto config = text_of(lab.config);
+    auto at = config.find("mark = ");
+    ASSERT_NE(at, std::string::npos) << config;
+    config.replace(at, config.find('\n', at) - at, "mark = { every = \"1s\" }\nrate = \"5M\"");
+    std::ofstream(lab.config, std::ios::trunc) << config;
+    std::jthread load(
+        [&](const std::stop_token& stop) { keep_busy(lab.lab.cluster(0).url(), stop); });
+    auto run = lab.run({"run", "--json"});
+    EXPECT_EQ(run.code(), 0) << run.text();
+    EXPECT_TRUE(run.json().at("full").get<bool>());
+    EXPECT_EQ(lab.run({"verify"}).code(), 0);
 }
 
 TEST_F(RunTest, PrometheusUnderstandsTheMetrics)
