@@ -175,6 +175,31 @@ TEST_P(BaseBackupTest, LeavesOutWhatIsNotToBeKept)
     EXPECT_TRUE(sink.entries().contains("pg_replslot"));
 }
 
+// Its file holds four bytes for every subtransaction, so it may be larger than an extent.
+TEST_P(BaseBackupTest, APreparedTransactionOfAnySizeIsWhole)
+{
+    auto sql = connect();
+    sql.exec("CREATE TABLE many(id int)");
+    sql.exec("BEGIN");
+    sql.exec("DO $$ BEGIN FOR i IN 1..265000 LOOP BEGIN INSERT INTO many VALUES (i); "
+             "EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$");
+    sql.exec("PREPARE TRANSACTION 'many-children'");
+    sql.exec("CHECKPOINT");
+    auto xid = ask("SELECT transaction FROM pg_prepared_xacts WHERE gid = 'many-children'");
+    auto path = fmt::format("pg_twophase/{:08X}", std::stoul(xid));
+    auto theirs = base::read_file(cluster_->data_dir() / path, 16U << 20);
+    auto source = begin_postgres_backup(member(GetParam()), options());
+    FolderSink sink{folder_->path() / (GetParam() ? "scratch-pw" : "scratch-pl")};
+    auto end = support::take_backup(*source, sink);
+    sql.exec("ROLLBACK PREPARED 'many-children'");
+    sql.exec("DROP TABLE many");
+    ASSERT_GT(theirs.size(), 1U << 20) << "the test needs a larger transaction";
+    EXPECT_THAT(end.damaged, IsEmpty());
+    auto placed = folder_->make(GetParam() ? "placed-pw" : "placed-pl");
+    sink.place(placed, placed / "tablespaces");
+    EXPECT_TRUE(base::read_file(placed / path, 16U << 20) == theirs);
+}
+
 TEST_P(BaseBackupTest, NamesAPageThatRotted)
 {
     auto sql = connect();

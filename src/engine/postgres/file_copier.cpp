@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ using stream::kPageSize;
 /// A part is what one worker reads in a row: long enough for the disk, short enough that the last
 /// parts of a backup keep all workers busy.
 constexpr std::uint64_t kPartSize = 16U << 20;
+constexpr std::size_t kMostTwophase = std::size_t{1} << 30;
 constexpr std::uint32_t kTwophaseMagic = 0x57F94534;
 
 } // namespace
@@ -71,9 +73,12 @@ void FileCopier::plan()
     });
     for (auto file : order) {
         std::uint64_t size = walk_.files[file].entry.size;
+        bool is_twophase = walk_.files[file].entry.path.starts_with(kTwophase);
         std::uint64_t at = 0;
         do {
-            auto to = std::min(size, at + kPartSize);
+            // Half of a prepared transaction says nothing about its other half.
+            auto step = is_twophase ? size : kPartSize;
+            auto to = std::min(size, at + step);
             parts_.push_back({file, at, to});
             open_[file].parts_left.fetch_add(1, std::memory_order_relaxed);
             at = to;
@@ -205,10 +210,18 @@ std::size_t FileCopier::read_around_faults(const WalkedFile& file, int fd, std::
 void FileCopier::copy_twophase(std::size_t number, int fd, const Work& work)
 {
     const auto& file = walk_.files[number];
+    base::Bytes whole;
     base::ByteView bytes;
     for (int attempt = 0;; ++attempt) {
-        auto got = base::pread_full(fd, work.buffer, 0, file.entry.path);
-        bytes = work.buffer.first(got);
+        // Four bytes for every subtransaction: it may be larger than an extent. PostgreSQL itself
+        // reads at most a gigabyte of it (ReadTwoPhaseFile, MaxAllocSize).
+        struct stat info = {};
+        if (::fstat(fd, &info) != 0)
+            throw base::system_error("cannot examine " + file.entry.path, errno);
+        auto size = std::min(static_cast<std::size_t>(info.st_size), kMostTwophase);
+        if (whole.size() < size) whole.resize(size);
+        auto got = base::pread_full(fd, whole, 0, file.entry.path);
+        bytes = base::ByteView(whole).first(got);
         if (twophase_is_whole(bytes)) break;
         if (attempt == 20 || work.stop.stop_requested()) {
             verifier_.add_damage(
@@ -217,7 +230,10 @@ void FileCopier::copy_twophase(std::size_t number, int fd, const Work& work)
         }
         std::this_thread::sleep_for(10ms);
     }
-    if (!bytes.empty()) work.sink.extent(work.worker, file.entry.index, 0, bytes);
+    for (std::size_t at = 0; at < bytes.size(); at += kExtentSize) {
+        auto extent = bytes.subspan(at, std::min<std::size_t>(kExtentSize, bytes.size() - at));
+        work.sink.extent(work.worker, file.entry.index, at, extent);
+    }
     work.progress.fetch_add(bytes.size(), std::memory_order_relaxed);
     open_[number].end.store(bytes.size());
 }
