@@ -97,13 +97,13 @@ void GroupLog::catch_up()
     });
 }
 
-/// Half the round trip bounds the error of one reading.
+/// Half the round trip bounds the error of one reading; it is timed by the clock nobody sets.
 model::ClockReading GroupLog::read_clock(engine::Session& session)
 {
+    auto sent = context_.clock.steady();
     auto before = context_.clock.now();
     auto theirs = session.clock();
-    auto after = context_.clock.now();
-    auto half = (after - before) / 2;
+    auto half = std::chrono::duration_cast<base::Duration>(context_.clock.steady() - sent) / 2;
     return {.offset = theirs - (before + half), .error = std::max(half, base::Duration{1})};
 }
 

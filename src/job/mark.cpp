@@ -179,6 +179,20 @@ private:
         return input;
     }
 
+    /// The events since the previous mark carry times from before a step of the clock, if there was
+    /// one, and from after it.
+    std::optional<model::ClockReading>
+    clock_since_previous(const std::string& member, const std::optional<model::ClockReading>& now,
+                         base::Time at) const
+    {
+        if (!previous_ || !now) return now;
+        const auto& known = previous_->value.table.members;
+        auto before = known.find(member);
+        if (before == known.end() || !before->second.clock) return now;
+        auto apart = std::max(at - previous_->value.created, base::Duration{});
+        return model::combine(*before->second.clock, *now, apart);
+    }
+
     model::CutMember read_member(std::size_t i, const Placement& placement)
     {
         const auto& spec = context_.group.members[i];
@@ -198,7 +212,7 @@ private:
         member.log.complete_since = chain->start.offset;
         member.log.pattern = model::GidPattern::parse(spec.gid_pattern);
         member.log.seeds = receiver.recorded().seeds;
-        member.log.clock = placed.clock;
+        member.log.clock = clock_since_previous(spec.name, placed.clock, placement.created);
         repo::LogReader reader(context_.storage(), receiver.catalog());
         auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
                                        receiver.history());

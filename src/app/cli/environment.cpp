@@ -232,19 +232,24 @@ job::Context Environment::context()
 
 repo::RepositoryView Environment::view()
 {
+    // What is remembered is read first: a mark that another process places between the two must
+    // not look as if the repository had gone back.
+    auto folder = state_folder();
+    std::optional<repo::Heads> known;
+    std::string unknown;
+    try {
+        if (!folder.empty())
+            known = repo::HeadMemory(folder).recall(repository().head().id, group().name);
+    } catch (const std::exception& error) {
+        unknown = fmt::format(" ({})", error.what());
+    }
     auto view = repo::load_view(repository().storage(), group().name);
-    if (auto folder = state_folder(); !folder.empty()) {
+    if (!folder.empty()) {
         repo::Heads now{.mark = view.marks.empty() ? 0 : view.marks.front().number(),
                         .set = view.sets.empty() ? 0 : view.sets.front().number()};
-        try {
-            repo::HeadMemory memory(folder);
-            auto known = memory.recall(repository().head().id, group().name);
-            if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
-            // Nobody can see a rollback without a memory outside (rules.md 35).
-            if (!known) progress_.note(kNoMemory);
-        } catch (const std::exception& error) {
-            progress_.note(std::string(kNoMemory) + " (" + error.what() + ")");
-        }
+        if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
+        // Nobody can see a rollback without a memory outside (rules.md 35).
+        if (!known) progress_.note(kNoMemory + unknown);
         remember(now.mark, now.set);
     }
     return view;

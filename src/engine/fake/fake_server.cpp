@@ -143,6 +143,12 @@ void FakeServer::promote(model::Offset at)
     changed_.notify_all();
 }
 
+void FakeServer::set_clock(base::Clock& clock)
+{
+    std::lock_guard lock(mutex_);
+    options_.clock = &clock;
+}
+
 void FakeServer::discard_log_below(model::Offset offset)
 {
     const std::lock_guard lock(mutex_);

@@ -49,6 +49,8 @@ public:
     void promote(model::Offset at);
     /// At the end of its log.
     void promote();
+    /// Somebody sets its clock; `clock` is not owned.
+    void set_clock(base::Clock& clock);
     /// Log below `offset` is recycled, whatever the slot says.
     void discard_log_below(model::Offset offset);
     void lose_slot();
