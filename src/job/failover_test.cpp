@@ -240,6 +240,17 @@ TEST_F(FailoverTest, AnotherServerOfTheSameNameAndTimelineIsRefused)
 }
 
 // rule 13
+TEST_F(FailoverTest, AServerThatWasSetBackIsRefused)
+{
+    mark();
+    auto other = replace_a(); // as it was before all that is stored
+    other->noise(1000);
+    auto error = refused();
+    EXPECT_EQ(error.code(), Code::identity_mismatch);
+    EXPECT_THAT(error.what(), HasSubstr("set back"));
+}
+
+// rule 13
 TEST_F(FailoverTest, TheParentIsComparedThoughItsChildAnswers)
 {
     back_up_log(context());

@@ -68,10 +68,25 @@ void LogReceiver::open(std::stop_token stop)
     }
 }
 
+/// A server only sends what is durable there, so its log never gets shorter by itself.
+void LogReceiver::refuse_one_set_back(const LogPosition& stored)
+{
+    auto now = session_.insert_position();
+    if (now.offset >= stored.offset) return;
+    throw Error{
+        Code::identity_mismatch,
+        fmt::format("the server's log ends at {}, before {}, up to which it is stored: the server "
+                    "was set back, by a snapshot or an older copy of its files",
+                    model::format_offset(now.offset), model::format_offset(stored.offset)),
+        {.hint = "other members hold what it has forgotten; if it is to stay so, promote it to a "
+                 "timeline of its own (tidemark restore does that), or give it a new member name"}};
+}
+
 /// Receives the end of the chain once more and compares it before anything new is taken.
 void LogReceiver::go_on(const repo::LogChain& chain, std::stop_token stop)
 {
     const auto& end = chain.end;
+    refuse_one_set_back(end);
     Offset begin = 0; // of the epoch
     for (const auto& step : history_.ancestors()) {
         if (step.epoch < end.epoch) begin = step.left_at;
@@ -84,7 +99,13 @@ void LogReceiver::go_on(const repo::LogChain& chain, std::stop_token stop)
         auto deadline = std::chrono::steady_clock::now() + kComparePatience;
         while (from < end.offset) {
             auto chunk = source_->next(deadline, stop);
-            if (!chunk) break;
+            if (!chunk) {
+                throw Error{Code::member_unreachable,
+                            fmt::format("the server did not send the last {} bytes of log that are "
+                                        "stored once more, to be compared",
+                                        end.offset - from),
+                            {.hint = "try again; look into the server's log when it stays so"}};
+            }
             from = chunk->at + chunk->bytes.size();
             take(*chunk);
         }

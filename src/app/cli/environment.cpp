@@ -234,16 +234,17 @@ repo::RepositoryView Environment::view()
 {
     // What is remembered is read first: a mark that another process places between the two must
     // not look as if the repository had gone back.
+    const auto& place = repository();
+    const auto& of = group().name;
     auto folder = state_folder();
     std::optional<repo::Heads> known;
     std::string unknown;
     try {
-        if (!folder.empty())
-            known = repo::HeadMemory(folder).recall(repository().head().id, group().name);
+        if (!folder.empty()) known = repo::HeadMemory(folder).recall(place.head().id, of);
     } catch (const std::exception& error) {
         unknown = fmt::format(" ({})", error.what());
     }
-    auto view = repo::load_view(repository().storage(), group().name);
+    auto view = repo::load_view(place.storage(), of);
     if (!folder.empty()) {
         repo::Heads now{.mark = view.marks.empty() ? 0 : view.marks.front().number(),
                         .set = view.sets.empty() ? 0 : view.sets.front().number()};
