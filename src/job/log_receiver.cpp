@@ -20,6 +20,8 @@ namespace {
 
 /// A piece is closed at this many plain bytes; it is held in memory until then.
 constexpr std::size_t kPieceBytes = 16U << 20;
+/// And when it has been open for so long: what is not stored is lost with the server.
+constexpr auto kPieceAge = std::chrono::seconds{10};
 /// How much of the stored tail is compared with what the server sends for the same range.
 constexpr Offset kCompareBytes = 64U << 10;
 constexpr auto kComparePatience = std::chrono::seconds{10};
@@ -237,9 +239,11 @@ void LogReceiver::take(const engine::LogSource::Chunk& chunk)
     }
     if (bytes.empty()) return;
     decoder_->feed(received_to(), bytes);
-    if (!piece_)
+    if (!piece_) {
         piece_.emplace(piece_info(),
                        repo::PieceBuilder::Options{.level = context_.compression_level});
+        piece_began_ = context_.clock.steady();
+    }
     CHECK(piece_->append(bytes) == bytes.size());
     received_ += bytes.size();
 }
@@ -318,10 +322,18 @@ bool LogReceiver::receive(std::chrono::steady_clock::time_point deadline, std::s
     } else if (source_->server_waits()) {
         store_piece();
     } else {
+        store_full_or_old_piece();
         return false;
     }
-    if (piece_ && piece_->plain_size() >= kPieceBytes) store_piece();
+    store_full_or_old_piece();
     return true;
+}
+
+void LogReceiver::store_full_or_old_piece()
+{
+    if (!piece_) return;
+    bool old = context_.clock.steady() - piece_began_ >= kPieceAge;
+    if (old || piece_->plain_size() >= kPieceBytes) store_piece();
 }
 
 void LogReceiver::advance(Offset target, std::chrono::steady_clock::time_point deadline,

@@ -34,8 +34,8 @@ public:
                  std::stop_token stop);
 
     /// Goes on receiving until `enough` says so: a server whose stream
-    /// nobody serves could not stop. What came is stored when a piece is full or the server waits
-    /// for it, otherwise by the next advance().
+    /// nobody serves could not stop. What came is stored when a piece is full or ten seconds
+    /// old, or the server waits for it, otherwise by the next advance().
     void keep_up(const std::function<bool()>& enough, std::stop_token stop);
 
     /// Sends the last confirmation and closes the stream.
@@ -64,6 +64,7 @@ private:
     model::Offset received_to() const { return piece_ ? piece_->end() : durable_; }
     repo::PieceInfo piece_info() const;
     void store_piece();
+    void store_full_or_old_piece();
     bool receive(std::chrono::steady_clock::time_point deadline, std::stop_token stop);
     void follow_switch(std::stop_token stop);
 
@@ -81,8 +82,9 @@ private:
     std::optional<IndexMaker> decoder_;
     model::Offset durable_ = 0;               ///< end of what is stored
     std::optional<repo::PieceBuilder> piece_; ///< bytes after that
-    base::Bytes known_;                       ///< stored bytes the server is about to send again
-    model::Offset known_from_ = 0;            ///< where they begin
+    std::chrono::steady_clock::time_point piece_began_;
+    base::Bytes known_;            ///< stored bytes the server is about to send again
+    model::Offset known_from_ = 0; ///< where they begin
     std::vector<model::PieceRef> refs_;
     std::uint64_t received_ = 0;
 };
