@@ -41,9 +41,10 @@ torture: ## random distributed transfers, kills, restores to many marks (long)
 	$(call compile,ci) --target tidemark torture
 	@build/ci/torture $(ARGS)
 
-bench: ## backup and restore timed against pg_basebackup and pgBackRest
+bench: ## backup, restore, marks and log reader timed; against pg_basebackup and pgBackRest
 	@tools/install-packages build server bench
 	@$(MAKE) --no-print-directory build
+	$(call compile,release) --target tidemark_bench_wal
 	@bench/run $(ARGS)
 
 test-versions: ## the tests on PostgreSQL 13, 14, 16, 17 and 18 (fetched with npm)

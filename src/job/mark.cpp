@@ -320,6 +320,8 @@ private:
         }
         set.ended = context_.clock.now();
         outcome.set = sets_.append(log_.lease(), set);
+        outcome.to_durable =
+            std::chrono::duration_cast<base::Duration>(steady_clock::now() - first_sent_);
         return outcome;
     }
 

@@ -27,6 +27,8 @@ struct MarkOutcome {
     /// When the restore points were asked for and had all answered, by this process's steady clock.
     std::chrono::steady_clock::time_point first_sent;
     std::chrono::steady_clock::time_point last_answered;
+    /// From first_sent until the mark and its set were durable in the repository.
+    base::Duration to_durable{};
 };
 
 /// Error{usage} unless the group's next mark can be called `name` ("" always can): names are unique

@@ -40,6 +40,7 @@ void describe_mark(Environment& environment, const job::MarkOutcome& outcome)
     document["mark"] = mark_summary(mark);
     document["set"] = fmt::format("s-{}", outcome.set.number());
     document["log_bytes"] = outcome.log_bytes;
+    document["durable_us"] = outcome.to_durable.count();
     environment.remember(mark.number(), outcome.set.number());
 }
 

@@ -78,7 +78,7 @@ bool RestoredServer::wait_until_open(const std::function<bool()>& alive, std::st
             // 57P03: starting up. No state at all: the socket is not there yet.
             if (!error.sqlstate().empty() && error.sqlstate() != "57P03") throw;
         }
-        std::this_thread::sleep_for(50ms);
+        std::this_thread::sleep_for(10ms);
     }
     return false;
 }
