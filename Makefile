@@ -44,7 +44,7 @@ torture: ## random distributed transfers, kills, restores to many marks (long)
 bench: ## backup, restore, marks and log reader timed; against pg_basebackup and pgBackRest
 	@tools/install-packages build server bench
 	@$(MAKE) --no-print-directory build
-	$(call compile,release) --target tidemark_bench_wal
+	$(call compile,release) --target tidemark_bench_wal tidemark_bench_hash
 	@bench/run $(ARGS)
 
 test-versions: ## the tests on PostgreSQL 13, 14, 16, 17 and 18 (fetched with npm)

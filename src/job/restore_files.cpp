@@ -26,6 +26,11 @@ namespace {
 constexpr std::size_t kQueuedFrames = 64;
 /// A worker that waits for the disk leaves its core to another one.
 constexpr std::uint32_t kWorkersPerCore = 2;
+/// Files at least this long get their blocks before they are written.
+constexpr std::uint64_t kLeastAllocated = 1U << 20;
+/// What allocating may take for zeros that no extent covers, in all: the check of free space does
+/// not count them.
+constexpr std::uint64_t kAllocatedZeros = 64U << 20;
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 
 /// A file's place: which tree, and the path in it.
@@ -94,7 +99,7 @@ private:
     std::map<std::uint32_t, std::filesystem::path> links_;
 };
 
-/// First reading of the page map: folders, empty files of the right size, links.
+/// First reading of the page map: folders, files of the right size, links.
 class Skeleton final : public repo::PageMapVisitor {
 public:
     explicit Skeleton(const Trees& trees) : trees_(trees) {}
@@ -107,6 +112,12 @@ public:
             links_.push_back(entry.path);
         else
             files_.emplace(entry.index, entry);
+    }
+
+    void frame(const repo::FrameRef&, std::span<const repo::Extent> extents) override
+    {
+        for (const auto& extent : extents)
+            covered_[extent.file] += extent.length;
     }
 
     /// Parents before children, whatever the order in the map.
@@ -123,15 +134,28 @@ public:
         for (const auto& [index, entry] : files_) {
             auto place = trees_.place(entry.path);
             place.tree->make_file(place.path, entry.mode, entry.size);
+            allocate(place, entry);
             places_.emplace(index, std::move(place));
         }
         files_.clear();
+        covered_.clear();
     }
 
     const std::unordered_map<std::uint32_t, Place>& places() const { return places_; }
 
 private:
+    void allocate(const Place& place, const model::FileEntry& entry)
+    {
+        if (entry.size < kLeastAllocated) return;
+        auto zeros = entry.size - std::min(entry.size, covered_[entry.index]);
+        if (zeros > zeros_left_) return;
+        zeros_left_ -= zeros;
+        place.tree->allocate(place.path, entry.size);
+    }
+
     const Trees& trees_;
+    std::uint64_t zeros_left_ = kAllocatedZeros;
+    std::unordered_map<std::uint32_t, std::uint64_t> covered_;
     std::vector<model::FileEntry> folders_;
     std::vector<std::string> links_;
     std::unordered_map<std::uint32_t, model::FileEntry> files_;

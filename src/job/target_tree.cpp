@@ -88,6 +88,13 @@ void TargetTree::make_file(const std::string& path, mode_t mode, std::uint64_t s
     }
 }
 
+void TargetTree::allocate(const std::string& path, std::uint64_t size) const
+{
+    auto fd = resolve(path, O_WRONLY, 0);
+    [[maybe_unused]] int done =
+        ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size));
+}
+
 Fd TargetTree::open(const std::string& path) const
 {
     return resolve(path, O_WRONLY, 0);

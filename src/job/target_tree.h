@@ -29,6 +29,10 @@ public:
     void make_folder(const std::string& path, mode_t mode) const;
     /// Creates or truncates a file of `size` bytes, all zeros.
     void make_file(const std::string& path, mode_t mode, std::uint64_t size) const;
+    /// Asks the file system for all blocks of a file made before, which stays all zeros: writes
+    /// past the page cache into holes exclude each other on one file, into such blocks they do not.
+    /// Only a help, so a file system that cannot or has no room is no error here.
+    void allocate(const std::string& path, std::uint64_t size) const;
     /// Opens a file made before, for writing.
     base::Fd open(const std::string& path) const;
     /// The same past the page cache; invalid where the file system cannot do that.

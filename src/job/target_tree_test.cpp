@@ -1,6 +1,7 @@
 #include "job/target_tree.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/temp_dir.h"
 
 #include <filesystem>
@@ -65,6 +66,17 @@ TEST(TargetTreeTest, ModesAreThoseOfTheBackupWhateverTheUmask)
     EXPECT_EQ(info.st_mode & 07777, 0750U);
     ASSERT_EQ(::stat((dir.path() / "group/file").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777, 0640U);
+}
+
+TEST(TargetTreeTest, AllocatedFilesAreZerosStill)
+{
+    base::TempDir dir;
+    TargetTree tree(dir.path(), std::nullopt);
+    constexpr std::uint64_t kSize = (1U << 20) + 8192;
+    tree.make_file("file", 0600, kSize);
+    tree.allocate("file", kSize);
+    EXPECT_EQ(base::read_file(dir.path() / "file", 2 * kSize), base::Bytes(kSize));
+    EXPECT_NE(code_of([&] { tree.allocate("../file", kSize); }), base::Code::ok);
 }
 
 } // namespace

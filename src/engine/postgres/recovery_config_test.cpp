@@ -75,6 +75,9 @@ TEST(RecoveryConfigTest, NothingReachesTheWorld)
 
 TEST(RecoveryConfigTest, SettingsAreThoseOfTheVersion)
 {
+    EXPECT_FALSE(read(setup(ServerPurpose::recover, 13)).contains("recovery_init_sync_method"));
+    EXPECT_EQ(read(setup(ServerPurpose::recover, 14)).at("recovery_init_sync_method"), "syncfs");
+    EXPECT_FALSE(read(setup(ServerPurpose::keep, 15)).contains("recovery_init_sync_method"));
     EXPECT_FALSE(read(setup(ServerPurpose::recover, 14)).contains("archive_library"));
     EXPECT_FALSE(read(setup(ServerPurpose::recover, 16)).contains("event_triggers"));
     EXPECT_EQ(read(setup(ServerPurpose::recover, 17)).at("event_triggers"), "off");
