@@ -225,9 +225,13 @@ void ServerProcess::start()
     how.new_session = true; // a Ctrl-C at our terminal is not for the server
     how.out = {base::Output::To::file, launch_.log_file};
     how.err = {base::Output::To::file, launch_.log_file};
-    process_ = base::Process::spawn({launch_.bin_dir / "postgres", "-D", launch_.data_dir,
-                                     "--config-file=" + launch_.config_file.native()},
-                                    how);
+    std::vector<std::string> command{launch_.bin_dir / "postgres", "-D", launch_.data_dir,
+                                     "--config-file=" + launch_.config_file.native()};
+    for (const auto& setting : launch_.settings) {
+        command.emplace_back("-c");
+        command.push_back(setting);
+    }
+    process_ = base::Process::spawn(command, how);
     adopted_ = 0;
 }
 

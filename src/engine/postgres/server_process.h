@@ -39,6 +39,8 @@ struct ServerLaunch {
     std::filesystem::path config_file; ///< below work_dir
     std::filesystem::path log_file;    ///< appended to
     std::optional<base::User> user;
+    /// name=value, stronger than any file.
+    std::vector<std::string> settings = {};
 };
 
 /// A server under our own configuration. It survives our process should that be killed; the next
