@@ -712,8 +712,19 @@ TEST_F(RestoreTargetTest, WhatDoesNotStartAsProductionIsFoundWhereNobodySeesIt)
     target->prepare_hand_over(options, {});
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
     EXPECT_FALSE(fs::exists(home_ / "archived"));
+    // One that was left behind by a kill has production's access rules: it is not gone on with.
+    ServerProcess left({.bin_dir = find_server_binaries(config_.bin_dir, config_.version_num),
+                        .data_dir = data_,
+                        .work_dir = config_.work_dir,
+                        .config_file = config_.work_dir / kTrialConfig,
+                        .log_file = config_.work_dir / "trial.log",
+                        .user = server_user(config_.user),
+                        .settings = {"listen_addresses=", "port=5432"}});
+    left.start();
+    EXPECT_TRUE(find_running_server(data_, config_.work_dir)->trial);
     target->resume({});
     EXPECT_TRUE(find_running_server(data_, config_.work_dir)->ours);
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir)->trial);
     target->take_back();
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
 }

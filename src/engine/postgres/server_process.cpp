@@ -64,10 +64,11 @@ std::string proc_text(pid_t pid, const char* name)
     }
 }
 
-bool has_our_configuration(pid_t pid, const fs::path& work_dir)
+/// `name` is that of a file in our work folder; empty: any.
+bool has_our_configuration(pid_t pid, const fs::path& work_dir, const std::string& name = {})
 {
     auto arguments = proc_text(pid, "cmdline");
-    return arguments.find("--config-file=" + (work_dir / "").native()) != std::string::npos;
+    return arguments.find("--config-file=" + (work_dir / name).native()) != std::string::npos;
 }
 
 /// A server enters its data directory soon after its start; before that its arguments tell.
@@ -180,7 +181,8 @@ std::optional<RunningServer> find_running_server(const fs::path& data_dir, const
     if (pids.empty()) return std::nullopt;
     for (pid_t pid : pids) {
         if (!is_postmaster(pid) || is_server_in(parent_of(pid), data_dir, work_dir)) continue;
-        return RunningServer{pid, has_our_configuration(pid, work_dir)};
+        return RunningServer{pid, has_our_configuration(pid, work_dir),
+                             has_our_configuration(pid, work_dir, kTrialConfig)};
     }
     return RunningServer{};
 }
@@ -239,7 +241,7 @@ bool ServerProcess::adopt()
 {
     if (running()) return true;
     auto found = find_running_server(launch_.data_dir, launch_.work_dir);
-    if (!found || !found->ours) return false;
+    if (!found || !found->ours || found->trial) return false;
     adopted_ = found->pid;
     return true;
 }

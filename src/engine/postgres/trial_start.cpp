@@ -62,12 +62,12 @@ void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
                        const ServerSetup& setup, std::stop_token stop)
 {
     // A file of our own name, so that a later run knows the server for ours should we be killed.
-    work.write("trial.conf",
+    work.write(kTrialConfig,
                fmt::format("# Written by tidemark: tries what the server is handed over with.\n"
                            "include {}\n",
                            quote_conf_value(plain.config_file.native())));
     auto launch = plain;
-    launch.config_file = work.path() / "trial.conf";
+    launch.config_file = work.path() / kTrialConfig;
     launch.log_file = work.path() / "trial.log";
     launch.settings = {"listen_addresses=",
                        "unix_socket_directories=" + setup.socket_dir.native(),
