@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <nlohmann/json.hpp>
 
 namespace tidemark::app {
 namespace {
@@ -43,15 +44,19 @@ int run(const Options& options)
         return output.finish(0, nullptr);
     }
     Environment environment(options, output);
+    auto close = [&] {
+        environment.progress().close();
+        output.document()["warnings"] = environment.progress().warnings();
+    };
     try {
         int code = commands().at(options.command)(environment);
-        environment.progress().close();
+        close();
         return output.finish(code, nullptr);
     } catch (const base::Error& error) {
-        environment.progress().close();
+        close();
         return output.finish(static_cast<int>(error.code()), &error);
     } catch (const std::exception& error) {
-        environment.progress().close();
+        close();
         base::Error wrapped{base::Code::failed, error.what()};
         return output.finish(static_cast<int>(base::Code::failed), &wrapped);
     }

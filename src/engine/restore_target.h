@@ -57,7 +57,6 @@ struct Reached {
 
 struct HandOverOptions {
     bool as_production = false;
-    bool start = false;
     std::vector<CapturedFile> captured = {}; ///< configuration to hand over beside the data
 };
 
@@ -103,7 +102,15 @@ public:
                                            std::stop_token stop) = 0;
     /// After stop(): every page of every file against its checksum.
     virtual PageCheck check_pages(unsigned workers, std::stop_token stop) = 0;
-    virtual HandOver hand_over(const HandOverOptions& options, std::stop_token stop) = 0;
+    /// Writes the configuration under which the server is handed over and, as production, tries it:
+    /// the server starts under it once, where only we reach it and with whatever would act on the
+    /// world switched off. Stopped afterwards. Error{member_not_ready} when it does not start.
+    virtual HandOver prepare_hand_over(const HandOverOptions& options, std::stop_token stop) = 0;
+    /// After prepare_hand_over(): from here on it is its users' server. `start` starts it and fills
+    /// in where it listens.
+    virtual void hand_over(HandOver& result, bool start) = 0;
+    /// Undoes hand_over(): the server is ours again, and stopped. May be called at any time.
+    virtual void take_back() = 0;
     /// Stops the server if it runs.
     virtual void stop() = 0;
     /// Stops it and removes what lies outside of dir and work_dir.

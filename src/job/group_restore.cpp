@@ -1,6 +1,14 @@
 #include "job/group_restore.h"
 
+#include "base/error.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
 namespace tidemark::job {
+
+using base::Code;
+using base::Error;
 
 namespace {
 
@@ -12,19 +20,77 @@ std::vector<std::string> planned_names(const repo::RestorePlan& plan)
     return names;
 }
 
+/// Opening was interrupted between two members: all that are below handed_over had come as far as
+/// being opened. Where one is missing or was begun anew the others are somebody's servers by now.
+bool opening_was_interrupted(const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    bool some_open = false, some_closed = false;
+    for (const auto& member : members) {
+        auto phase = member->phase_here();
+        if (!phase || *phase < RestorePhase::settled) return false;
+        (*phase == RestorePhase::handed_over ? some_open : some_closed) = true;
+    }
+    return some_open && some_closed;
+}
+
+/// All are open, and the operator has come to know what to do about branches that were kept.
+bool more_can_be_settled(const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    return std::all_of(members.begin(), members.end(),
+                       [](const auto& member) {
+                           return member->phase_here() == RestorePhase::handed_over;
+                       }) &&
+           std::any_of(members.begin(), members.end(),
+                       [](const auto& member) { return member->would_settle_more(); });
+}
+
 } // namespace
+
+std::vector<std::unique_ptr<MemberRestore>>
+make_members(const Context& context, const repo::RestorePlan& plan, const RestoreOptions& options)
+{
+    std::vector<std::unique_ptr<MemberRestore>> members;
+    for (const auto& [name, member] : plan.members)
+        members.push_back(std::make_unique<MemberRestore>(context, plan, member, options));
+    if (opening_was_interrupted(members) || (!options.force && more_can_be_settled(members))) {
+        for (auto& member : members)
+            member->take_up_again();
+    }
+    return members;
+}
+
+void refuse_finished(const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    std::size_t kept = 0;
+    for (const auto& member : members) {
+        if (member->phase_here() != RestorePhase::handed_over || member->continues()) return;
+        kept += member->kept_here();
+    }
+    if (kept == 0)
+        throw Error{Code::target_not_empty,
+                    "all members were restored to this mark and handed over already; nothing is "
+                    "left to do",
+                    {.hint = "the report lies beside them; choose another folder, or --force to "
+                             "restore once more"}};
+    throw Error{Code::target_not_empty,
+                fmt::format("all members were restored to this mark and handed over already; {} "
+                            "transactions were kept prepared",
+                            kept),
+                {.hint = "name them in a file as the report shows and add --decisions FILE, or "
+                         "settle them with COMMIT PREPARED; --force restores once more"}};
+}
 
 GroupRestore::GroupRestore(const Context& context, const repo::RestorePlan& plan,
                            const RestoreOptions& options)
-    : context_(context), plan_(plan), crew_(planned_names(plan), context.stop),
-      started_(context.clock.now()), warnings_(plan.warnings)
+    : context_(context), plan_(plan), options_(options), crew_(planned_names(plan), context.stop),
+      members_(make_members(context, plan, options)), started_(context.clock.now()),
+      warnings_(plan.warnings)
 {
-    for (const auto& [name, member] : plan.members)
-        members_.push_back(std::make_unique<MemberRestore>(context, plan, member, options));
 }
 
 void GroupRestore::preflight()
 {
+    if (!options_.force) refuse_finished(members_);
     for (auto& member : members_) {
         for (auto& warning : member->preflight())
             warnings_.push_back(std::move(warning));
@@ -53,7 +119,27 @@ void GroupRestore::open()
 
 void GroupRestore::hand_over()
 {
-    crew_.run_to_end([&](std::size_t i, std::stop_token stop) { members_[i]->hand_over(stop); });
+    if (options_.keep_report) options_.keep_report(report());
+    crew_.run_to_end(
+        [&](std::size_t i, std::stop_token stop) { members_[i]->prepare_hand_over(stop); });
+    try {
+        crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->hand_over(); });
+        crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->finish(); });
+    } catch (Error& error) {
+        take_back(error);
+        throw;
+    }
+}
+
+void GroupRestore::take_back(base::Error& why)
+{
+    try {
+        crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->take_back(); });
+        why.add_context("no member was left open");
+    } catch (const Error& error) {
+        why.add_context(std::string("not all members could be closed again (") + error.what() +
+                        ")");
+    }
 }
 
 RestoreReport GroupRestore::report() const

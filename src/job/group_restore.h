@@ -9,6 +9,13 @@
 
 namespace tidemark::job {
 
+/// One for each member of the plan, which know whether what lies in the target is to be taken up.
+std::vector<std::unique_ptr<MemberRestore>>
+make_members(const Context& context, const repo::RestorePlan& plan, const RestoreOptions& options);
+
+/// Error{target_not_empty} when all of them have been handed over and there is nothing to take up.
+void refuse_finished(const std::vector<std::unique_ptr<MemberRestore>>& members);
+
 /// The steps of a group's restore (design.md 3), called in this order by restore_group() and, up to
 /// open(), by a drill. The arguments must outlive it. Its end stops servers that it started and
 /// that were not handed over.
@@ -25,6 +32,8 @@ public:
     void recover();
     /// Phase 2, when all stand there: open on private sockets, settle.
     void open();
+    /// Opens all members or none: each is configured (and, as production, tried) before the first
+    /// is started, and when one cannot be, those that were are closed again.
     void hand_over();
     /// What was done so far; `lost` is not filled, `ended` is now.
     RestoreReport report() const;
@@ -33,8 +42,11 @@ public:
     MemberRestore& member(std::size_t index) { return *members_.at(index); }
 
 private:
+    void take_back(base::Error& why);
+
     const Context& context_;
     const repo::RestorePlan& plan_;
+    const RestoreOptions& options_;
     Crew crew_;
     std::vector<std::unique_ptr<MemberRestore>> members_;
     base::Time started_;

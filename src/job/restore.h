@@ -5,12 +5,15 @@
 #include "repo/restore_plan.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace tidemark::job {
+
+struct RestoreReport;
 
 struct RestoreOptions {
     std::filesystem::path dir;                        ///< DIR/MEMBER/data is made for each member
@@ -34,16 +37,8 @@ struct RestoreOptions {
     /// Stop after phase 1 of an arbitrary vector and let the server itself find the point
     /// (contrasts only).
     std::map<std::string, engine::RecoveryGoal> goals = {};
-};
-
-/// One in-doubt transaction and what was done about it.
-struct Decision {
-    std::string gid;
-    std::string global_id;
-    std::string database;
-    std::string action; ///< "commit", "rollback", "kept"
-    std::string evidence;
-    bool differs_from_production = false;
+    /// Is given the report before any member is opened; what it throws keeps them closed.
+    std::function<void(const RestoreReport&)> keep_report = {};
 };
 
 struct RestoredMember {
@@ -63,10 +58,13 @@ struct RestoredMember {
     base::Duration write_time{}, recover_time{}, open_time{};
 };
 
-/// Work that the stored log shows after the restored position, and that is therefore lost.
+/// Work that the stored log shows after the restored position, and that is therefore lost: along
+/// the newest stored history that passes through it. What a failover had abandoned before was not
+/// lost by the restore.
 struct LostWork {
     std::string member;
     model::LogPosition from, to;
+    std::string unknown = {};      ///< why the rest cannot be told; what follows is a part then
     std::uint64_t commits = 0;     ///< of users: see LogIndex::commits
     std::vector<std::string> gids; ///< of distributed transactions committed there
 };
@@ -76,7 +74,7 @@ struct RestoreReport {
     std::optional<repo::StoredMark> mark;
     base::Time started, ended;
     std::vector<RestoredMember> members;
-    std::vector<LostWork> lost;
+    std::optional<std::vector<LostWork>> lost; ///< absent: not looked for yet
     std::vector<std::string> warnings;
     bool unsettled = false; ///< something in doubt was kept: exit 3
 };
@@ -103,8 +101,11 @@ std::vector<std::filesystem::path> would_remove(const Context& context,
                                                 const repo::RestorePlan& plan,
                                                 const RestoreOptions& options, bool discard);
 
-/// Commits after each member's restored position that the stored log shows.
+/// Commits after each member's restored position that the stored log shows. Log that cannot be read
+/// is no Error but LostWork::unknown.
 std::vector<LostWork> find_lost_work(const Context& context, const repo::RestorePlan& plan);
+/// Completes a report with it, and warns of what cannot be told.
+void add_lost_work(const Context& context, const repo::RestorePlan& plan, RestoreReport& report);
 
 /// The folder of one member: the mapped one, or DIR/MEMBER.
 std::filesystem::path member_folder(const RestoreOptions& options, const std::string& member);

@@ -26,6 +26,7 @@ namespace {
 
 /// Room for log segments in flight and the server's own files.
 constexpr std::uint64_t kHeadroom = 256ULL << 20;
+constexpr std::string_view kKept = "kept";
 
 void make_folder(const fs::path& path, const std::optional<Owner>& owner)
 {
@@ -174,12 +175,18 @@ void MemberRestore::check_space() const
     }
 }
 
+bool MemberRestore::is_same_restore(const RestoreState& stored) const
+{
+    return stored.repository == state_.repository && stored.group == state_.group &&
+           stored.member == state_.member && stored.mark == state_.mark &&
+           stored.target == state_.target;
+}
+
 /// An unfinished restore to the same mark, with or without --force.
 bool MemberRestore::continues(const std::optional<RestoreState>& stored) const
 {
-    return stored && stored->repository == state_.repository && stored->group == state_.group &&
-           stored->member == state_.member && stored->mark == state_.mark &&
-           stored->target == state_.target && stored->phase != RestorePhase::handed_over;
+    return stored && is_same_restore(*stored) &&
+           (takes_up_again_ || stored->phase != RestorePhase::handed_over);
 }
 
 bool MemberRestore::continues() const
@@ -187,12 +194,35 @@ bool MemberRestore::continues() const
     return continues(known_state(folder_));
 }
 
+std::optional<RestorePhase> MemberRestore::phase_here() const
+{
+    auto stored = known_state(folder_);
+    return stored && is_same_restore(*stored) ? std::optional(stored->phase) : std::nullopt;
+}
+
+std::size_t MemberRestore::kept_here() const
+{
+    auto stored = known_state(folder_);
+    if (!stored || !is_same_restore(*stored)) return 0;
+    return static_cast<std::size_t>(
+        std::count_if(stored->decisions.begin(), stored->decisions.end(),
+                      [](const Decision& one) { return one.action == kKept; }));
+}
+
+bool MemberRestore::would_settle_more() const
+{
+    auto stored = known_state(folder_);
+    if (!stored || !is_same_restore(*stored) || !options_.settle) return false;
+    return std::any_of(stored->decisions.begin(), stored->decisions.end(),
+                       [&](const Decision& decision) {
+                           return decision.action == kKept &&
+                                  options_.decisions.contains({member_.member, decision.gid});
+                       });
+}
+
 void MemberRestore::refuse_other_restore(const RestoreState& stored) const
 {
-    bool same = stored.repository == state_.repository && stored.group == state_.group &&
-                stored.member == state_.member && stored.mark == state_.mark &&
-                stored.target == state_.target;
-    if (same)
+    if (is_same_restore(stored))
         throw Error{Code::target_not_empty,
                     folder_.string() + " was restored to this mark and handed over already",
                     {.hint = "choose another folder, or --force to restore once more"}};
@@ -237,6 +267,8 @@ void MemberRestore::begin()
         state_ = *stored;
         report_.evidence = state_.reached;
         report_.reached = state_.target;
+        // Before anything is closed: whatever happens, the same command goes on from here.
+        if (state_.phase == RestorePhase::handed_over) enter(RestorePhase::settled);
         return;
     }
     enter(RestorePhase::writing);
@@ -261,10 +293,12 @@ void MemberRestore::require_discardable() const
                     fmt::format("{} holds a restore of {}, not of {}", folder_.string(),
                                 stored->member, member_.member),
                     {.hint = "check --dir and --map"}};
-    if (stored && stored->phase == RestorePhase::handed_over && !options_.force)
+    bool opened = stored && (stored->opened || stored->phase == RestorePhase::handed_over);
+    if (opened && !options_.force)
         throw Error{Code::target_not_empty,
                     folder_.string() + " was handed over: it may hold new work by now",
-                    {.hint = "add --force to remove it all the same"}};
+                    {.hint = "add --force to remove it all the same; where the group's restore was "
+                             "interrupted, the same restore command goes on"}};
 }
 
 std::vector<fs::path> MemberRestore::discard()
@@ -378,6 +412,7 @@ void MemberRestore::promote(std::stop_token stop)
 {
     auto start = steady_clock::now();
     if (state_.phase >= RestorePhase::promoted) {
+        report_.epoch = state_.claimed;
         target_->resume(stop);
         return;
     }
@@ -427,13 +462,14 @@ void MemberRestore::compare_prepared(const std::vector<engine::PreparedBranch>& 
                          "restore to an earlier mark with --discard first"}};
 }
 
-Decision MemberRestore::decide(const engine::PreparedBranch& branch,
-                               std::optional<bool>& commit) const
+Decision MemberRestore::decide(const engine::PreparedBranch& branch) const
 {
-    Decision decision{.gid = branch.gid,
+    std::optional<bool> commit;
+    Decision decision{.xid = branch.xid,
+                      .gid = branch.gid,
                       .global_id = branch.gid,
                       .database = branch.database,
-                      .action = "kept",
+                      .action = std::string(kKept),
                       .evidence = "the mark says nothing about it"};
     const model::InDoubt* found = nullptr;
     if (plan_.mark) {
@@ -461,37 +497,76 @@ Decision MemberRestore::decide(const engine::PreparedBranch& branch,
     return decision;
 }
 
+/// Only what the mark left in doubt: once members are open, their users prepare more, perhaps
+/// under gids that they used before.
+void MemberRestore::decide_all(const std::vector<engine::PreparedBranch>& prepared)
+{
+    if (state_.phase < RestorePhase::compared) {
+        compare_prepared(prepared);
+        state_.decisions.clear();
+        for (const auto& branch : prepared)
+            state_.decisions.push_back(decide(branch));
+        return;
+    }
+    for (auto& decision : state_.decisions) {
+        auto branch = std::find_if(prepared.begin(), prepared.end(), [&](const auto& one) {
+            return one.xid == decision.xid && one.gid == decision.gid;
+        });
+        if (branch != prepared.end()) {
+            decision = decide(*branch);
+        } else if (decision.action == kKept) {
+            decision.action = "by hand";
+            decision.evidence += "; finished by somebody else";
+        }
+    }
+}
+
 void MemberRestore::settle()
 {
     auto prepared = target_->prepared();
-    if (state_.phase < RestorePhase::compared) {
-        compare_prepared(prepared);
-        enter(RestorePhase::compared);
-    }
+    decide_all(prepared);
+    // What was done and why outlives us, so it is written first.
+    enter(std::max(state_.phase, RestorePhase::compared));
     for (const auto& branch : prepared) {
-        std::optional<bool> commit;
-        auto decision = decide(branch, commit);
-        if (commit)
-            target_->settle(branch, *commit);
-        else
-            unsettled_ = true;
-        report_.decisions.push_back(std::move(decision));
+        auto decision = std::find_if(
+            state_.decisions.begin(), state_.decisions.end(),
+            [&](const Decision& one) { return one.xid == branch.xid && one.gid == branch.gid; });
+        if (decision != state_.decisions.end() && decision->action != kKept)
+            target_->settle(branch, decision->action == "commit");
     }
+    report_.decisions = state_.decisions;
+    unsettled_ = std::any_of(state_.decisions.begin(), state_.decisions.end(),
+                             [](const Decision& one) { return one.action == kKept; });
     report_.warnings = target_->warnings();
     if (state_.phase < RestorePhase::settled) enter(RestorePhase::settled);
 }
 
-void MemberRestore::hand_over(std::stop_token stop)
+void MemberRestore::prepare_hand_over(std::stop_token stop)
+{
+    context_.progress.stage(member_.member, "configure");
+    report_.hand_over = target_->prepare_hand_over(
+        {.as_production = options_.as_production, .captured = member_.backup.value.facts.captured},
+        stop);
+    feeder_.reset();
+}
+
+void MemberRestore::hand_over()
 {
     context_.progress.stage(member_.member, "hand over");
-    if (state_.claimed != 0) report_.epoch = state_.claimed;
-    report_.hand_over = target_->hand_over({.as_production = options_.as_production,
-                                            .start = options_.start,
-                                            .captured = member_.backup.value.facts.captured},
-                                           stop);
-    feeder_.reset();
+    target_->hand_over(report_.hand_over, options_.start);
+}
+
+void MemberRestore::finish()
+{
+    state_.opened = true;
     enter(RestorePhase::handed_over);
     context_.progress.finished(member_.member);
+}
+
+void MemberRestore::take_back()
+{
+    target_->take_back();
+    if (state_.phase == RestorePhase::handed_over) enter(RestorePhase::settled);
 }
 
 } // namespace tidemark::job

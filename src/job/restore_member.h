@@ -28,9 +28,23 @@ public:
     /// Phase 2.
     void promote(std::stop_token stop);
     void settle();
-    void hand_over(std::stop_token stop);
+    /// Writes what the member is handed over with, and tries it where only we see it.
+    void prepare_hand_over(std::stop_token stop);
+    /// Opens it; the state does not say so before finish().
+    void hand_over();
+    void finish();
+    /// Closes it again after hand_over() or finish().
+    void take_back();
     /// Does the folder hold an unfinished restore that this one goes on with?
     bool continues() const;
+    /// How far the restore to this plan's mark in the folder is; empty when there is none.
+    std::optional<RestorePhase> phase_here() const;
+    /// How many branches that restore keeps prepared.
+    std::size_t kept_here() const;
+    /// Do the operator's decisions settle what the handed-over restore here kept prepared?
+    bool would_settle_more() const;
+    /// One that is handed over goes on as well: the group's restore is not at its end.
+    void take_up_again() { takes_up_again_ = true; }
     /// What --force or --discard would remove here; nothing where no restore of ours lies.
     std::vector<std::filesystem::path> removals() const;
     /// May discard() do its work? Error{target_not_empty} when a server runs here, when it was
@@ -55,7 +69,9 @@ private:
     engine::RecoverySpec recovery_spec() const;
     std::string helper_path() const;
     void start_feeder();
-    Decision decide(const engine::PreparedBranch& branch, std::optional<bool>& commit) const;
+    bool is_same_restore(const RestoreState& stored) const;
+    Decision decide(const engine::PreparedBranch& branch) const;
+    void decide_all(const std::vector<engine::PreparedBranch>& prepared);
     void compare_prepared(const std::vector<engine::PreparedBranch>& prepared) const;
 
     const Context& context_;
@@ -70,6 +86,7 @@ private:
     base::Fd lock_;
     RestoredMember report_;
     bool unsettled_ = false;
+    bool takes_up_again_ = false;
     std::unique_ptr<engine::RestoreTarget> target_;
     std::unique_ptr<LogFeeder> feeder_;
 };

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "model/gid_text.h"
 
 #include <array>
 #include <charconv>
@@ -18,7 +19,7 @@ namespace {
 constexpr std::array<std::string_view, 9> kPhases = {"",         "writing", "written",
                                                      "at_mark",  "claimed", "promoted",
                                                      "compared", "settled", "handed_over"};
-constexpr std::size_t kMaxState = 1U << 20;
+constexpr std::size_t kMaxState = 64U << 20;
 
 RestorePhase parse_phase(const std::string& text)
 {
@@ -35,6 +36,38 @@ std::uint32_t parse_oid(const std::string& text)
     if (error != std::errc{} || end != text.data() + text.size())
         throw Error{Code::failed, "'" + text + "' is no tablespace"};
     return oid;
+}
+
+/// Foreign text, which may hold any bytes, in a JSON string.
+std::string word_of(const nlohmann::json& from, const char* name)
+{
+    auto text = from.at(name).get<std::string>();
+    std::string_view rest = text;
+    auto word = model::take_gid_word(rest);
+    if (!word || !rest.empty()) throw Error{Code::failed, "'" + text + "' is no name"};
+    return *word;
+}
+
+nlohmann::json decision_json(const Decision& decision)
+{
+    return {{"xid", decision.xid},
+            {"gid", model::gid_word(decision.gid)},
+            {"global_id", model::gid_word(decision.global_id)},
+            {"database", model::gid_word(decision.database)},
+            {"action", decision.action},
+            {"evidence", model::gid_word(decision.evidence)},
+            {"differs", decision.differs_from_production}};
+}
+
+Decision parse_decision(const nlohmann::json& from)
+{
+    return {.xid = from.at("xid"),
+            .gid = word_of(from, "gid"),
+            .global_id = word_of(from, "global_id"),
+            .database = word_of(from, "database"),
+            .action = from.at("action"),
+            .evidence = word_of(from, "evidence"),
+            .differs_from_production = from.at("differs")};
 }
 
 } // namespace
@@ -59,6 +92,11 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
             for (const auto& [oid, place] : all->get<std::map<std::string, std::string>>())
                 tablespaces.emplace(parse_oid(oid), place);
         }
+        std::vector<Decision> decisions;
+        if (auto all = json.find("decisions"); all != json.end()) {
+            for (const auto& one : *all)
+                decisions.push_back(parse_decision(one));
+        }
         return RestoreState{.repository = json.at("repository"),
                             .group = json.at("group"),
                             .member = json.at("member"),
@@ -68,7 +106,9 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
                             .phase = parse_phase(json.at("phase")),
                             .claimed = json.at("claimed"),
                             .reached = json.at("reached"),
-                            .tablespaces = std::move(tablespaces)};
+                            .tablespaces = std::move(tablespaces),
+                            .decisions = std::move(decisions),
+                            .opened = json.value("opened", false)};
     } catch (const nlohmann::json::exception& error) {
         throw Error{Code::failed,
                     fmt::format("{} cannot be understood: {}", file.string(), error.what()),
@@ -93,6 +133,9 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
                            {"reached", state.reached}};
     for (const auto& [oid, place] : state.tablespaces)
         json["tablespaces"][std::to_string(oid)] = place;
+    for (const auto& decision : state.decisions)
+        json["decisions"].push_back(decision_json(decision));
+    if (state.opened) json["opened"] = true;
     base::replace_file(file, base::as_bytes(json.dump(2) + "\n"));
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tidemark::job {
 
@@ -21,9 +22,21 @@ enum class RestorePhase : std::uint8_t {
     promoted,    ///< writable on its private socket
     compared,    ///< what is prepared is what the mark says
     settled,     ///< in-doubt transactions have their verdicts
-    handed_over,
+    handed_over, ///< entered when all members have been opened
 };
 std::string_view phase_name(RestorePhase phase);
+
+/// One in-doubt transaction and what was done about it.
+struct Decision {
+    std::uint32_t xid = 0;
+    std::string gid;
+    std::string global_id;
+    std::string database;
+    std::string action; ///< "commit", "rollback", "kept", "by hand" (finished by somebody else)
+    std::string evidence;
+    bool differs_from_production = false;
+    friend bool operator==(const Decision&, const Decision&) = default;
+};
 
 /// The state file of one member, DIR/MEMBER/tidemark/state.json.
 struct RestoreState {
@@ -38,6 +51,10 @@ struct RestoreState {
     std::string reached; ///< evidence of phase 1
     /// Where each tablespace's files go, by oid: ours to empty.
     std::map<std::uint32_t, std::string> tablespaces = {};
+    /// From phase compared on: what was in doubt at the mark, written before it is carried out.
+    std::vector<Decision> decisions = {};
+    /// Has been handed over once, so it may hold new work, whatever the phase.
+    bool opened = false;
     friend bool operator==(const RestoreState&, const RestoreState&) = default;
 };
 

@@ -1,3 +1,4 @@
+#include "model/gid_text.h"
 #include "repo/base64.h"
 #include "repo/json.h"
 
@@ -10,35 +11,9 @@ namespace {
 
 using Node = nlohmann::ordered_json;
 
-/// Well-formed UTF-8 as RFC 3629 has it: no surrogates, nothing overlong, nothing above U+10FFFF.
-bool is_utf8(std::string_view text)
-{
-    std::size_t i = 0;
-    while (i < text.size()) {
-        auto byte = [&](std::size_t at) {
-            return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-        };
-        unsigned first = byte(i);
-        std::size_t more = first < 0x80                     ? 0
-                           : first >= 0xC2 && first <= 0xDF ? 1
-                           : first >= 0xE0 && first <= 0xEF ? 2
-                           : first >= 0xF0 && first <= 0xF4 ? 3
-                                                            : 4;
-        if (more == 4) return false;
-        unsigned second = byte(i + 1);
-        if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-            (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
-            return false;
-        for (std::size_t k = 1; k <= more; ++k)
-            if ((byte(i + k) & 0xC0) != 0x80) return false;
-        i += 1 + more;
-    }
-    return true;
-}
-
 Node text_node(std::string_view value)
 {
-    if (is_utf8(value)) return std::string(value);
+    if (model::is_utf8(value)) return std::string(value);
     return Node::object({{"base64", to_base64(base::as_bytes(value))}});
 }
 
@@ -139,7 +114,7 @@ JsonBuilder& JsonBuilder::text_map(std::string_view name,
                                    const std::map<std::string, std::string>& values)
 {
     bool plain = std::all_of(values.begin(), values.end(),
-                             [](const auto& entry) { return is_utf8(entry.first); });
+                             [](const auto& entry) { return model::is_utf8(entry.first); });
     Node node = plain ? Node::object() : Node::array();
     for (const auto& [key, value] : values) {
         if (plain)

@@ -41,6 +41,13 @@ void write_text(const fs::path& path, const std::string& text, bool append = fal
 
 /// A base backup taken under load and the log that follows it, with a goal in the midst. Each case
 /// restores a copy of its own.
+HandOver hand_over(RestoreTarget& target, const HandOverOptions& options, bool start)
+{
+    auto result = target.prepare_hand_over(options, {});
+    target.hand_over(result, start);
+    return result;
+}
+
 class RestoreTargetTest : public ::testing::Test {
 protected:
     static void SetUpTestSuite()
@@ -316,7 +323,7 @@ TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
     EXPECT_EQ(ask(*target, "SELECT datallowconn FROM pg_database WHERE datname = 'closed'"), "f");
     EXPECT_THAT(target->warnings(), Contains(HasSubstr("unlogged tables are empty")));
 
-    auto handed = target->hand_over({}, {});
+    auto handed = hand_over(*target, {}, false);
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
     EXPECT_THAT(handed.start_command, HasSubstr("pg_ctl -D"));
     EXPECT_THAT(handed.neutralised, Contains(HasSubstr("archive_command")));
@@ -371,7 +378,7 @@ TEST_F(RestoreTargetTest, NothingOfTheBackupsConfigurationIsInForce)
     EXPECT_EQ(ask(*target, "SHOW data_directory"), data_.native());
     EXPECT_EQ(ask(*target, "SHOW synchronous_standby_names"), "");
     expect_state_of_goal(*target);
-    auto handed = target->hand_over({.start = true}, {});
+    auto handed = hand_over(*target, {}, true);
     EXPECT_EQ(handed.socket_dir, data_.native());
     EXPECT_THAT(handed.neutralised, Contains("library nothing is not preloaded"));
     EXPECT_TRUE(fs::exists(data_ / "postgresql.conf.from-backup"));
@@ -491,7 +498,7 @@ TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
 
     // Handed over running, and then we die before anybody knows.
-    open()->hand_over({.start = true}, {});
+    hand_over(*open(), {}, true);
     EXPECT_FALSE(find_running_server(data_, config_.work_dir)->ours);
     target = open();
     target->resume({});
@@ -648,7 +655,7 @@ TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
 {
     auto target = recovered();
     target->promote({});
-    HandOverOptions options{.as_production = true, .start = true};
+    HandOverOptions options{.as_production = true};
     options.captured = {
         {"/etc/postgresql/15/main/postgresql.conf", "config",
          fmt::format(
@@ -660,7 +667,7 @@ TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
         {"/etc/postgresql/15/main/conf.d/more.conf", "include", "work_mem = '7MB'\n"},
         {"/etc/postgresql/15/main/pg_hba.conf", "hba", "local all all trust\n"},
     };
-    auto handed = target->hand_over(options, {});
+    auto handed = hand_over(*target, options, true);
     EXPECT_EQ(handed.socket_dir, home_.native());
     EXPECT_THAT(handed.changed_lines, Contains(HasSubstr("postgresql.conf: data_directory")));
     EXPECT_THAT(handed.changed_lines, Contains(HasSubstr("external_pid_file")));
@@ -671,9 +678,68 @@ TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
     EXPECT_EQ(sql.exec("SHOW work_mem").get(0, 0), "7MB");
     EXPECT_EQ(sql.exec("SHOW data_directory").get(0, 0), data_.native());
     // The same command again, as after a crash that lost the answer.
-    auto again = open()->hand_over(options, {});
+    auto again = hand_over(*open(), options, true);
     EXPECT_EQ(again.socket_dir, home_.native());
     EXPECT_TRUE(run_program("pg_ctl", {"-D", data_, "-w", "stop"}).exit.success());
+}
+
+// rules 22 and 27
+TEST_F(RestoreTargetTest, WhatDoesNotStartAsProductionIsFoundWhereNobodySeesIt)
+{
+    auto target = recovered();
+    target->promote({});
+    HandOverOptions options{.as_production = true};
+    auto config = [&](const std::string& more) {
+        options.captured = {{"/etc/pg/postgresql.conf", "config",
+                             fmt::format("listen_addresses = '127.0.0.1'\nport = 1\n"
+                                         "unix_socket_directories = '{}'\narchive_mode = on\n"
+                                         "archive_command = 'touch {}/archived; false'\n{}",
+                                         home_.native(), home_.native(), more)},
+                            {"/etc/pg/pg_hba.conf", "hba", "local all all trust\n"}};
+    };
+    config("shared_preload_libraries = 'no_such_library'\n");
+    try {
+        target->prepare_hand_over(options, {});
+        FAIL() << "it starts without its library";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::member_not_ready);
+        EXPECT_THAT(error.what(), HasSubstr("no_such_library"));
+    }
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir));
+    EXPECT_FALSE(fs::exists(data_ / "server.log"));
+    // Port 1 is nobody's to listen on: it is not tried, and nothing is archived.
+    config("");
+    target->prepare_hand_over(options, {});
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir));
+    EXPECT_FALSE(fs::exists(home_ / "archived"));
+    // One that was left behind by a kill has production's access rules: it is not gone on with.
+    ServerProcess left({.bin_dir = find_server_binaries(config_.bin_dir, config_.version_num),
+                        .data_dir = data_,
+                        .work_dir = config_.work_dir,
+                        .config_file = config_.work_dir / kTrialConfig,
+                        .log_file = config_.work_dir / "trial.log",
+                        .user = server_user(config_.user),
+                        .settings = {"listen_addresses=", "port=5432"}});
+    left.start();
+    EXPECT_TRUE(find_running_server(data_, config_.work_dir)->trial);
+    target->resume({});
+    EXPECT_TRUE(find_running_server(data_, config_.work_dir)->ours);
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir)->trial);
+    target->take_back();
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir));
+}
+
+// rule 22
+TEST_F(RestoreTargetTest, AServerThatWasHandedOverIsTakenBack)
+{
+    auto target = recovered();
+    target->promote({});
+    hand_over(*target, {}, true);
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir)->ours);
+    target->take_back();
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir));
+    target->resume({});
+    expect_state_of_goal(*target);
 }
 
 // rule 25

@@ -1,5 +1,6 @@
 // Random distributed transfers over several real clusters, several marks a second, servers and
-// Tidemark itself killed, then restores to many marks. Every invariant of the bank must hold at
+// Tidemark itself killed (while it places marks, stores log, backs up and restores), then restores
+// to many marks, all of which must be possible. Every invariant of the bank must hold at
 // each; two of the usual ways to restore must break them, or the run has proved nothing.
 
 #include "app/config.h"
@@ -20,6 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
+#include <fstream>
 #include <set>
 #include <thread>
 
@@ -139,15 +141,17 @@ private:
                 .host = "torture"};
     }
 
-    /// Phases of marks in this process, of marks by the program that is killed, of servers that are
-    /// killed.
+    /// Phases of marks in this process, of the program that is killed while it places marks, stores
+    /// log or takes a full backup, and of servers that are killed.
     void abuse()
     {
         auto until = std::chrono::steady_clock::now() + std::chrono::seconds{settings_.seconds};
         while (std::chrono::steady_clock::now() < until) {
             marks_in_process(1500ms);
             for (int i = 0; i < 3; ++i)
-                mark_by_program();
+                run_program("mark", 400ms);
+            run_program("log", 300ms);
+            if (random_.below(4) == 0) run_program("backup", 4000ms);
             if (random_.below(3) == 0) kill_a_server();
         }
     }
@@ -172,23 +176,44 @@ private:
         }
     }
 
-    /// Every second one is killed at a random moment. A mark it has placed all the same counts.
-    void mark_by_program()
+    base::Process spawn(std::vector<std::string> arguments) const
     {
+        arguments.insert(arguments.begin(), {TIDEMARK_PROGRAM, "--config", config_.string(), "-q"});
+        return base::Process::spawn(arguments, {.err = {.to = base::Output::To::nowhere}});
+    }
+
+    /// Every second one is killed at a random moment within `patience`. A mark it has placed all
+    /// the same counts.
+    void run_program(const std::string& command, std::chrono::milliseconds patience)
+    {
+        auto known = numbers();
         auto before = Instant::clock::now();
-        auto process =
-            base::Process::spawn({TIDEMARK_PROGRAM, "--config", config_.string(), "-q", "mark"},
-                                 {.err = {.to = base::Output::To::nowhere}});
-        if (random_.below(2) == 0) {
-            if (!process.wait_for(std::chrono::milliseconds{random_.below(400)})) {
-                process.kill(9);
-                ++program_kills_;
-            }
-        }
+        auto process = spawn({command});
+        if (random_.below(2) == 0) kill_within(process, patience);
         process.wait();
         auto after = Instant::clock::now();
-        for (auto number : repo::Marks(*storage_, group_.name).numbers())
-            windows_.try_emplace(number, MarkWindow{.first_sent = before, .last_returned = after});
+        for (auto number : numbers()) {
+            if (!known.contains(number))
+                windows_.try_emplace(number,
+                                     MarkWindow{.first_sent = before, .last_returned = after});
+        }
+    }
+
+    std::set<model::Number> numbers()
+    {
+        auto all = repo::Marks(*storage_, group_.name).numbers();
+        return {all.begin(), all.end()};
+    }
+
+    /// At a random moment; false when the process was faster.
+    bool kill_within(base::Process& process, std::chrono::milliseconds patience)
+    {
+        auto limit = static_cast<std::uint64_t>(patience.count());
+        if (process.wait_for(std::chrono::milliseconds{random_.below(limit)})) return false;
+        process.kill(9);
+        process.wait();
+        ++program_kills_;
+        return true;
     }
 
     void kill_a_server()
@@ -215,8 +240,15 @@ private:
         auto view = repo::load_view(*storage_, group_.name);
         std::vector<model::Number> candidates;
         for (const auto& mark : view.marks) {
-            if (windows_.contains(mark.number()) && repo::plan_restore(view, mark.number()).plan)
+            auto result = repo::plan_restore(view, mark.number());
+            if (result.plan && windows_.contains(mark.number()))
                 candidates.push_back(mark.number());
+            if (result.plan) continue;
+            // Nothing here drops a slot, so there is no gap that would excuse it.
+            ++violations_;
+            fmt::print("mark {} cannot be restored: {}  <-- VIOLATION\n",
+                       repo::mark_id(mark.number()),
+                       result.obstacles.empty() ? "" : result.obstacles.front().text);
         }
         if (candidates.empty()) return;
         std::set<model::Number> chosen{candidates.front()};
@@ -231,7 +263,9 @@ private:
         auto options = restore_options(fmt::format("m{}", number));
         {
             auto plan = repo::need_plan(repo::plan_restore(view, number));
-            RestoredGroup group(job::restore_group(context("restore"), plan, options));
+            RestoredGroup group(restored_ % 2 == 0
+                                    ? restore_by_program(number, options)
+                                    : job::restore_group(context("restore"), plan, options));
             auto verdict = check_bank(group.bank(bank_options_), witness_, windows_.at(number));
             std::size_t unknown = 0;
             for (const auto& doubt : plan.mark->value.at.in_doubt)
@@ -246,6 +280,47 @@ private:
             if (!good) ++violations_;
         }
         std::filesystem::remove_all(options.dir);
+    }
+
+    /// Killed a few times at random moments of any phase; the same command then goes on.
+    job::RestoreReport restore_by_program(model::Number number, const job::RestoreOptions& options)
+    {
+        std::vector<std::string> line{"restore", "--to",      repo::mark_id(number),
+                                      "--dir",   options.dir, "--start"};
+        if (!options.user.empty()) line.insert(line.end(), {"--user", options.user});
+        int code = -1;
+        for (int round = 0; code < 0; ++round) {
+            auto process = spawn(line);
+            if (round < kRestoreKills && kill_within(process, 5000ms)) continue;
+            auto exit = process.wait();
+            code = exit.signal != 0 ? 128 + exit.signal : exit.code;
+        }
+        // 30: the last kill came after everything was handed over.
+        if (code != 0 && code != 3 && code != 30) {
+            ++violations_;
+            fmt::print("mark {}: the restore that was killed ends with {}  <-- VIOLATION\n",
+                       repo::mark_id(number), code);
+        }
+        return report_of(options.dir);
+    }
+
+    /// Where the servers in a restore's folder listen, by their own words.
+    job::RestoreReport report_of(const std::filesystem::path& dir) const
+    {
+        job::RestoreReport report;
+        for (const auto& one : group_.members) {
+            job::RestoredMember member;
+            member.name = one.name;
+            member.data_dir = dir / one.name / "data";
+            std::ifstream file(member.data_dir / "postmaster.pid");
+            std::string text;
+            for (int at = 1; std::getline(file, text); ++at) {
+                if (at == 4) member.hand_over.port = std::atoi(text.c_str());
+                if (at == 5) member.hand_over.socket_dir = text;
+            }
+            report.members.push_back(std::move(member));
+        }
+        return report;
     }
 
     /// One wall-clock time on every member, and restore points placed one after the other.
@@ -266,6 +341,8 @@ private:
         auto verdict = lab.judge(group);
         torn_in_turn_ = verdict.torn + verdict.torn_in_doubt;
     }
+
+    static constexpr int kRestoreKills = 4;
 
     const Settings& settings_;
     base::SeededRandom random_;

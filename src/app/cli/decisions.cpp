@@ -1,11 +1,44 @@
 #include "app/cli/decisions.h"
 
 #include "base/error.h"
+#include "model/gid_text.h"
 
 #include <fmt/format.h>
+#include <optional>
 #include <sstream>
 
 namespace tidemark::app {
+
+namespace {
+
+struct Line {
+    std::string member, gid, verdict;
+};
+
+std::string_view skip_blanks(std::string_view text)
+{
+    auto from = text.find_first_not_of(" \t\r\v\f");
+    return from == text.npos ? std::string_view{} : text.substr(from);
+}
+
+/// Empty when the line is no decision.
+std::optional<Line> parse_line(std::string_view text)
+{
+    Line line;
+    for (auto* word : {&line.member, &line.gid, &line.verdict}) {
+        auto taken = model::take_gid_word(text);
+        auto rest = skip_blanks(text);
+        if (!taken || (!rest.empty() && rest.size() == text.size()))
+            return std::nullopt; // words stand apart
+        *word = std::move(*taken);
+        text = rest;
+    }
+    bool ends = text.empty() || text.front() == '#';
+    if (!ends || (line.verdict != "commit" && line.verdict != "rollback")) return std::nullopt;
+    return line;
+}
+
+} // namespace
 
 Decisions parse_decisions(std::string_view text, const std::string& file)
 {
@@ -13,15 +46,16 @@ Decisions parse_decisions(std::string_view text, const std::string& file)
     std::istringstream lines{std::string(text)};
     std::string line, mistakes;
     for (int number = 1; std::getline(lines, line); ++number) {
-        std::istringstream words(line.substr(0, line.find('#')));
-        std::string member, gid, verdict, more;
-        if (!(words >> member)) continue;
-        bool good = static_cast<bool>(words >> gid >> verdict) && !(words >> more) &&
-                    (verdict == "commit" || verdict == "rollback");
-        const char* mistake = "expected MEMBER GID commit|rollback";
-        if (good) {
-            bool commit = verdict == "commit";
-            if (decisions.try_emplace({member, gid}, commit).first->second == commit) continue;
+        auto rest = skip_blanks(line);
+        if (rest.empty() || rest.front() == '#') continue;
+        auto parsed = parse_line(rest);
+        const char* mistake = "expected MEMBER GID commit|rollback (a GID with blanks, '#' or "
+                              "quotes as a JSON string)";
+        if (parsed) {
+            bool commit = parsed->verdict == "commit";
+            if (decisions.try_emplace({parsed->member, parsed->gid}, commit).first->second ==
+                commit)
+                continue;
             mistake = "decides the other way than a line before";
         }
         mistakes += fmt::format("{}{}:{}: {}", mistakes.empty() ? "" : "\n", file, number, mistake);

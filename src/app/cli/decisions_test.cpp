@@ -23,9 +23,15 @@ TEST(DecisionsTest, AllMistakesAtOnce)
         FAIL();
     } catch (const base::Error& error) {
         EXPECT_EQ(error.code(), base::Code::usage);
-        EXPECT_EQ(error.message(), "d.txt:1: expected MEMBER GID commit|rollback\n"
-                                   "d.txt:3: expected MEMBER GID commit|rollback\n"
-                                   "d.txt:4: expected MEMBER GID commit|rollback");
+        std::string expected = "expected MEMBER GID commit|rollback (a GID with blanks, '#' or "
+                               "quotes as a JSON string)";
+        EXPECT_EQ(error.message(), "d.txt:1: " + expected +
+                                       "\n"
+                                       "d.txt:3: " +
+                                       expected +
+                                       "\n"
+                                       "d.txt:4: " +
+                                       expected);
     }
 }
 
@@ -33,6 +39,21 @@ TEST(DecisionsTest, OneBranchHasOneVerdict)
 {
     EXPECT_THROW(parse_decisions("a x commit\na x rollback\n", "d"), base::Error);
     EXPECT_EQ(parse_decisions("a x commit\na x commit\n", "d").size(), 1U);
+}
+
+TEST(DecisionsTest, GidsWithBlanksSignsAndForeignBytes)
+{
+    auto decisions = parse_decisions(R"(a "order #7" commit # seen
+a x#1 rollback
+a "gr\xfcn" commit
+a "say \"\u00fc\"" rollback)",
+                                     "d");
+    EXPECT_EQ(decisions, (Decisions{{{"a", "order #7"}, true},
+                                    {{"a", "x#1"}, false},
+                                    {{"a", "gr\xFCn"}, true},
+                                    {{"a", "say \"\xC3\xBC\""}, false}}));
+    for (const char* wrong : {"a \"x commit\n", "a \"x\"commit\n", "a \"\\q\" commit\n"})
+        EXPECT_THROW(parse_decisions(wrong, "d"), base::Error) << wrong;
 }
 
 } // namespace

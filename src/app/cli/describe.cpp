@@ -1,6 +1,7 @@
 #include "app/cli/describe.h"
 
 #include "app/cli/table.h"
+#include "model/gid_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,6 +21,7 @@ json in_doubt_json(const model::InDoubt& doubt)
 {
     return {{"member", doubt.branch.member},
             {"gid", doubt.branch.gid},
+            {"word", model::gid_word(doubt.branch.gid)},
             {"global_id", doubt.branch.global_id},
             {"xid", doubt.branch.xid},
             {"database", doubt.branch.database_name},
@@ -124,6 +126,11 @@ std::string mark_text(const repo::StoredMark& mark)
     return out;
 }
 
+std::string json_text(const json& value)
+{
+    return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
 json plan_json(const repo::RestorePlan& plan)
 {
     json out = {{"group", plan.group},
@@ -133,6 +140,7 @@ json plan_json(const repo::RestorePlan& plan)
                 {"warnings", plan.warnings}};
     if (plan.mark) {
         out["mark"] = mark_summary(*plan.mark);
+        out["in_doubt"] = json::array();
         for (const auto& doubt : plan.mark->value.at.in_doubt)
             out["in_doubt"].push_back(in_doubt_json(doubt));
     }
@@ -214,6 +222,7 @@ json report_json(const job::RestoreReport& report)
         for (const auto& decision : member.decisions) {
             one["decisions"].push_back(
                 {{"gid", decision.gid},
+                 {"word", model::gid_word(decision.gid)},
                  {"global_id", decision.global_id},
                  {"database", decision.database},
                  {"action", decision.action},
@@ -222,12 +231,16 @@ json report_json(const job::RestoreReport& report)
         }
         out["members"].push_back(std::move(one));
     }
-    for (const auto& lost : report.lost) {
-        out["lost"].push_back({{"member", lost.member},
-                               {"from", model::format_position(lost.from)},
-                               {"to", model::format_position(lost.to)},
-                               {"commits", lost.commits},
-                               {"gids", lost.gids}});
+    if (report.lost) {
+        out["lost"] = json::array();
+        for (const auto& lost : *report.lost) {
+            out["lost"].push_back({{"member", lost.member},
+                                   {"from", model::format_position(lost.from)},
+                                   {"to", model::format_position(lost.to)},
+                                   {"complete", lost.unknown.empty()},
+                                   {"commits", lost.commits},
+                                   {"gids", lost.gids}});
+        }
     }
     return out;
 }
@@ -252,8 +265,8 @@ std::string report_text(const job::RestoreReport& report)
         out += fmt::format("\n{} in {}\n", member.name, member.data_dir.string());
         out += "  " + member.evidence + "\n";
         for (const auto& decision : member.decisions) {
-            out += fmt::format("  in doubt {} ({}): {}; {}{}\n", decision.gid, decision.database,
-                               decision.action, decision.evidence,
+            out += fmt::format("  in doubt {} ({}): {}; {}{}\n", model::gid_word(decision.gid),
+                               decision.database, decision.action, decision.evidence,
                                decision.differs_from_production ? "; differs from production" : "");
         }
         for (const auto& line : member.hand_over.neutralised)
@@ -268,21 +281,36 @@ std::string report_text(const job::RestoreReport& report)
         else
             out += "  start: " + member.hand_over.start_command + "\n";
     }
-    if (report.lost.empty()) {
+    if (!report.lost) {
+        out += "\nlost: this was written before the members were opened and the log after the mark "
+               "was looked through\n";
+    } else if (report.lost->empty()) {
         out += "\nlost: the stored log shows nothing after the mark\n";
     } else {
         out += "\nlost (in the stored log after the restored positions):\n";
         Table lost({"MEMBER", "FROM", "TO", "COMMITS", "DISTRIBUTED"});
-        for (const auto& one : report.lost)
+        for (const auto& one : *report.lost) {
+            auto count = [&](std::uint64_t number) {
+                return fmt::format("{}{}", number, one.unknown.empty() ? "" : " or more");
+            };
             lost.row({one.member, model::format_position(one.from), model::format_position(one.to),
-                      std::to_string(one.commits), std::to_string(one.gids.size())});
+                      count(one.commits), count(one.gids.size())});
+        }
         out += lost.render(2);
     }
     for (const auto& warning : report.warnings)
         out += "warning: " + warning + "\n";
-    if (report.unsettled)
-        out += "kept prepared: some transactions have no evidence; settle them with --decisions "
-               "FILE or by hand\n";
+    if (report.unsettled) {
+        out += "kept prepared: write these lines into a file, each with `commit` or `rollback` at "
+               "its end, and run\nthe same command with --decisions FILE; or settle them by hand "
+               "with COMMIT PREPARED\n";
+        for (const auto& member : report.members) {
+            for (const auto& decision : member.decisions) {
+                if (decision.action == "kept")
+                    out += fmt::format("  {} {} \n", member.name, model::gid_word(decision.gid));
+            }
+        }
+    }
     return out;
 }
 

@@ -23,6 +23,10 @@ std::string mark_text(const repo::StoredMark& mark);
 std::string moment_text(const job::Moment& moment);
 nlohmann::json moment_json(const job::Moment& moment);
 
+/// Indented, with a line feed at its end. Names in a database may hold any bytes: what is no UTF-8
+/// is replaced. Every JSON text that the program prints or writes comes from here.
+std::string json_text(const nlohmann::json& value);
+
 nlohmann::json plan_json(const repo::RestorePlan& plan);
 std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& options);
 

@@ -1,5 +1,6 @@
 #include "app/cli/drill_report.h"
 
+#include "app/cli/describe.h"
 #include "app/cli/table.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -184,7 +185,7 @@ void write_drill_report(const std::filesystem::path& file, const model::Drill& d
     if (file.extension() == ".html" || file.extension() == ".htm")
         text = drill_html(drill, number);
     else if (file.extension() == ".json")
-        text = drill_json(drill, number).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+        text = json_text(drill_json(drill, number));
     else
         text = drill_text(drill, number);
     base::replace_file(file, base::as_bytes(text), 0644);

@@ -266,7 +266,7 @@ int run_show(Environment& environment)
         auto found = repo::Sets(storage, group).load(*set);
         if (!found) throw_unknown(id);
         output.document()["set"] = stored_json(environment, found->object.key);
-        output.text(set_json(*found).dump(2) + "\n");
+        output.text(json_text(set_json(*found)));
         return 0;
     }
     if (auto slash = id.find('/'); slash != std::string::npos) {
@@ -276,7 +276,7 @@ int run_show(Environment& environment)
             repo::Backups(storage, {.group = group, .member = id.substr(0, slash)}).load(*number);
         if (!found) throw_unknown(id);
         output.document()["backup"] = stored_json(environment, found->object.key);
-        output.text(manifest_json(*found).dump(2) + "\n");
+        output.text(json_text(manifest_json(*found)));
         for (const auto& page : found->value.damaged)
             output.text(fmt::format("damaged: {} block {}: {}\n", page.path, page.block, page.why));
         return 0;
@@ -285,7 +285,7 @@ int run_show(Environment& environment)
         for (const auto& run : repo::Runs(storage, group).list()) {
             if (run.number() != *number) continue;
             output.document()["run"] = stored_json(environment, run.object.key);
-            output.text(output.document()["run"].dump(2) + "\n");
+            output.text(json_text(output.document()["run"]));
             return 0;
         }
         throw_unknown(id);

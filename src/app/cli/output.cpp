@@ -1,5 +1,6 @@
 #include "app/cli/output.h"
 
+#include "app/cli/describe.h"
 #include "base/log.h"
 
 #include <cstdio>
@@ -80,7 +81,7 @@ int Output::finish(int code, const base::Error* error)
                             {"message", error->what()},
                             {"hint", next_step(*error)}};
         }
-        text_ = out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+        text_ = json_text(out);
     }
     bool good = std::fwrite(text_.data(), 1, text_.size(), stdout) == text_.size();
     good = std::fflush(stdout) == 0 && good;

@@ -153,11 +153,12 @@ void require_all_mapped(const job::RestoreOptions& options, const repo::RestoreP
 void write_report(const job::RestoreOptions& options, const job::RestoreReport& report)
 {
     if (options.dir.empty()) return;
+    fs::create_directories(options.dir); // all members may lie elsewhere
     auto name =
         fmt::format("restore-{}", report.mark ? repo::mark_id(report.mark->number()) : "positions");
     base::replace_file(options.dir / (name + ".txt"), base::as_bytes(report_text(report)));
     base::replace_file(options.dir / (name + ".json"),
-                       base::as_bytes(report_json(report).dump(2) + "\n"));
+                       base::as_bytes(json_text(report_json(report))));
 }
 
 /// Writes nothing: what would be done, what would be removed, and what stands in the way.
@@ -228,8 +229,15 @@ int run_restore(Environment& environment)
     }
     if (!environment.options().quiet && !environment.options().json)
         environment.progress().note(plan_text(plan, options));
+    options.keep_report = [&](const job::RestoreReport& report) { write_report(options, report); };
     auto report = job::restore_group(environment.context(), plan, options);
-    write_report(options, report);
+    try {
+        write_report(options, report);
+    } catch (const Error& error) {
+        // The members are open: this is no reason to say that the restore failed.
+        report.warnings.push_back("the report in " + options.dir.string() +
+                                  " is not complete: " + error.what());
+    }
     record_proof(environment, plan, report);
     document["report"] = report_json(report);
     output.text(report_text(report));

@@ -196,7 +196,8 @@ TEST_F(FakeRestoreTest, RecoversToExactlyTheGoal)
     for (const auto& branch : in_doubt)
         target->settle(branch, branch.gid == "across");
     EXPECT_TRUE(target->prepared().empty());
-    target->hand_over({.start = true, .captured = {}}, {});
+    auto handed = target->prepare_hand_over({.captured = {}}, {});
+    target->hand_over(handed, true);
     const auto restored = engine_.restored().at(config_.dir);
     EXPECT_EQ(restored.phase, RestoredServer::Phase::handed_over);
     EXPECT_EQ(restored.committed, (std::set<std::string>{"before", "across"}));

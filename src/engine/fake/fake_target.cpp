@@ -227,6 +227,7 @@ void FakeTarget::resume(std::stop_token /*stop*/)
     enter("resume");
     const std::lock_guard lock(servers_->mutex_);
     if (server_->phase < Phase::promoted) throw Error{Code::failed, "resume() before promote()"};
+    server_->phase = Phase::promoted;
     server_->running = true;
     server_->calls.emplace_back("resume");
 }
@@ -298,24 +299,42 @@ PageCheck FakeTarget::check_pages(unsigned /*workers*/, std::stop_token /*stop*/
     return {.has_checksums = true, .files = 1, .pages = 3};
 }
 
-HandOver FakeTarget::hand_over(const HandOverOptions& options, std::stop_token /*stop*/)
+HandOver FakeTarget::prepare_hand_over(const HandOverOptions& options, std::stop_token /*stop*/)
+{
+    enter("prepare_hand_over");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->phase < Phase::promoted)
+        throw Error{Code::failed, "prepare_hand_over() before promote()"};
+    server_->running = false;
+    server_->hand_over = options;
+    server_->calls.emplace_back("prepare_hand_over");
+    HandOver out;
+    if (!options.as_production) out.neutralised = {"archiving"};
+    out.start_command = "fake start " + config_.dir.string();
+    return out;
+}
+
+void FakeTarget::hand_over(HandOver& result, bool start)
 {
     enter("hand_over");
     const std::lock_guard lock(servers_->mutex_);
-    if (server_->phase < Phase::promoted) throw Error{Code::failed, "hand_over() before promote()"};
+    if (server_->running) throw Error{Code::failed, "hand_over() of a server that is ours"};
     server_->phase = Phase::handed_over;
-    server_->running = options.start;
-    server_->hand_over = options;
+    server_->running = start;
     server_->calls.emplace_back("hand_over");
-    HandOver out;
-    if (!options.as_production) out.neutralised = {"archiving"};
-    if (options.start) {
-        out.socket_dir = config_.work_dir.string();
-        out.port = 5432;
-    } else {
-        out.start_command = "fake start " + config_.dir.string();
-    }
-    return out;
+    if (!start) return;
+    result.start_command.clear();
+    result.socket_dir = config_.work_dir.string();
+    result.port = 5432;
+}
+
+void FakeTarget::take_back()
+{
+    enter("take_back");
+    const std::lock_guard lock(servers_->mutex_);
+    if (server_->phase == Phase::handed_over) server_->phase = Phase::promoted;
+    server_->running = false;
+    server_->calls.emplace_back("take_back");
 }
 
 void FakeTarget::stop()

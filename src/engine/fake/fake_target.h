@@ -26,7 +26,7 @@ struct RestoredServer {
     std::vector<Record> replayed;
     std::map<std::string, bool> settled; ///< gid -> commit
     std::vector<std::string> calls;      ///< every method that ended well, in order
-    HandOverOptions hand_over;
+    HandOverOptions hand_over;           ///< of prepare_hand_over()
 };
 
 /// [from, to) of a member's log along the history of `goal_epoch`; shorter when less is stored.
@@ -77,7 +77,9 @@ public:
     std::optional<std::string> ask(const std::string& database, const std::string& sql,
                                    std::stop_token stop) override;
     PageCheck check_pages(unsigned workers, std::stop_token stop) override;
-    HandOver hand_over(const HandOverOptions& options, std::stop_token stop) override;
+    HandOver prepare_hand_over(const HandOverOptions& options, std::stop_token stop) override;
+    void hand_over(HandOver& result, bool start) override;
+    void take_back() override;
     void stop() override;
     void clean_up() override;
     std::string private_conninfo() const override;

@@ -85,6 +85,8 @@ private:
 struct ConnectOptions {
     std::string dbname = {};  ///< instead of the URL's
     bool replication = false; ///< physical replication: replication commands and SHOW only
+    /// Of what is sent and received; SQL_ASCII converts nothing.
+    std::string encoding = "UTF8";
     std::string application_name = "tidemark";
     std::chrono::milliseconds timeout = std::chrono::seconds{15};
     /// More settings of the session, "name=value" without blanks, e.g. "wal_sender_timeout=10s".

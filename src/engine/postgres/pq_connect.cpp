@@ -44,7 +44,7 @@ Keywords connection_keywords(const std::string& url, const ConnectOptions& optio
 {
     Keywords words = parse_conninfo(url);
     words["application_name"] = options.application_name;
-    words["client_encoding"] = "UTF8";
+    words["client_encoding"] = options.encoding;
     if (!options.dbname.empty()) words["dbname"] = options.dbname;
     if (options.replication) {
         words["replication"] = "true";

@@ -12,6 +12,7 @@
 #include "engine/postgres/recovery_log.h"
 #include "engine/postgres/recovery_run.h"
 #include "engine/postgres/restore_work.h"
+#include "engine/postgres/trial_start.h"
 
 #include <fmt/format.h>
 #include <thread>
@@ -81,7 +82,13 @@ public:
         return check_all_pages(config_.dir, config_.version_num / 10000, control(), workers,
                                std::move(stop));
     }
-    HandOver hand_over(const HandOverOptions& options, std::stop_token stop) override;
+    HandOver prepare_hand_over(const HandOverOptions& options, std::stop_token stop) override;
+    void hand_over(HandOver& result, bool start) override;
+    void take_back() override
+    {
+        stop();
+        close_handed_over();
+    }
     void clean_up() override
     {
         stop();
@@ -119,6 +126,8 @@ private:
     void find_superuser();
     RestoredServer server();
     void start_handed_over(HandOver& result);
+    /// How its users start it.
+    ServerLaunch plain_launch();
 
     TargetConfig config_;
     mutable RestoreWork work_; ///< remembers what it has read
@@ -361,7 +370,17 @@ ContentCheck PostgresTarget::check_content(unsigned workers, std::stop_token sto
                        std::move(stop));
 }
 
-HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_token stop)
+ServerLaunch PostgresTarget::plain_launch()
+{
+    return {.bin_dir = bin_dir(),
+            .data_dir = config_.dir,
+            .work_dir = config_.work_dir,
+            .config_file = config_.dir / "postgresql.conf",
+            .log_file = {},
+            .user = work_.user()};
+}
+
+HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::stop_token stop)
 {
     HandOver result;
     // They are in no backup (rules.md 27).
@@ -378,30 +397,28 @@ HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_tok
     if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
 
     auto setup = work_.setup(ServerPurpose::keep);
+    const auto apart = setup;
     if (config_.dir.native().size() <= kLongestSocketDir) setup.socket_dir = config_.dir;
     if (options.as_production) {
         write_production(work_.data(), options.captured, result);
     } else {
         write_quarantine(work_.data(), setup, options.captured, result);
     }
-    ServerLaunch plain{.bin_dir = bin_dir(),
-                       .data_dir = config_.dir,
-                       .work_dir = config_.work_dir,
-                       .config_file = config_.dir / "postgresql.conf",
-                       .log_file = {},
-                       .user = work_.user()};
-    require_data_directory(plain);
-    work_.folder().write("handed-over", "");
+    require_data_directory(plain_launch());
+    // In quarantine the server has run under nearly the same text until now.
+    if (options.as_production)
+        try_configuration(plain_launch(), work_.folder(), apart, std::move(stop));
     auto command = fmt::format("{} -D {} -l {} start", (bin_dir() / "pg_ctl").native(),
                                config_.dir.native(), (config_.dir / "server.log").native());
-    if (options.start) {
-        start_handed_over(result);
-    } else {
-        result.start_command = work_.user()
-                                   ? fmt::format("runuser -u {} -- {}", work_.user()->name, command)
-                                   : command;
-    }
+    result.start_command =
+        work_.user() ? fmt::format("runuser -u {} -- {}", work_.user()->name, command) : command;
     return result;
+}
+
+void PostgresTarget::hand_over(HandOver& result, bool start)
+{
+    work_.folder().write("handed-over", "");
+    if (start) start_handed_over(result);
 }
 
 void PostgresTarget::start_handed_over(HandOver& result)
@@ -423,6 +440,7 @@ void PostgresTarget::start_handed_over(HandOver& result)
     auto place = read_pid_file(config_.dir);
     result.port = place.port;
     result.socket_dir = place.socket_dir;
+    result.start_command.clear();
 }
 
 } // namespace

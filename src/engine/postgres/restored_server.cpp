@@ -49,7 +49,9 @@ std::string RestoredServer::conninfo(const std::string& database) const
 
 Connection RestoredServer::connect(const std::string& database) const
 {
-    return Connection::open(conninfo(database), {.application_name = "tidemark restore",
+    // Gids and names hold the bytes of whatever encoding their database has: none is converted.
+    return Connection::open(conninfo(database), {.encoding = "SQL_ASCII",
+                                                 .application_name = "tidemark restore",
                                                  .settings = session_settings()});
 }
 
@@ -177,19 +179,21 @@ std::vector<model::PreparedBranch> RestoredServer::prepared() const
 void RestoredServer::settle(const model::PreparedBranch& branch, bool commit) const
 {
     close_opened_databases();
-    auto rows = connect().exec_params("SELECT p.transaction::text, d.datname, d.datallowconn "
-                                      "FROM pg_catalog.pg_prepared_xacts p "
-                                      "JOIN pg_catalog.pg_database d ON d.datname = p.database "
-                                      "WHERE p.gid = $1",
-                                      {branch.gid});
-    if (rows.rows() == 0) return; // by an earlier run of ours
-    if (rows.get(0, 0) != std::to_string(branch.xid)) {
+    // Compared here: the gid need not be text in the encoding of the database that we ask.
+    auto rows = connect().exec("SELECT p.transaction::text, d.datname, d.datallowconn, p.gid "
+                               "FROM pg_catalog.pg_prepared_xacts p "
+                               "JOIN pg_catalog.pg_database d ON d.datname = p.database");
+    int row = 0;
+    while (row < rows.rows() && rows.get(row, 3) != branch.gid)
+        ++row;
+    if (row == rows.rows()) return; // by an earlier run of ours
+    if (rows.get(row, 0) != std::to_string(branch.xid)) {
         throw Error{
             Code::failed,
             fmt::format("prepared transaction '{}' has xid {} here instead of {}: not settled",
-                        branch.gid, rows.get(0, 0), branch.xid)};
+                        branch.gid, rows.get(row, 0), branch.xid)};
     }
-    Database database{std::string(rows.get(0, 1)), rows.boolean(0, 2).value_or(true)};
+    Database database{std::string(rows.get(row, 1)), rows.boolean(row, 2).value_or(true)};
     in_database(database, [&](Connection& connection) {
         connection.exec(fmt::format("{} PREPARED {}", commit ? "COMMIT" : "ROLLBACK",
                                     Connection::literal(branch.gid)));

@@ -64,10 +64,11 @@ std::string proc_text(pid_t pid, const char* name)
     }
 }
 
-bool has_our_configuration(pid_t pid, const fs::path& work_dir)
+/// `name` is that of a file in our work folder; empty: any.
+bool has_our_configuration(pid_t pid, const fs::path& work_dir, const std::string& name = {})
 {
     auto arguments = proc_text(pid, "cmdline");
-    return arguments.find("--config-file=" + (work_dir / "").native()) != std::string::npos;
+    return arguments.find("--config-file=" + (work_dir / name).native()) != std::string::npos;
 }
 
 /// A server enters its data directory soon after its start; before that its arguments tell.
@@ -180,7 +181,8 @@ std::optional<RunningServer> find_running_server(const fs::path& data_dir, const
     if (pids.empty()) return std::nullopt;
     for (pid_t pid : pids) {
         if (!is_postmaster(pid) || is_server_in(parent_of(pid), data_dir, work_dir)) continue;
-        return RunningServer{pid, has_our_configuration(pid, work_dir)};
+        return RunningServer{pid, has_our_configuration(pid, work_dir),
+                             has_our_configuration(pid, work_dir, kTrialConfig)};
     }
     return RunningServer{};
 }
@@ -225,9 +227,13 @@ void ServerProcess::start()
     how.new_session = true; // a Ctrl-C at our terminal is not for the server
     how.out = {base::Output::To::file, launch_.log_file};
     how.err = {base::Output::To::file, launch_.log_file};
-    process_ = base::Process::spawn({launch_.bin_dir / "postgres", "-D", launch_.data_dir,
-                                     "--config-file=" + launch_.config_file.native()},
-                                    how);
+    std::vector<std::string> command{launch_.bin_dir / "postgres", "-D", launch_.data_dir,
+                                     "--config-file=" + launch_.config_file.native()};
+    for (const auto& setting : launch_.settings) {
+        command.emplace_back("-c");
+        command.push_back(setting);
+    }
+    process_ = base::Process::spawn(command, how);
     adopted_ = 0;
 }
 
@@ -235,7 +241,7 @@ bool ServerProcess::adopt()
 {
     if (running()) return true;
     auto found = find_running_server(launch_.data_dir, launch_.work_dir);
-    if (!found || !found->ours) return false;
+    if (!found || !found->ours || found->trial) return false;
     adopted_ = found->pid;
     return true;
 }

@@ -23,9 +23,14 @@ std::optional<base::User> server_user(const std::string& name);
 
 /// A server process that runs in a data directory.
 struct RunningServer {
-    pid_t pid = 0;     ///< of the postmaster; 0 when only its children are left
-    bool ours = false; ///< started with a configuration file below our work folder
+    pid_t pid = 0;      ///< of the postmaster; 0 when only its children are left
+    bool ours = false;  ///< started with a configuration file below our work folder
+    bool trial = false; ///< of kTrialConfig: it was to be stopped again at once
 };
+
+/// The name of a configuration that is only tried; a server that was killed with it is never
+/// adopted, for it has the access rules of production.
+inline constexpr const char* kTrialConfig = "trial.conf";
 
 /// What runs in `data_dir`, whatever its postmaster.pid says; empty when nothing does.
 std::optional<RunningServer> find_running_server(const std::filesystem::path& data_dir,
@@ -39,6 +44,8 @@ struct ServerLaunch {
     std::filesystem::path config_file; ///< below work_dir
     std::filesystem::path log_file;    ///< appended to
     std::optional<base::User> user;
+    /// name=value, stronger than any file.
+    std::vector<std::string> settings = {};
 };
 
 /// A server under our own configuration. It survives our process should that be killed; the next

@@ -85,6 +85,7 @@ std::unique_ptr<PostgresSession> PostgresSession::connect(const MemberConfig& me
                                                           StartBackup start_backup)
 {
     ConnectOptions options;
+    options.encoding = "SQL_ASCII"; // gids are bytes, the same as in the log
     auto deadline = steady_clock::time_point::max();
     if (member.within.count() > 0) {
         options.timeout = std::min(options.timeout, member.within);

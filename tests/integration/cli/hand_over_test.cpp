@@ -1,0 +1,168 @@
+// The last step of a restore on real servers: all members are opened, or none; and gids of any
+// bytes are settled.
+
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <csignal>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::support {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::postgres::Connection;
+
+constexpr const char* kForeignGid = "gr\xFCn #1";
+
+class HandOverTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        ASSERT_EQ(lab_->init().code(), 0);
+        Connection::open(lab_->lab.cluster(1).conninfo())
+            .exec("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' "
+                  "TEMPLATE template0");
+        app::Bank load(lab_->bank, lab_->witness);
+        load.start();
+        lab_->commits(load, 20);
+        auto backup = lab_->backup("base");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        lab_->commits(load, 50);
+        load.stop();
+        auto latin =
+            Connection::open(lab_->lab.cluster(1).conninfo("latin"), {.encoding = "SQL_ASCII"});
+        latin.exec("CREATE TABLE public.t(i int)");
+        latin.exec(std::string("BEGIN; INSERT INTO public.t VALUES (1); PREPARE TRANSACTION '") +
+                   kForeignGid + "'");
+        auto mark = lab_->mark("last");
+        ASSERT_EQ(mark.code(), 0) << mark.text();
+    }
+    static void TearDownTestSuite() { lab_.reset(); }
+
+    void TearDown() override
+    {
+        stop_restored(dir());
+        fs::remove_all(dir());
+    }
+
+    static fs::path dir() { return lab_->target("r"); }
+    static std::string phase_of(const std::string& member)
+    {
+        std::ifstream file(dir() / member / "tidemark/state.json");
+        auto state = nlohmann::json::parse(file, nullptr, false);
+        return state.is_object() ? state.value("phase", "") : "";
+    }
+    static fs::path report_file(const std::string& mark, const std::string& kind)
+    {
+        return dir() / ("restore-" + mark + "." + kind);
+    }
+    static bool runs(const std::string& member)
+    {
+        std::ifstream file(dir() / member / "data/postmaster.pid");
+        long pid = 0;
+        return file >> pid && ::kill(static_cast<pid_t>(pid), 0) == 0;
+    }
+    static void expect_closed()
+    {
+        for (const char* member : {"m0", "m1"}) {
+            EXPECT_FALSE(runs(member)) << member;
+            EXPECT_EQ(phase_of(member), "settled") << member;
+        }
+    }
+    static std::uint64_t prepared_in_latin()
+    {
+        auto conninfo =
+            "host=" + (dir() / "m1/data").string() + " port=5432 user=postgres dbname=latin";
+        auto rows = Connection::open(conninfo).exec("SELECT count(*) FROM pg_prepared_xacts");
+        return static_cast<std::uint64_t>(rows.integer(0, 0).value_or(99));
+    }
+
+    static std::unique_ptr<GroupLab> lab_;
+};
+
+std::unique_ptr<GroupLab> HandOverTest::lab_;
+
+/// m0 could start on its production socket; m1 cannot, for production itself runs there.
+TEST_F(HandOverTest, AMemberThatDoesNotStartKeepsAllClosed)
+{
+    lab_->lab.cluster(0).stop();
+    auto refused = lab_->restore({"--to", "last", "--as-production"}, "r");
+    EXPECT_EQ(refused.code(), 1) << refused.text();
+    EXPECT_TRUE(refused.explained()) << refused.text();
+    EXPECT_NE(refused.err.find("no member was left open"), std::string::npos) << refused.text();
+    expect_closed();
+    EXPECT_TRUE(fs::exists(dir() / "m0/data/server.log")) << "it was open for a moment";
+    lab_->lab.cluster(0).start();
+    EXPECT_TRUE(fs::exists(
+        report_file(refused.json().at("plan").at("mark").at("id").get<std::string>(), "json")))
+        << "written before anything was opened";
+    // Killed between two hand-overs, or refused: the same command goes on, in another mode too.
+    auto good = lab_->restore({"--to", "last"}, "r");
+    EXPECT_EQ(good.code(), 0) << good.text();
+    EXPECT_TRUE(lab_->check(good, "last").clean());
+    auto again = lab_->restore({"--to", "last"}, "r");
+    EXPECT_EQ(again.code(), 30) << again.text();
+    EXPECT_NE(again.err.find("nothing is left to do"), std::string::npos) << again.text();
+    EXPECT_TRUE(runs("m0") && runs("m1"));
+}
+
+TEST_F(HandOverTest, AConfigurationThatDoesNotStartIsFoundBeforeAnyIsOpened)
+{
+    auto& production = lab_->lab.cluster(1);
+    auto sql = Connection::open(production.conninfo());
+    sql.exec("ALTER SYSTEM SET shared_preload_libraries = 'no_such_library'");
+    auto backup = lab_->backup("preloads");
+    sql.exec("ALTER SYSTEM RESET shared_preload_libraries");
+    ASSERT_EQ(backup.code(), 0) << backup.text();
+    lab_->lab.cluster(0).stop();
+    auto refused = lab_->restore({"--as-production"}, "r");
+    lab_->lab.cluster(0).start();
+    EXPECT_EQ(refused.code(), 21) << refused.text();
+    EXPECT_TRUE(refused.explained()) << refused.text();
+    EXPECT_NE(refused.err.find("no_such_library"), std::string::npos) << refused.text();
+    expect_closed();
+    EXPECT_FALSE(fs::exists(dir() / "m0/data/server.log")) << "m0 was opened";
+}
+
+TEST_F(HandOverTest, AKillBetweenTwoHandOversIsGoneOnFrom)
+{
+    auto first = lab_->restore({"--to", "last"}, "r");
+    ASSERT_EQ(first.code(), 0) << first.text();
+    // As it was before m1's state was written.
+    auto file = dir() / "m1/tidemark/state.json";
+    std::ifstream in(file);
+    auto state = nlohmann::json::parse(in);
+    state["phase"] = "settled";
+    std::ofstream(file, std::ios::trunc) << state.dump();
+    auto second = lab_->restore({"--to", "last"}, "r");
+    ASSERT_EQ(second.code(), 0) << second.text();
+    EXPECT_TRUE(lab_->check(second, "last").clean());
+    EXPECT_EQ(first.json().at("report").at("members").at(1).at("decisions"),
+              second.json().at("report").at("members").at(1).at("decisions"));
+}
+
+/// In a database that is not UTF-8 a gid need not be, either.
+TEST_F(HandOverTest, AGidOfAnyBytesIsSettledAndCanBeDecidedLater)
+{
+    auto kept = lab_->restore({"--to", "last", "--in-doubt", "keep"}, "r");
+    ASSERT_EQ(kept.code(), 3) << kept.text();
+    EXPECT_EQ(prepared_in_latin(), 1U);
+    std::ifstream report(report_file(kept.json().at("report").at("mark").at("id"), "txt"));
+    std::string text{std::istreambuf_iterator<char>(report), {}};
+    EXPECT_NE(text.find("m1 \"gr\\xfcn #1\""), std::string::npos) << text;
+    auto decisions = lab_->folder() / "decisions";
+    std::ofstream(decisions) << "m1 \"gr\\xfcn #1\" rollback\n";
+    auto settled = lab_->restore({"--to", "last", "--decisions", decisions.string()}, "r");
+    ASSERT_EQ(settled.code(), 0) << settled.text();
+    EXPECT_EQ(prepared_in_latin(), 0U);
+    EXPECT_TRUE(lab_->check(settled, "last").clean());
+    auto& decided = settled.json().at("report").at("members").at(1).at("decisions");
+    EXPECT_EQ(decided.at(0).at("action"), "rollback") << settled.text();
+}
+
+} // namespace
+} // namespace tidemark::support
