@@ -91,10 +91,8 @@ GroupRestore::GroupRestore(const Context& context, const repo::RestorePlan& plan
 void GroupRestore::preflight()
 {
     if (!options_.force) refuse_finished(members_);
-    for (auto& member : members_) {
-        for (auto& warning : member->preflight())
-            warnings_.push_back(std::move(warning));
-    }
+    for (auto& warning : job::preflight(members_))
+        warnings_.push_back(std::move(warning));
 }
 
 void GroupRestore::begin()

@@ -11,10 +11,8 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
     auto warnings = plan.warnings;
     auto members = make_members(context, plan, options);
     if (!options.force) refuse_finished(members);
-    for (auto& member : members) {
-        for (auto& warning : member->preflight())
-            warnings.push_back(std::move(warning));
-    }
+    for (auto& warning : preflight(members))
+        warnings.push_back(std::move(warning));
     return warnings;
 }
 

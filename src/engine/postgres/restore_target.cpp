@@ -398,7 +398,7 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
 
     auto setup = work_.setup(ServerPurpose::keep);
     const auto apart = setup;
-    if (config_.dir.native().size() <= kLongestSocketDir) setup.socket_dir = config_.dir;
+    if (can_hold_socket(config_.dir)) setup.socket_dir = config_.dir;
     if (options.as_production) {
         write_production(work_.data(), options.captured, result);
     } else {
@@ -423,9 +423,7 @@ void PostgresTarget::hand_over(HandOver& result, bool start)
 
 void PostgresTarget::start_handed_over(HandOver& result)
 {
-    base::ProcessOptions options;
-    options.user = work_.user();
-    options.directory = "/";
+    auto options = server_process_options(plain_launch());
     options.new_session = true;
     auto log = config_.dir / "server.log";
     auto started =
