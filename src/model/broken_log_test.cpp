@@ -1,0 +1,184 @@
+#include "model/cut_testing.h"
+
+#include "base/error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace tidemark::model {
+namespace {
+
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// rule 5
+TEST(BrokenLogTest, AMemberThatJoinsLateMakesOlderOnesUnknown)
+{
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g")})}));
+    EXPECT_EQ(decision(first, "a", "g"), Decision::rollback);
+    CutMember late = member("late", {});
+    late.log.complete_since = 50;
+    auto second = compute_cut(next_group(first, {member("a", {prepared(650, 2, "new")}), late}));
+    EXPECT_EQ(decision(second, "a", "g"), Decision::unknown);
+    EXPECT_EQ(decision(second, "a", "new"), Decision::unknown);
+    auto third_input = next_group(second, {member("a", {prepared(1900, 3, "newer")}), late});
+    for (CutMember& one : third_input.members) {
+        one.b += 1000;
+        one.r += 1000;
+        one.r_end += 1000;
+        one.e += 1000;
+    }
+    auto third = compute_cut(third_input);
+    EXPECT_EQ(decision(third, "a", "g"), Decision::unknown);
+    EXPECT_EQ(decision(third, "a", "newer"), Decision::rollback);
+}
+
+TEST(BrokenLogTest, AMemberThatLeftMakesOlderOnesUnknown)
+{
+    auto first = compute_cut(
+        group({member("a", {prepared(300, 1, "g")}), member("b", {prepared(300, 1, "g")})}));
+    auto second = compute_cut(next_group(first, {member("a", {})}));
+    EXPECT_EQ(decision(second, "a", "g"), Decision::unknown);
+}
+
+// rule 5
+TEST(BrokenLogTest, AGapMakesOlderOnesUnknown)
+{
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g")}),
+                                    member("b", {prepared(300, 1, "g"), prepared(320, 2, "h")})}));
+    CutMember b = member("b", {});
+    b.log.complete_since = 700; // g ended at b in the gap, h is still there
+    b.log.seeds = {{.xid = 2, .gid = "h"}};
+    auto second = compute_cut(next_group(first, {member("a", {}), b}));
+    EXPECT_EQ(decision(second, "a", "g"), Decision::unknown);
+    EXPECT_EQ(decision(second, "b", "h"), Decision::unknown);
+    EXPECT_THAT(second.at.in_doubt, SizeIs(2));
+    ASSERT_THAT(second.at.spanning, SizeIs(2));
+    EXPECT_EQ(second.at.spanning[0].parts[1].state, StateAt::finished_unseen);
+    b.log.complete_since = 1450;
+    EXPECT_FALSE(compute_cut(next_group(first, {member("a", {}), b})).usable());
+}
+
+TEST(BrokenLogTest, APrepareLostInAFailoverIsReported)
+{
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g"), prepared(315, 2, "h")}),
+                                    member("b", {prepared(300, 1, "g"), prepared(560, 2, "h")})}));
+    CutMember b = member("b", {prepared(570, 3, "h")});
+    b.log.events[0].epoch = 2;
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second =
+        compute_cut(next_group(first, {member("a", {committed(700, 1), committed(710, 2)}), b}));
+    EXPECT_TRUE(second.flags.lost_prepares);
+    ASSERT_THAT(second.at.lost, SizeIs(1));
+    EXPECT_EQ(second.at.lost[0].global_id, "h");
+    EXPECT_TRUE(second.at.lost[0].ambiguous) << "prepared again on the new timeline";
+}
+
+// rule 13
+TEST(BrokenLogTest, APrepareOnAnAbandonedTailIsReported)
+{
+    auto first = compute_cut(
+        group({member("a", {prepared(300, 2, "h")}), member("b", {prepared(560, 2, "h")})}));
+    // The tail, seen after the mark; it may go on far beyond what the new timeline holds.
+    for (Offset at : {Offset{620}, Offset{90'000}}) {
+        CutMember b = member("b", {prepared(at, 3, "i")});
+        b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+        CutMember a = member("a", {committed(700, 2), prepared(720, 3, "i"), committed(730, 3)});
+        auto second = compute_cut(next_group(first, {a, b}));
+        EXPECT_TRUE(second.flags.lost_prepares);
+        EXPECT_THAT(second.at.lost, SizeIs(2)) << at;
+        EXPECT_EQ(second.members[1].cut, (LogPosition{2, 1500}));
+    }
+}
+
+TEST(BrokenLogTest, AFinishOnAnAbandonedTailDidNotHappen)
+{
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g"), committed(570, 1)}),
+                                    member("b", {prepared(300, 1, "g"), committed(560, 1)})}));
+    CutMember b = member("b", {});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second = compute_cut(next_group(first, {member("a", {}), b}));
+    EXPECT_EQ(decision(second, "b", "g"), Decision::commit);
+}
+
+TEST(BrokenLogTest, AHistoryThatDoesNotPassThroughTheTableIsRefused)
+{
+    auto first = compute_cut(group({member("a", {})}));
+    CutMember a = member("a", {});
+    a.log.history = History(3, {{.epoch = 2, .left_at = 500}});
+    try {
+        compute_cut(next_group(first, {a}));
+        FAIL();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::identity_mismatch);
+    }
+}
+
+// rule 13
+TEST(BrokenLogTest, ATailThatAMarkHadSeenMakesOlderOnesUnknown)
+{
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g")}), member("b", {})}));
+    EXPECT_EQ(decision(first, "a", "g"), Decision::rollback);
+    CutMember b = member("b", {});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 600}});
+    EXPECT_EQ(decision(compute_cut(next_group(first, {member("a", {}), b})), "a", "g"),
+              Decision::rollback)
+        << "all that the mark saw is still there";
+    b.log.history = History(2, {{.epoch = 1, .left_at = 590}});
+    EXPECT_EQ(decision(compute_cut(next_group(first, {member("a", {}), b})), "a", "g"),
+              Decision::unknown);
+}
+
+// rule 13
+TEST(BrokenLogTest, SweepsBehindWhichALogWasRewoundProveNothingOfIt)
+{
+    auto first = compute_cut(group({member("a", {}), member("b", {})}));
+    CutMember b = member("b", {});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 450}}); // below the mark's r at b
+    auto second = compute_cut(
+        next_group(first, {member("a", {prepared(610, 1, "g"), prepared(1410, 2, "h")}), b}));
+    EXPECT_EQ(decision(second, "a", "g"), Decision::unknown);
+    EXPECT_EQ(decision(second, "a", "h"), Decision::rollback);
+}
+
+// rule 13
+TEST(BrokenLogTest, WhatIsWrittenBelowAnOldSweepAfterARewindCameLater)
+{
+    // a's g was committed after the mark. b's g stands where the mark's r once was, on the new
+    // timeline: it may be a later use.
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g")}), member("b", {})}));
+    CutMember b = member("b", {prepared(460, 7, "g")});
+    b.log.events[0].epoch = 2;
+    b.log.history = History(2, {{.epoch = 1, .left_at = 450}});
+    auto second = compute_cut(next_group(first, {member("a", {committed(650, 1)}), b}));
+    EXPECT_EQ(decision(second, "b", "g"), Decision::unknown);
+}
+
+// rule 13
+TEST(BrokenLogTest, AnUnknownCommitOnAnAbandonedTailDidNotHappen)
+{
+    auto first = compute_cut(group({member("a", {}), member("b", {committed(570, 99)})}));
+    EXPECT_THAT(first.table.unknown_finishes, SizeIs(1));
+    CutMember b = member("b", {});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second = compute_cut(next_group(first, {member("a", {}), b}));
+    EXPECT_THAT(second.at.unknown_finishes, IsEmpty());
+}
+
+// rule 13
+TEST(BrokenLogTest, WhatEndsAtTheSwitchPointIsKept)
+{
+    auto first = compute_cut(
+        group({member("a", {prepared(300, 1, "g")}), member("b", {prepared(540, 1, "g")})}));
+    CutMember b = member("b", {});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second = compute_cut(next_group(first, {member("a", {committed(1450, 1)}), b}));
+    EXPECT_THAT(second.at.lost, IsEmpty());
+    EXPECT_EQ(decision(second, "b", "g"), Decision::commit);
+}
+
+} // namespace
+} // namespace tidemark::model
