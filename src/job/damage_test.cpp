@@ -1,11 +1,13 @@
 // One damaged object ends no command that can do without it; it is named, and the work goes on.
 
 #include "job/audit.h"
+#include "job/expire.h"
 #include "job/mark.h"
 #include "job/world_testing.h"
 #include "repo/identities.h"
 #include "repo/layout.h"
 #include "repo/runs.h"
+#include "repo/tombstones.h"
 
 namespace tidemark::job {
 namespace {
@@ -122,6 +124,27 @@ TEST_F(DamageTest, ARun)
     runs.append(run);
     EXPECT_EQ(runs.list().size(), 1U);
     EXPECT_TRUE(named()) << log_;
+}
+
+TEST_F(DamageTest, ATombstone)
+{
+    using namespace std::chrono_literals;
+    world_.clock().advance(72h);
+    back_up_group(world_.context(), {});
+    world_.clock().advance(72h);
+    place_mark(world_.context(), {});
+    world_.group().keep_days = 1;
+    ExpireOptions options;
+    options.wait = false;
+    options.grace = options.settle;
+    EXPECT_GT(expire(world_.context(), options).condemned, 0U);
+    damage(repo::Tombstones(world_.storage(), "shop").list().at(0).object.key);
+    world_.clock().advance(3min);
+    EXPECT_EQ(expire(world_.context(), options).removed, 0U) << "named a moment ago only";
+    EXPECT_TRUE(named()) << log_;
+    world_.clock().advance(3min);
+    EXPECT_GT(expire(world_.context(), options).removed, 0U);
+    EXPECT_TRUE(repo::newest_restorable(world_.view()));
 }
 
 TEST(MarkNameTest, IsUniqueAndFitsARestorePoint)

@@ -65,6 +65,7 @@ void LogReceiver::open(std::stop_token stop)
         start_stream(recorded_.log_start, std::nullopt);
     } else {
         go_on(*chain, stop);
+        mend_histories(context_, id_, session_, history_);
     }
 }
 
@@ -269,6 +270,7 @@ void LogReceiver::follow_switch(std::stop_token)
     CHECK(next && durable_ == next->at);
     source_->finish();
     history_ = take_history(context_, id_, session_, next->next);
+    mend_histories(context_, id_, session_, history_);
     warn_of_switch(*next);
     writer_->switch_epoch(next->next, next->at);
     LogPosition at{next->next, next->at};

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "repo/histories.h"
+#include "repo/layout.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -34,6 +35,17 @@ void require_same_past(const model::History& history, const model::History& ance
                                     history.current(), ancestor.current()));
 }
 
+/// A damaged file can be compared with nothing; the bytes of the log still are.
+bool pass_over_damage(const Context& context, const model::MemberId& id, Epoch epoch)
+{
+    if (!repo::history_is_damaged(context.storage(), id, epoch)) return false;
+    context.progress.warn(fmt::format(
+        "{} is damaged; the server's own copy counts, and is stored in its place once the log is "
+        "known to be the same",
+        repo::history_key(id, epoch)));
+    return true;
+}
+
 } // namespace
 
 void throw_other_history(const std::string& why)
@@ -55,15 +67,35 @@ model::History take_history(const Context& context, const model::MemberId& id,
             fmt::format("the server has no history file of its timeline {}", epoch));
     auto history = model::parse_history(epoch, *text);
     for (const auto& step : history.ancestors()) {
-        if (step.epoch == 1) continue;
+        if (step.epoch == 1 || pass_over_damage(context, id, step.epoch)) continue;
         if (auto stored = repo::load_history_text(context.storage(), id, step.epoch)) {
             require_same_past(history, model::parse_history(step.epoch, *stored));
         } else if (auto older = session.history_file(step.epoch)) {
             repo::store_history(context.storage(), id, step.epoch, *older);
         }
     }
-    repo::store_history(context.storage(), id, epoch, *text);
+    if (!pass_over_damage(context, id, epoch))
+        repo::store_history(context.storage(), id, epoch, *text);
     return history;
+}
+
+void mend_histories(const Context& context, const model::MemberId& id, engine::Session& session,
+                    const model::History& history)
+{
+    auto mend = [&](Epoch epoch) {
+        if (epoch == 1 || !repo::history_is_damaged(context.storage(), id, epoch)) return;
+        auto text = session.history_file(epoch);
+        if (!text) return;
+        if (epoch != history.current())
+            require_same_past(history, model::parse_history(epoch, *text));
+        repo::replace_damaged_history(context.storage(), id, epoch, *text);
+        context.progress.note(fmt::format("{}: the history of timeline {} is stored anew from the "
+                                          "server's copy",
+                                          id.member, epoch));
+    };
+    for (const auto& step : history.ancestors())
+        mend(step.epoch);
+    mend(history.current());
 }
 
 void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity& recorded,

@@ -17,6 +17,10 @@ namespace tidemark::job {
 model::History take_history(const Context& context, const model::MemberId& id,
                             engine::Session& session, model::Epoch epoch);
 
+/// Stores damaged history files anew from the server's, whose log has been compared with ours.
+void mend_histories(const Context& context, const model::MemberId& id, engine::Session& session,
+                    const model::History& history);
+
 /// The newest stored log must lie on the server's history, or on a tail that the history left:
 /// otherwise this is an old primary that came back, or another restore of the same cluster.
 /// Error{identity_mismatch}.

@@ -63,6 +63,26 @@ void store_history(store::Storage& storage, const model::MemberId& id, model::Ep
                          "name of its own, or point the url at the server that was backed up"}};
 }
 
+bool history_is_damaged(store::Storage& storage, const model::MemberId& id, model::Epoch epoch)
+{
+    try {
+        get_text(storage, history_key(id, epoch));
+    } catch (const Error& error) {
+        if (error.code() != Code::failed) throw;
+        return true;
+    }
+    return false;
+}
+
+void replace_damaged_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                             const std::string& text)
+{
+    if (!history_is_damaged(storage, id, epoch)) return;
+    model::parse_history(epoch, text);
+    storage.remove(history_key(id, epoch));
+    store_history(storage, id, epoch, text);
+}
+
 std::optional<std::string> load_history_text(store::Storage& storage, const model::MemberId& id,
                                              model::Epoch epoch)
 {

@@ -29,4 +29,11 @@ model::Epoch free_epoch(store::Storage& storage, const model::MemberId& id, mode
 model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,
                          const std::string& who);
 
+/// Is there one whose bytes are not those that were written?
+bool history_is_damaged(store::Storage& storage, const model::MemberId& id, model::Epoch epoch);
+/// Puts `text` in the place of a damaged one, which tells nobody anything any more. A crash between
+/// leaves none, and the next store_history() makes it. Under the lease "log".
+void replace_damaged_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                             const std::string& text);
+
 } // namespace tidemark::repo
