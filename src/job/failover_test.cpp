@@ -7,6 +7,7 @@
 #include "job/backup.h"
 #include "job/init.h"
 #include "job/mark.h"
+#include "job/status.h"
 #include "repo/restore_plan.h"
 #include "repo/verify.h"
 #include "store/memory.h"
@@ -21,8 +22,10 @@ namespace {
 using base::Code;
 using base::Error;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 class Listening final : public Progress {
@@ -190,6 +193,14 @@ TEST_F(FailoverTest, APrepareThatWasLostWithATailIsReported)
     EXPECT_THAT(progress_.warnings, Contains(HasSubstr("abandoned")));
     expect_good(after);
     EXPECT_THAT(mark().at.lost, IsEmpty()) << "said by the first mark behind the failover";
+    // And not forgotten: whoever looks, or restores to any later mark, is told.
+    auto view = repo::load_view(storage_, "shop");
+    auto status = read_status(context(), view, {});
+    EXPECT_THAT(status.lost, ElementsAre(HasSubstr("torn is committed at b")));
+    auto plan = repo::need_plan(repo::plan_restore(view, view.marks.front().number()));
+    EXPECT_THAT(plan.warnings, Contains(HasSubstr("torn is committed at b")));
+    plan = repo::need_plan(repo::plan_restore(view, view.marks[2].number()));
+    EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("torn"))));
 }
 
 // rule 13

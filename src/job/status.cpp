@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "model/lost.h"
 #include "model/schedule.h"
 #include "repo/restore_plan.h"
 
@@ -98,6 +99,10 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
                                   [&](const auto& mark) { return mark.number() == *newest; });
         if (found != view.marks.end()) out.restorable = *found;
     }
+    std::vector<const model::Mark*> marks;
+    for (const auto& mark : view.marks)
+        marks.push_back(&mark.value);
+    if (!marks.empty()) out.lost = model::lost_up_to(marks, *marks.front());
     auto proofs = repo::Drills(context.storage(), out.group).proofs();
     out.proof = proofs.newest;
     out.last_drill = proofs.last;

@@ -46,6 +46,7 @@ struct GroupStatus {
     std::optional<repo::StoredDrill> last_drill;  ///< or restore, whatever it says
     std::vector<model::ObjectiveState> objective; ///< what is asked for, when configured
     std::vector<MemberStatus> members;
+    std::vector<std::string> lost; ///< sentences: what a failover left half there (rules.md 13)
     std::map<std::string, std::string> unreadable; ///< commit objects, with the reason
 
     bool is_restorable() const { return restorable.has_value(); }

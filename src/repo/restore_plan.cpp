@@ -1,6 +1,7 @@
 #include "repo/restore_plan.h"
 
 #include "base/error.h"
+#include "model/lost.h"
 #include "repo/planner.h"
 
 #include <algorithm>
@@ -75,6 +76,10 @@ PlanResult plan_restore(const RepositoryView& view, model::Number number,
     RestorePlan plan;
     plan.group = view.group;
     plan.mark = *mark;
+    std::vector<const model::Mark*> marks;
+    for (const StoredMark& one : view.marks)
+        marks.push_back(&one.value);
+    plan.warnings = model::lost_up_to(marks, mark->value);
     auto goals = goals_of(mark->value, options.members);
     PlanResult out = plan_goals(planner, goals, std::move(plan));
     refuse_strangers(options.members, goals, out);

@@ -2,6 +2,7 @@
 
 #include "app/cli/table.h"
 #include "model/gid_text.h"
+#include "model/lost.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -38,18 +39,6 @@ std::string mark_title(const repo::StoredMark& mark)
     if (mark.number() == 0) return "the moment " + base::format_time_human(mark.value.created);
     auto id = repo::mark_id(mark.number());
     return mark.value.name.empty() ? id : id + " " + mark.value.name;
-}
-
-std::string lost_sentence(const model::TransactionAt& lost)
-{
-    std::string at, gone;
-    for (const auto& part : lost.parts) {
-        auto& names = part.state == model::StateAt::lost ? gone : at;
-        names += (names.empty() ? "" : ", ") + part.branch.member;
-    }
-    return fmt::format("lost in a failover: {} is committed at {}, but its part at {} stood on log "
-                       "that was abandoned",
-                       lost.global_id, at.empty() ? "another member" : at, gone);
 }
 
 json mark_summary(const repo::StoredMark& mark)
@@ -113,7 +102,7 @@ std::string mark_text(const repo::StoredMark& mark)
                            "rolled back at another\n",
                            damaged.global_id);
     for (const auto& lost : value.at.lost)
-        out += lost_sentence(lost) + "\n";
+        out += model::lost_sentence(lost) + "\n";
     for (const auto& id : value.at.ambiguous_ids)
         out += fmt::format("ambiguous: the id {} was used again too soon to tell its uses apart\n",
                            id);

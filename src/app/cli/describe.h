@@ -16,7 +16,6 @@ namespace tidemark::app {
 std::string mark_title(const repo::StoredMark& mark);
 nlohmann::json mark_summary(const repo::StoredMark& mark);
 /// A transaction whose part at a member was lost in a failover (rules.md 13).
-std::string lost_sentence(const model::TransactionAt& lost);
 std::string mark_text(const repo::StoredMark& mark);
 
 /// Per member the last commit kept and the first one dropped, and what clocks say.

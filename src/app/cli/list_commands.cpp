@@ -41,12 +41,14 @@ void list_marks(Environment& environment, const repo::RepositoryView& view)
         bool restorable = std::binary_search(sound.begin(), sound.end(), mark.number());
         auto proof = proofs.by_mark.find(mark.number());
         bool proven = proof != proofs.by_mark.end();
+        auto lost = mark.value.at.lost.size();
         table.row({repo::mark_id(mark.number()), base::format_time_human(mark.value.created),
                    mark.value.name,
                    fmt::format("{:.1f} ms", static_cast<double>(mark.value.spread.count()) / 1000),
                    std::to_string(mark.value.at.in_doubt.size()),
                    std::string(restorable ? "yes" : "no") +
-                       (held.contains(mark.number()) ? ", held" : ""),
+                       (held.contains(mark.number()) ? ", held" : "") +
+                       (lost == 0 ? "" : fmt::format(", {} lost", lost)),
                    proven ? proof_text(proof->second, environment.clock().now()) : "-"});
         auto summary = mark_summary(mark);
         summary["restorable"] = restorable;

@@ -182,6 +182,9 @@ int show_plan(Environment& environment, const repo::RestorePlan& plan,
             for (const auto& warning : job::check_restore(environment.context(), plan, options))
                 environment.progress().warn(warning);
         }
+    } else {
+        for (const auto& warning : plan.warnings)
+            environment.progress().warn(warning);
     }
     output.text("nothing was written; run again without --plan to do it\n");
     return static_cast<int>(environment.progress().warnings().empty() ? Code::ok : Code::warnings);

@@ -7,6 +7,7 @@
 #include "job/log_guard.h"
 #include "job/run.h"
 #include "job/status.h"
+#include "model/lost.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -49,6 +50,8 @@ void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
         environment.progress().warn(
             "heuristic damage in production: a transaction is committed at "
             "one member and rolled back at another; tidemark show lists it");
+    for (const auto& lost : mark.at.lost)
+        environment.progress().warn(model::lost_sentence(lost));
     for (const auto& violation : mark.violations)
         environment.progress().warn(fmt::format("{} at {}: {}",
                                                 model::violation_name(violation.kind),

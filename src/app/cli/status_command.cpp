@@ -86,6 +86,8 @@ std::string members_text(const job::GroupStatus& status)
 std::string notes_text(const job::GroupStatus& status)
 {
     std::string out;
+    for (const auto& sentence : status.lost)
+        out += "  " + sentence + "\n";
     for (const auto& member : status.members) {
         if (!member.error.empty()) out += fmt::format("  {}: {}\n", member.name, member.error);
         for (const auto& [branch, age] : member.orphans) {
@@ -162,6 +164,7 @@ void describe_json(json& document, const job::GroupStatus& status)
         document["last_drill"] = {{"id", repo::drill_id(status.last_drill->number())},
                                   {"passed", status.last_drill->value.passed()}};
     document["objective"] = objective_json(status);
+    document["lost"] = status.lost;
     document["needs_attention"] = status.needs_attention();
     document["members"] = json::array();
     for (const auto& member : status.members)

@@ -6,6 +6,7 @@
 #include "job/moment.h"
 #include "job/reindex.h"
 #include "model/ids.h"
+#include "model/lost.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -65,7 +66,7 @@ void warn_of_mark(Environment& environment, const model::Mark& mark)
             "heuristic damage in production: a transaction is committed at one member and rolled "
             "back at another; tidemark show lists it");
     for (const auto& lost : mark.at.lost)
-        environment.progress().warn(lost_sentence(lost));
+        environment.progress().warn(model::lost_sentence(lost));
     for (const auto& violation : mark.violations) {
         if (violation.kind == model::ViolationKind::log_unread)
             environment.progress().warn(fmt::format("not proven at {}: log from {} to {} could not "

@@ -163,6 +163,32 @@ TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndSaysSo)
 }
 
 // rule 13
+TEST_F(FailoverTest, WhatTheFailoverTookIsToldFromThenOn)
+{
+    auto told = [](const ToolRun& run) {
+        return (run.out + run.err).find("lost in a failover: torn") != std::string::npos;
+    };
+    auto later = lab_->mark("later");
+    ASSERT_EQ(later.code(), 0) << later.text();
+    EXPECT_EQ(later.json().at("mark").at("lost").size(), 0U) << "said once";
+    auto status = lab_->run({"status"});
+    EXPECT_TRUE(told(status)) << status.text();
+    auto document = lab_->run({"status", "--json"}).json();
+    ASSERT_EQ(document.at("lost").size(), 1U) << document;
+    EXPECT_TRUE(told(lab_->run({"show", "after"})));
+    auto list = lab_->run({"list", "marks"});
+    EXPECT_NE(list.out.find("yes, 1 lost"), std::string::npos) << list.text();
+    for (const auto* mark : {"after", "later"}) {
+        auto plan = lab_->run({"restore", "--plan", "--to", mark});
+        EXPECT_EQ(plan.code(), 3) << plan.text();
+        EXPECT_TRUE(told(plan)) << plan.text();
+    }
+    auto before = lab_->run({"restore", "--plan", "--to", "before"});
+    EXPECT_EQ(before.code(), 0) << before.text();
+    EXPECT_FALSE(told(before)) << before.text();
+}
+
+// rule 13
 TEST_F(FailoverTest, TheOldPrimaryThatComesBackIsRefused)
 {
     primary().start();
@@ -205,7 +231,8 @@ TEST_F(FailoverTest, AMarkBehindTheFailoverIsRestored)
     stop_restored(lab_->target("r1"));
     fs::remove_all(lab_->target("r1"));
     auto run = lab_->restore({"--to", "after"}, "r1");
-    ASSERT_EQ(run.code(), 0) << run.text();
+    ASSERT_EQ(run.code(), 3) << run.text();
+    EXPECT_NE(run.err.find("lost in a failover: torn"), std::string::npos) << run.text();
     auto members = lab_->restored_bank(run).members;
     EXPECT_EQ(ask(members[0].url, "SELECT to_regclass('public.torn') IS NULL"), "t");
     EXPECT_EQ(ask(members[1].url, "SELECT to_regclass('public.torn') IS NULL"), "f");

@@ -1,0 +1,56 @@
+#include "model/lost.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::model {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TransactionAt torn(const std::string& id)
+{
+    TransactionAt out{.global_id = id};
+    out.parts.push_back({.branch = {.member = "a"}, .state = StateAt::committed});
+    out.parts.push_back({.branch = {.member = "b"}, .state = StateAt::lost});
+    return out;
+}
+
+// rule 13
+TEST(LostTest, IsToldOfTheMarkThatFoundItAndOfAllLaterOnes)
+{
+    std::vector<Mark> marks(4);
+    for (std::size_t i = 0; i < marks.size(); ++i)
+        marks[i].number = i + 1;
+    marks[1].at.lost = {torn("g")};
+    std::vector<const Mark*> all;
+    for (const Mark& mark : marks)
+        all.push_back(&mark);
+    EXPECT_THAT(lost_up_to(all, marks[0]), IsEmpty());
+    for (std::size_t i = 1; i < marks.size(); ++i)
+        EXPECT_THAT(lost_up_to(all, marks[i]), ElementsAre(HasSubstr("g is committed at a")));
+    marks[3].at.lost = {torn("h")};
+    EXPECT_EQ(lost_up_to(all, marks[2]).size(), 1U);
+    EXPECT_EQ(lost_up_to(all, marks[3]).size(), 2U);
+}
+
+// rule 13
+TEST(LostTest, AMomentRepeatsNothingForOthers)
+{
+    Mark moment;
+    moment.created = base::Time{std::chrono::seconds{5}};
+    moment.members.push_back({.name = "a", .wanted = 5});
+    moment.at.lost = {torn("g")};
+    Mark mark;
+    mark.number = 1;
+    mark.created = base::Time{std::chrono::seconds{6}};
+    mark.at.lost = {torn("g")};
+    const Mark* all[] = {&moment, &mark};
+    EXPECT_EQ(lost_up_to(all, mark).size(), 1U);
+    EXPECT_EQ(lost_up_to(all, moment).size(), 1U);
+}
+
+} // namespace
+} // namespace tidemark::model
