@@ -119,6 +119,18 @@ std::string conf_line(std::string_view name, std::string_view value)
     return fmt::format("{} = {}\n", name, quote_conf_value(value));
 }
 
+bool may_hold_secret(const ConfLine& line)
+{
+    if (line.name.ends_with("_conninfo") || line.name.ends_with("_command")) return true;
+    if (line.name == "ssl_key_file") return false; // a path; the key is in the file
+    std::string text = line.name + " " + line.value;
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (const char* word : {"passw", "passphrase", "secret", "key", "token", "credential", "://"})
+        if (text.find(word) != text.npos) return true;
+    return false;
+}
+
 std::optional<Include> parse_include(std::string_view line)
 {
     auto parsed = parse_conf_line(line);
@@ -134,26 +146,40 @@ std::optional<Include> parse_include(std::string_view line)
     return std::nullopt;
 }
 
+namespace {
+
+std::string describe(const ConfLine& line)
+{
+    if (may_hold_secret(line)) return line.name + " (its value is not shown)";
+    return fmt::format("{} = {}", line.name, quote_conf_value(line.value));
+}
+
+} // namespace
+
 EditedConf edit_conf(std::string_view text, const ConfEdit& edit)
 {
     EditedConf out;
     for (const auto& line : split_lines(text)) {
-        std::string fresh = line;
+        std::string fresh = line, shown;
         if (auto include = parse_include(line)) {
             auto moved = edit.includes.find(include->path);
             if (moved != edit.includes.end()) {
                 fresh = fmt::format("{} {}", parse_conf_line(line)->name,
                                     quote_conf_value(moved->second));
+                shown = fmt::format("{} -> {}", trim(line), fresh);
             }
         } else if (auto setting = parse_conf_line(line)) {
             auto wanted = edit.settings.find(setting->name);
             if (wanted != edit.settings.end() && !wanted->second) {
                 fresh = "#" + line;
+                shown = describe(*setting) + " -> a remark";
             } else if (wanted != edit.settings.end() && *wanted->second != setting->value) {
-                fresh = fmt::format("{} = {}", setting->name, quote_conf_value(*wanted->second));
+                ConfLine now{setting->name, *wanted->second};
+                fresh = fmt::format("{} = {}", now.name, quote_conf_value(now.value));
+                shown = fmt::format("{} -> {}", describe(*setting), describe(now));
             }
         }
-        if (fresh != line) out.changed.push_back(fmt::format("{} -> {}", trim(line), fresh));
+        if (fresh != line) out.changed.push_back(shown);
         out.text += fresh + "\n";
     }
     return out;

@@ -24,6 +24,10 @@ std::string quote_conf_value(std::string_view value);
 /// "name = 'value'\n"
 std::string conf_line(std::string_view name, std::string_view value);
 
+/// May the value hold a password or the like? By what the setting is for (connection strings,
+/// commands) and by words in its name and value. Such a value is never printed.
+bool may_hold_secret(const ConfLine& line);
+
 /// What hba and ident files (16 and later) and postgresql.conf include: the directive and its path.
 struct Include {
     enum class Kind { file, file_if_exists, directory };
@@ -40,7 +44,9 @@ struct ConfEdit {
 };
 struct EditedConf {
     std::string text;
-    std::vector<std::string> changed; ///< "old line -> new line"
+    /// "name = 'old' -> name = 'new'" for people to read; without the values where one of them may
+    /// hold a secret.
+    std::vector<std::string> changed;
 };
 EditedConf edit_conf(std::string_view text, const ConfEdit& edit);
 

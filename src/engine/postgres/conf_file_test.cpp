@@ -6,7 +6,12 @@
 namespace tidemark::engine::postgres {
 namespace {
 
+using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 TEST(ConfFileTest, Lines)
 {
@@ -55,7 +60,26 @@ TEST(ConfFileTest, EditsListEveryChangedLine)
                         "include_dir '/new/captured'\n#restore_command = 'x'\n");
     EXPECT_THAT(out.changed, ElementsAre("data_directory = '/old' -> data_directory = '/new'",
                                          "include_dir = 'conf.d' -> include_dir '/new/captured'",
-                                         "restore_command = 'x' -> #restore_command = 'x'"));
+                                         "restore_command (its value is not shown) -> a remark"));
+}
+
+TEST(ConfFileTest, ChangedLinesHoldNoSecret)
+{
+    std::string text = "primary_conninfo = 'host=db password=hunter2secret'\n"
+                       "ssl_passphrase_command = 'echo hunter2secret'\n"
+                       "archive_command = 'aws hunter2secret %p'\n"
+                       "myext.api_token = 'hunter2secret'\n"
+                       "myext.target = 'Password=hunter2secret'\n"
+                       "ssl_key_file = '/old/server.key' # hunter2secret\n";
+    ConfEdit edit;
+    for (const auto& line : split_lines(text))
+        edit.settings[parse_conf_line(line)->name] = "new";
+    edit.settings["primary_conninfo"] = std::nullopt;
+    auto out = edit_conf(text, edit);
+    EXPECT_THAT(out.changed, SizeIs(6));
+    EXPECT_THAT(out.changed, Each(Not(HasSubstr("hunter2secret"))));
+    EXPECT_THAT(out.changed, Contains("ssl_key_file = '/old/server.key' -> ssl_key_file = 'new'"));
+    EXPECT_THAT(out.changed, Contains(HasSubstr("myext.api_token (its value is not shown) -> ")));
 }
 
 } // namespace

@@ -4,7 +4,6 @@
 #include "engine/postgres/conf_file.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fmt/format.h>
 #include <set>
@@ -83,14 +82,6 @@ std::optional<std::string> ask(Connection& connection, const std::string& sql,
     }
 }
 
-bool is_secret(std::string_view name)
-{
-    constexpr std::array<std::string_view, 6> kWords = {"conninfo", "passphrase", "password",
-                                                        "secret",   "token",      "_command"};
-    return std::any_of(kWords.begin(), kWords.end(),
-                       [&](auto word) { return name.find(word) != std::string_view::npos; });
-}
-
 void read_databases(Connection& connection, BackupFacts& facts)
 {
     auto rows = connection.exec("SELECT oid, datname FROM pg_catalog.pg_database");
@@ -145,8 +136,8 @@ void read_settings(Connection& connection, BackupFacts& facts)
         "SELECT name, pg_catalog.current_setting(name, true) FROM pg_catalog.pg_settings "
         "WHERE source NOT IN ('default', 'override', 'client', 'session') ORDER BY name");
     for (int i = 0; i < rows.rows(); ++i) {
-        std::string name{rows.get(i, 0)};
-        if (!is_secret(name)) facts.settings[name] = rows.get(i, 1);
+        ConfLine setting{std::string(rows.get(i, 0)), std::string(rows.get(i, 1))};
+        if (!may_hold_secret(setting)) facts.settings.emplace(setting.name, setting.value);
     }
 }
 

@@ -72,7 +72,8 @@ TEST_F(HandOverTest, ProductionIsMovedToItsNewPlace)
         {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"},
         {"/etc/ssl/key", "tls", {}},
     };
-    data.write("postgresql.auto.conf.from-backup", "primary_conninfo = 'x'\nwork_mem = 2\n");
+    data.write("postgresql.auto.conf.from-backup",
+               "primary_conninfo = 'password=SECRET'\nwork_mem = 2\n");
     for (int pass = 0; pass < 2; ++pass) {
         result = {};
         write_production(data, captured, result);
@@ -91,6 +92,7 @@ TEST_F(HandOverTest, ProductionIsMovedToItsNewPlace)
         EXPECT_THAT(*data.read("pg_hba.conf"), HasSubstr("local all all peer\n"));
         EXPECT_THAT(result.changed_lines,
                     Contains(HasSubstr("postgresql.conf: data_directory = '/old' -> ")));
+        EXPECT_THAT(result.changed_lines, Not(Contains(HasSubstr("SECRET"))));
         EXPECT_EQ(result.changed_lines.size(), 8U);
     }
 }
