@@ -1,5 +1,6 @@
 #include "base/subprocess.h"
 
+#include "base/environment.h"
 #include "base/temp_dir.h"
 
 #include <csignal>
@@ -64,6 +65,19 @@ TEST(SubprocessTest, EnvironmentAndDirectory)
     auto clean =
         run({"env"}, {.process = {.environment = {{"ONLY", "1"}}, .clean_environment = true}});
     EXPECT_EQ(clean.out, "ONLY=1\n");
+}
+
+TEST(SubprocessTest, TheBasicEnvironmentHoldsNoSecret)
+{
+    ::setenv("PGPASSWORD", "hunter2secret", 1);
+    ::setenv("AWS_SECRET_ACCESS_KEY", "hunter2secret", 1);
+    auto says =
+        run({"env"}, {.process = {.environment = basic_environment(), .clean_environment = true}})
+            .out;
+    ::unsetenv("PGPASSWORD");
+    ::unsetenv("AWS_SECRET_ACCESS_KEY");
+    EXPECT_EQ(says.find("hunter2secret"), says.npos) << says;
+    EXPECT_NE(says.find("PATH="), says.npos) << says;
 }
 
 TEST(SubprocessTest, OutputToAFileIsAppended)

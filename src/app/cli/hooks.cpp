@@ -1,5 +1,6 @@
 #include "app/cli/hooks.h"
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/subprocess.h"
 
@@ -18,7 +19,11 @@ std::string run_hook(const std::vector<std::string>& argv,
 {
     if (argv.empty()) return {};
     try {
-        auto result = base::run(argv, {.process = {.environment = environment, .new_session = true},
+        auto whole = environment;
+        whole.merge(base::basic_environment());
+        auto result = base::run(argv, {.process = {.environment = std::move(whole),
+                                                   .clean_environment = true,
+                                                   .new_session = true},
                                        .deadline = kPatience});
         if (result.exit.success()) return {};
         auto last = result.err.substr(0, 400);

@@ -6,9 +6,9 @@
 
 namespace tidemark::app {
 
-/// Runs a configured program (an argument array, no shell) with `environment` on top of ours and
-/// waits for it, a minute at most. Its failure is returned as one line, empty when all went well:
-/// a hook must not change how the job itself ended.
+/// Runs a configured program (an argument array, no shell) with `environment` on top of the
+/// basic one (no secret of ours) and waits for it, a minute at most. Its failure is returned as one
+/// line, empty when all went well: a hook must not change how the job itself ended.
 std::string run_hook(const std::vector<std::string>& argv,
                      const std::map<std::string, std::string>& environment);
 
