@@ -3,6 +3,7 @@
 #include "app/wiring.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "job/workers.h"
 #include "repo/head_memory.h"
 #include "repo/runs.h"
 
@@ -225,7 +226,7 @@ job::Context Environment::context()
             .clock = clock_,
             .stop = stop_.get_token(),
             .compression_level = repository_spec().compression_level,
-            .workers = workers,
+            .workers = job::workers_each(workers, spec.members.size()),
             .command = options_.command,
             .host = host_name()};
 }
