@@ -137,7 +137,7 @@ Fd open_output(const Output& output, int inherited)
     case Output::To::nowhere:
         return above_streams(open_file("/dev/null", O_WRONLY));
     case Output::To::file:
-        return above_streams(open_file(output.path, O_WRONLY | O_CREAT | O_APPEND));
+        return above_streams(open_file(output.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW));
     }
     CHECK(false);
     return {};

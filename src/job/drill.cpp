@@ -1,6 +1,7 @@
 #include "job/drill.h"
 
 #include "base/error.h"
+#include "base/real_folder.h"
 #include "job/group_restore.h"
 #include "job/scratch.h"
 #include "job/stage_recorder.h"
@@ -181,7 +182,7 @@ private:
     void make_room()
     {
         group_stage("make room");
-        auto parent = fs::absolute(options_.parent);
+        auto parent = base::resolve_links(options_.parent);
         for (const auto& path :
              remove_abandoned(parent, [&](const fs::path& folder) { stop_abandoned(folder); }))
             context_.progress.note("removed " + path.string() + ", which a killed drill left");

@@ -25,10 +25,8 @@ GroupRestore::GroupRestore(const Context& context, const repo::RestorePlan& plan
 
 void GroupRestore::preflight()
 {
-    for (auto& member : members_) {
-        for (auto& warning : member->preflight())
-            warnings_.push_back(std::move(warning));
-    }
+    for (auto& warning : job::preflight(members_))
+        warnings_.push_back(std::move(warning));
 }
 
 void GroupRestore::begin()

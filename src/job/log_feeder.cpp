@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "job/target_folders.h"
 #include "repo/histories.h"
 
 #include <algorithm>
@@ -28,6 +29,7 @@ using model::Offset;
 namespace {
 
 constexpr std::size_t kMaxName = 64;
+constexpr const char* kSocket = "log.sock";
 /// How long the helper waits for one file: the feeder may be unpacking from a slow store.
 constexpr int kHelperPatienceMs = 600'000;
 
@@ -46,7 +48,7 @@ sockaddr_un address_in(int folder)
 {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
-    auto path = fmt::format("/proc/self/fd/{}/log.sock", folder);
+    auto path = fmt::format("/proc/self/fd/{}/{}", folder, kSocket);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return address;
 }
@@ -60,15 +62,6 @@ std::string read_line(int fd)
     return line;
 }
 
-void make_private_folder(const std::filesystem::path& path, const std::optional<Owner>& owner)
-{
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-        throw base::system_error("cannot create " + path.string(), errno);
-    if (owner && ::chown(path.c_str(), owner->uid, owner->gid) != 0) {
-        throw base::system_error("cannot give " + path.string() + " to the server's user", errno);
-    }
-}
-
 } // namespace
 
 LogFeeder::LogFeeder(store::Storage& storage, const repo::MemberPlan& plan, Options options)
@@ -76,21 +69,20 @@ LogFeeder::LogFeeder(store::Storage& storage, const repo::MemberPlan& plan, Opti
       id_{.group = plan.backup.value.group, .member = plan.backup.value.member},
       options_(std::move(options)), reader_(storage, repo::LogCatalog::load(storage, id_))
 {
-    make_private_folder(options_.folder, options_.owner);
-    std::filesystem::remove_all(spool());
-    make_private_folder(spool(), options_.owner);
+    folder_ = make_folder(options_.folder, {}, options_.owner ? 0711 : 0700);
+    std::filesystem::remove_all(base::path_within(folder_, "spool"));
+    make_folder(spool(), options_.owner, 0700);
     tree_.emplace(spool(), options_.owner);
     wake_ = base::Fd(::eventfd(0, EFD_CLOEXEC));
     listener_ = base::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    auto folder = base::open_directory_fd(options_.folder);
-    auto address = address_in(folder.get());
-    ::unlink(socket().c_str());
+    auto address = address_in(folder_.get());
+    ::unlinkat(folder_.get(), kSocket, 0);
     if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(listener_.get(), 8) != 0) {
         throw base::system_error("cannot listen on " + socket().string(), errno);
     }
-    if (options_.owner &&
-        ::chown(socket().c_str(), options_.owner->uid, options_.owner->gid) != 0) {
+    if (options_.owner && ::fchownat(folder_.get(), kSocket, options_.owner->uid,
+                                     options_.owner->gid, AT_SYMLINK_NOFOLLOW) != 0) {
         throw base::system_error("cannot give " + socket().string() + " to the server's user",
                                  errno);
     }
@@ -107,9 +99,9 @@ LogFeeder::~LogFeeder()
     [[maybe_unused]] auto ignored = ::write(wake_.get(), &one, sizeof one);
     if (server_.joinable()) server_.join();
     if (prefetcher_.joinable()) prefetcher_.join();
-    ::unlink(socket().c_str());
+    ::unlinkat(folder_.get(), kSocket, 0);
     std::error_code quiet;
-    std::filesystem::remove_all(spool(), quiet);
+    std::filesystem::remove_all(base::path_within(folder_, "spool"), quiet);
 }
 
 void LogFeeder::reserve_below(Epoch epoch)
@@ -176,21 +168,24 @@ void LogFeeder::write_spool(const std::string& name, base::ByteView bytes)
     tree_->make_file(partial, 0600, 0);
     auto fd = tree_->open(partial);
     base::pwrite_full(fd.get(), bytes, 0, partial);
-    // The server makes each segment durable before it goes on: the disk begins now, not then.
-    ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-    std::filesystem::rename(spool() / partial, spool() / name);
+    tree_->rename(partial, name);
 }
 
+/// In parts as they are read: a segment may be 1 GiB long.
 void LogFeeder::build(const Segment&, const Extent& extent, const std::string& name)
 {
-    base::Bytes bytes(options_.segment_size);
+    std::string partial = name + ".part";
+    tree_->make_file(partial, 0600, options_.segment_size);
+    auto fd = tree_->open(partial);
     LogPosition from{plan_.history.epoch_at(extent.from), extent.from};
     // `to` may be the very point where the epoch was left: the byte before it names the epoch.
     LogPosition to{plan_.history.epoch_at(extent.to - 1), extent.to};
     reader_.read(plan_.history, from, to, [&](const LogPosition& at, base::ByteView part) {
-        std::memcpy(bytes.data() + (at.offset - extent.from), part.data(), part.size());
+        base::pwrite_full(fd.get(), part, at.offset - extent.from, partial);
     });
-    write_spool(name, bytes);
+    // The server makes each segment durable before it goes on: the disk begins now, not then.
+    ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    tree_->rename(partial, name);
 }
 
 FeedAnswer LogFeeder::provide_history(const std::string& name, Epoch epoch)
@@ -319,7 +314,8 @@ int fetch_log(const std::filesystem::path& folder, const std::string& name,
 {
     constexpr int kCannotTell = static_cast<int>(Code::cannot_tell);
     try {
-        auto directory = base::open_directory_fd(folder);
+        // Ours to enter, not to read.
+        auto directory = base::open_file(folder, O_PATH | O_DIRECTORY);
         base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         auto address = address_in(directory.get());
         if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=

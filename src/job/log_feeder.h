@@ -31,8 +31,8 @@ enum class FeedAnswer : std::uint8_t {
 class LogFeeder {
 public:
     struct Options {
-        std::filesystem::path
-            folder; ///< ours, on the file system of the data directory; holds socket and spool
+        std::filesystem::path folder; ///< ours, on the file system of the data directory; holds
+                                      ///< socket and spool; the server's user may enter it
         std::optional<Owner> owner; ///< the server's user
         std::uint32_t segment_size = 0;
         std::size_t ahead = 6; ///< segments unpacked before they are asked for
@@ -80,6 +80,7 @@ private:
     model::MemberId id_;
     Options options_;
     repo::LogReader reader_;
+    base::Fd folder_;
     std::optional<TargetTree> tree_;
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;

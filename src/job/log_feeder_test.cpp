@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace tidemark::job {
 namespace {
@@ -65,6 +66,10 @@ TEST_F(LogFeederTest, OneIsForNamesOutsideThePlanAndTwoHundredForWhatCannotBeDel
         ASSERT_EQ(bytes.size(), kSegment);
         for (model::Offset at = goal.log_from.offset; at < goal.log_to.offset; ++at)
             ASSERT_EQ(bytes[at - segment * kSegment], repo::testing::log_byte(at)) << at;
+        struct stat info = {};
+        ASSERT_EQ(::stat((dir_.path() / "got").c_str(), &info), 0);
+        EXPECT_LT(static_cast<std::uint64_t>(info.st_blocks) * 512, kSegment)
+            << "written part by part, not from one buffer as long as a segment";
         for (model::Offset at = goal.log_to.offset; at < (segment + 1) * kSegment; ++at)
             ASSERT_EQ(bytes[at - segment * kSegment], std::byte{0}) << "past the end of the plan";
         EXPECT_FALSE(feeder.failure());

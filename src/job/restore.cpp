@@ -32,10 +32,8 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
                                        const RestoreOptions& options)
 {
     auto warnings = plan.warnings;
-    for (auto& member : make_members(context, plan, options)) {
-        for (auto& warning : member->preflight())
-            warnings.push_back(std::move(warning));
-    }
+    for (auto& warning : preflight(make_members(context, plan, options)))
+        warnings.push_back(std::move(warning));
     return warnings;
 }
 

@@ -1,11 +1,14 @@
 #include "job/restore_claim.h"
 
 #include "base/error.h"
+#include "base/real_folder.h"
 
 #include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace tidemark::job {
 
@@ -48,8 +51,9 @@ bool is_free(const fs::path& folder)
 
 bool holds_restore(const fs::path& folder)
 {
-    std::error_code error;
-    return fs::is_regular_file(state_file(folder), error);
+    struct stat info = {};
+    return ::lstat(state_file(folder).c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+           info.st_uid == ::geteuid();
 }
 
 std::optional<RestoreState> known_state(const fs::path& folder)
@@ -88,26 +92,30 @@ std::vector<fs::path> remove_restore(const fs::path& folder)
         state->reached.clear();
         save_restore_state(state_file(folder), *state);
     }
+    // By the open folder, whatever becomes of its name meanwhile.
+    auto top = base::open_real_folder(folder);
     for (const auto& place : places) {
         if (place == folder / "data" || place == folder / "tablespaces")
-            fs::remove_all(place);
+            fs::remove_all(base::path_within(top, place.filename().native()));
         else if (place != folder / kWorkDir)
             empty_tablespace(place);
     }
+    auto work = base::path_within(top, kWorkDir);
     std::vector<fs::path> inner;
-    for (const auto& entry : fs::directory_iterator(folder / kWorkDir))
+    for (const auto& entry : fs::directory_iterator(work))
         if (entry.path().filename() != kState) inner.push_back(entry.path());
     for (const auto& path : inner)
         fs::remove_all(path);
-    fs::remove(state_file(folder));
-    fs::remove(folder / kWorkDir);
+    fs::remove(work / kState);
+    fs::remove(work);
     return places;
 }
 
 void empty_tablespace(const fs::path& folder)
 {
+    auto top = base::open_real_folder(folder);
     std::vector<fs::path> entries;
-    for (const auto& entry : fs::directory_iterator(folder))
+    for (const auto& entry : fs::directory_iterator(base::path_within(top)))
         if (entry.path().filename().string().starts_with("PG_")) entries.push_back(entry.path());
     for (const auto& entry : entries)
         fs::remove_all(entry);
@@ -115,7 +123,8 @@ void empty_tablespace(const fs::path& folder)
 
 base::Fd lock_target(const fs::path& work_dir)
 {
-    auto lock = base::open_file(work_dir / "lock", O_RDWR | O_CREAT | O_NOFOLLOW);
+    auto folder = base::open_real_folder(work_dir);
+    auto lock = base::open_file(base::path_within(folder, "lock"), O_RDWR | O_CREAT | O_NOFOLLOW);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     if (errno != EWOULDBLOCK) throw base::system_error("cannot lock " + work_dir.string(), errno);
     throw Error{Code::lease_held,

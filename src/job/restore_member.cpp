@@ -2,17 +2,20 @@
 
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "job/host_locales.h"
+#include "job/log_needs.h"
 #include "job/restore_claim.h"
 #include "job/restore_files.h"
+#include "job/restore_space.h"
+#include "job/target_folders.h"
 #include "repo/histories.h"
 
 #include <algorithm>
 #include <csignal>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fstream>
 #include <set>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace tidemark::job {
@@ -26,19 +29,6 @@ namespace {
 
 /// Room for log segments in flight and the server's own files.
 constexpr std::uint64_t kHeadroom = 256ULL << 20;
-
-void make_folder(const fs::path& path, const std::optional<Owner>& owner)
-{
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-        throw base::system_error("cannot create " + path.string(), errno);
-    if (::chmod(path.c_str(), 0700) != 0)
-        throw base::system_error("cannot set the mode of " + path.string(), errno);
-    if (owner && ::chown(path.c_str(), owner->uid, owner->gid) != 0) {
-        throw base::system_error("cannot give " + path.string() + " to the server's user", errno);
-    }
-}
 
 /// An argument of restore_command, which PostgreSQL hands to a shell; '%' is its own escape.
 std::string shell_quoted(const std::string& text)
@@ -65,7 +55,26 @@ base::Duration since(steady_clock::time_point start)
 std::filesystem::path member_folder(const RestoreOptions& options, const std::string& member)
 {
     auto mapped = options.map.find(member);
-    return fs::absolute(mapped != options.map.end() ? mapped->second : options.dir / member);
+    // Links in what the operator named are meant; none is below it.
+    return mapped != options.map.end() ? base::resolve_links(mapped->second)
+                                       : base::resolve_links(options.dir) / member;
+}
+
+std::string tablespace_line(std::uint32_t oid, const fs::path& place, int version_num)
+{
+    // Until PostgreSQL 13 a backslash is one, unless the line ends behind it; from 14 on it escapes
+    // whatever follows (read_tablespace_map).
+    bool escapes_itself = version_num >= 140000;
+    if (!escapes_itself && place.native().ends_with('\\'))
+        throw Error{Code::usage,
+                    "PostgreSQL 13 cannot keep a tablespace in " + place.native(),
+                    {.hint = "choose a folder whose name does not end with a backslash"}};
+    auto line = std::to_string(oid) + " ";
+    for (char c : place.native()) {
+        if (c == '\n' || c == '\r' || (c == '\\' && escapes_itself)) line += '\\';
+        line += c;
+    }
+    return line + "\n";
 }
 
 MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& plan,
@@ -112,7 +121,7 @@ MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& pl
 fs::path MemberRestore::tablespace(std::uint32_t oid) const
 {
     auto mapped = options_.tablespaces.find({member_.member, oid});
-    return mapped != options_.tablespaces.end() ? fs::absolute(mapped->second)
+    return mapped != options_.tablespaces.end() ? base::resolve_links(mapped->second)
                                                 : folder_ / "tablespaces" / std::to_string(oid);
 }
 
@@ -154,24 +163,22 @@ void MemberRestore::refuse_occupied() const
     }
 }
 
-void MemberRestore::check_space() const
+std::vector<SpaceNeed> MemberRestore::space_needs() const
 {
-    auto parent = folder_;
-    std::error_code error;
-    while (!fs::exists(parent, error))
-        parent = parent.parent_path();
-    struct statvfs info = {};
-    if (::statvfs(parent.c_str(), &info) != 0)
-        throw base::system_error("cannot look at " + parent.string(), errno);
-    auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-    auto needed = member_.bytes_to_write + kHeadroom;
-    if (available < needed) {
-        throw Error{Code::out_of_space,
-                    fmt::format("{} has {} free, the restore needs {}", parent.string(),
-                                base::format_size(available), base::format_size(needed)),
-                    {.hint = "free space there, or put this member elsewhere with --map " +
-                             member_.member + "=DIR"}};
+    if (continues()) return {};
+    std::vector<SpaceNeed> needs;
+    auto rest = member_.bytes_to_write;
+    bool mapped = std::any_of(options_.tablespaces.begin(), options_.tablespaces.end(),
+                              [&](const auto& one) { return one.first.first == member_.member; });
+    if (mapped) {
+        for (const auto& [oid, size] : tablespace_sizes(context_.storage(), member_.backup)) {
+            auto part = std::min(size, rest);
+            rest -= part;
+            needs.push_back({tablespace(oid), part, member_.member});
+        }
     }
+    needs.push_back({folder_, rest + kHeadroom, member_.member});
+    return needs;
 }
 
 /// An unfinished restore to the same mark, with or without --force.
@@ -205,6 +212,26 @@ void MemberRestore::refuse_other_restore(const RestoreState& stored) const
                          "--force"}};
 }
 
+/// Replay ends at the first record whose library is not loaded (rules.md 23: only what the operator
+/// names is).
+void MemberRestore::require_extensions() const
+{
+    if (!options_.preload.empty()) return;
+    auto managers = extension_managers(context_.storage(), id_, member_);
+    if (managers.empty()) return;
+    const auto& settings = member_.backup.value.identity.settings;
+    auto preloaded = settings.find("shared_preload_libraries");
+    auto known = preloaded != settings.end() && !preloaded->second.empty();
+    throw Error{Code::point_not_reachable,
+                fmt::format("the log of {} holds records of extensions (resource managers {}), "
+                            "which cannot be replayed without their libraries",
+                            member_.member, fmt::join(managers, ", ")),
+                {.hint = known ? fmt::format("its server preloaded {} at the backup: name what is "
+                                             "needed of it with --preload",
+                                             preloaded->second)
+                               : "name the libraries with --preload"}};
+}
+
 std::vector<std::string> MemberRestore::preflight()
 {
     std::vector<std::string> warnings;
@@ -219,9 +246,11 @@ std::vector<std::string> MemberRestore::preflight()
     } else {
         if (stored && !options_.force) refuse_other_restore(*stored);
         refuse_occupied();
-        check_space();
     }
     target_->preflight();
+    for (auto& warning : foreseen_collations(member_.backup.value.facts.collation_versions))
+        warnings.push_back(member_.member + ": " + warning);
+    require_extensions();
     return warnings;
 }
 
@@ -230,8 +259,8 @@ void MemberRestore::begin()
     auto stored = known_state(folder_);
     bool resumed = continues(stored);
     if (!resumed && holds_restore(folder_)) discard();
-    make_folder(folder_, owner_);
-    make_folder(work_dir(), owner_);
+    top_ = take_folder(folder_, {}, enterable());
+    work_ = make_folder(work_dir(), {}, enterable());
     lock_ = lock_target(work_dir());
     if (resumed) {
         state_ = *stored;
@@ -281,14 +310,14 @@ void MemberRestore::write_files(std::stop_token stop)
 {
     if (state_.phase > RestorePhase::writing) return;
     auto start = steady_clock::now();
-    fs::remove_all(data_dir_);
-    make_folder(data_dir_, owner_);
-    if (!state_.tablespaces.empty()) make_folder(folder_ / "tablespaces", owner_);
+    fs::remove_all(base::path_within(top_, "data"));
+    make_folder(data_dir_, owner_, 0700);
+    if (!state_.tablespaces.empty()) make_folder(folder_ / "tablespaces", {}, enterable());
     RestoreFilesOptions files{
         .data_dir = data_dir_, .tablespaces = {}, .owner = owner_, .workers = context_.workers};
     for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
         auto place = tablespace(oid);
-        make_folder(place, owner_);
+        make_folder(place, owner_, 0700);
         empty_tablespace(place);
         files.tablespaces.emplace(oid, place);
     }
@@ -313,9 +342,8 @@ engine::RecoverySpec MemberRestore::recovery_spec() const
                                        shell_quoted(work_dir().string()));
     const auto& backup = member_.backup.value;
     spec.backup_label = backup.backup_label;
-    for (const auto& [oid, location] : backup.facts.tablespaces) {
-        spec.tablespace_map += fmt::format("{} {}\n", oid, tablespace(oid).string());
-    }
+    for (const auto& [oid, location] : backup.facts.tablespaces)
+        spec.tablespace_map += tablespace_line(oid, tablespace(oid), backup.identity.version_num);
     spec.limits = backup.identity.settings;
     spec.superuser = backup.facts.bootstrap_superuser;
     spec.collation_versions = backup.facts.collation_versions;
@@ -332,12 +360,7 @@ std::string MemberRestore::helper_path() const
 void MemberRestore::start_feeder()
 {
     if (feeder_) return;
-    if (owner_) {
-        fs::copy_file(options_.helper, helper_path(), fs::copy_options::overwrite_existing);
-        fs::permissions(helper_path(), fs::perms::owner_all | fs::perms::group_read |
-                                           fs::perms::group_exec | fs::perms::others_read |
-                                           fs::perms::others_exec);
-    }
+    if (owner_) copy_program(options_.helper, work_, "fetch-log");
     feeder_ = std::make_unique<LogFeeder>(
         context_.storage(), member_,
         LogFeeder::Options{.folder = work_dir(),
@@ -492,6 +515,20 @@ void MemberRestore::hand_over(std::stop_token stop)
     feeder_.reset();
     enter(RestorePhase::handed_over);
     context_.progress.finished(member_.member);
+}
+
+std::vector<std::string> preflight(const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    std::vector<std::string> warnings;
+    std::vector<SpaceNeed> needs;
+    for (const auto& member : members) {
+        for (auto& warning : member->preflight())
+            warnings.push_back(std::move(warning));
+        for (auto& need : member->space_needs())
+            needs.push_back(std::move(need));
+    }
+    require_room(needs);
+    return warnings;
 }
 
 } // namespace tidemark::job

@@ -4,6 +4,7 @@
 #include "job/context.h"
 #include "job/log_feeder.h"
 #include "job/restore.h"
+#include "job/restore_space.h"
 
 #include <memory>
 
@@ -17,9 +18,10 @@ public:
                   const repo::MemberPlan& member, const RestoreOptions& options);
 
     const RestoreState& state() const { return state_; }
-    /// Refuses what must not be overwritten, checks space and programs; writes nothing. Returns
-    /// warnings.
+    /// Refuses what must not be overwritten, checks programs; writes nothing. Returns warnings.
     std::vector<std::string> preflight();
+    /// What goes where; nothing for a restore that goes on.
+    std::vector<SpaceNeed> space_needs() const;
     /// Makes the folders, or takes an unfinished restore up again.
     void begin();
     void write_files(std::stop_token stop);
@@ -45,13 +47,15 @@ public:
 private:
     std::filesystem::path work_dir() const { return folder_ / "tidemark"; }
     std::filesystem::path state_file() const { return work_dir() / "state.json"; }
+    /// Of folders of ours that the server's user has to pass.
+    mode_t enterable() const { return owner_ ? 0711 : 0700; }
     std::filesystem::path tablespace(std::uint32_t oid) const;
     void enter(RestorePhase phase);
     void refuse_running_server(const std::filesystem::path& data_dir) const;
     void refuse_occupied() const;
     void refuse_other_restore(const RestoreState& stored) const;
     bool continues(const std::optional<RestoreState>& stored) const;
-    void check_space() const;
+    void require_extensions() const;
     engine::RecoverySpec recovery_spec() const;
     std::string helper_path() const;
     void start_feeder();
@@ -67,11 +71,20 @@ private:
     std::filesystem::path data_dir_;
     std::optional<Owner> owner_;
     RestoreState state_;
+    base::Fd top_;  ///< folder_
+    base::Fd work_; ///< work_dir()
     base::Fd lock_;
     RestoredMember report_;
     bool unsettled_ = false;
     std::unique_ptr<engine::RestoreTarget> target_;
     std::unique_ptr<LogFeeder> feeder_;
 };
+
+/// A line of tablespace_map. Error{usage} for a path that this version cannot read from it.
+std::string tablespace_line(std::uint32_t oid, const std::filesystem::path& place, int version_num);
+
+/// What all members of a restore would run into on this host, the room for all of them too. Returns
+/// warnings.
+std::vector<std::string> preflight(const std::vector<std::unique_ptr<MemberRestore>>& members);
 
 } // namespace tidemark::job

@@ -1,12 +1,14 @@
 #include "job/restore_state.h"
 
 #include "base/error.h"
-#include "base/fd.h"
+#include "base/real_folder.h"
 
 #include <array>
 #include <charconv>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace tidemark::job {
 
@@ -28,6 +30,22 @@ RestorePhase parse_phase(const std::string& text)
     throw Error{Code::failed, "unknown phase '" + text + "'"};
 }
 
+/// The server's user must not be able to tell us what we did (rules.md 29).
+std::optional<base::Bytes> read_own_file(const std::filesystem::path& file)
+{
+    std::error_code error;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(file, error))) return std::nullopt;
+    auto folder = base::open_real_folder(file.parent_path());
+    auto fd =
+        base::open_file(base::path_within(folder, file.filename().native()), O_RDONLY | O_NOFOLLOW);
+    if (base::owner_of(fd, file.native()) != ::geteuid())
+        throw Error{Code::target_not_empty,
+                    file.native() + " belongs to another account, so it is not believed",
+                    {.hint = "choose another folder, or remove that one yourself"}};
+    base::FdSource source{std::move(fd), file.native()};
+    return base::read_all(source, kMaxState);
+}
+
 std::uint32_t parse_oid(const std::string& text)
 {
     std::uint32_t oid = 0;
@@ -46,10 +64,10 @@ std::string_view phase_name(RestorePhase phase)
 
 std::optional<RestoreState> load_restore_state(const std::filesystem::path& file)
 {
-    if (!std::filesystem::exists(file)) return std::nullopt;
-    auto bytes = base::read_file(file, kMaxState);
+    auto bytes = read_own_file(file);
+    if (!bytes) return std::nullopt;
     try {
-        auto json = nlohmann::json::parse(base::as_text(bytes));
+        auto json = nlohmann::json::parse(base::as_text(*bytes));
         if (json.at("format") != 1)
             throw Error{Code::repository_newer, "was written by a newer Tidemark"};
         auto target = model::parse_position(json.at("target").get<std::string>());
@@ -93,7 +111,8 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
                            {"reached", state.reached}};
     for (const auto& [oid, place] : state.tablespaces)
         json["tablespaces"][std::to_string(oid)] = place;
-    base::replace_file(file, base::as_bytes(json.dump(2) + "\n"));
+    base::replace_file_in(base::open_real_folder(file.parent_path()), file.filename().native(),
+                          base::as_bytes(json.dump(2) + "\n"), file.native());
 }
 
 } // namespace tidemark::job

@@ -1,6 +1,7 @@
 #include "job/scratch.h"
 
 #include "base/error.h"
+#include "base/real_folder.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -60,7 +61,7 @@ base::Fd lock_of_the_dead(const fs::path& folder)
 
 Scratch::Scratch(const fs::path& parent, const std::optional<base::User>& owner)
 {
-    auto place = fs::absolute(parent).lexically_normal();
+    auto place = base::resolve_links(parent);
     if (owner) require_enterable(place, *owner);
     auto name = (place / kPrefix).string() + "XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) {
@@ -74,8 +75,8 @@ Scratch::Scratch(const fs::path& parent, const std::optional<base::User>& owner)
     if (::flock(lock_.get(), LOCK_EX) != 0)
         throw base::system_error("cannot lock " + path_.string(), errno);
     base::write_full(lock_.get(), base::as_bytes(kMagic), path_.string());
-    if (owner && ::chown(path_.c_str(), owner->uid, owner->gid) != 0)
-        throw base::system_error("cannot give " + path_.string() + " to the servers' user", errno);
+    if (owner && ::fchmod(base::open_real_folder(path_).get(), 0711) != 0)
+        throw base::system_error("cannot let the servers' user enter " + path_.string(), errno);
 }
 
 Scratch::~Scratch()

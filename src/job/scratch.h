@@ -13,8 +13,8 @@ namespace tidemark::job {
 /// a folder whose lock is free was left by a drill that was killed.
 class Scratch {
 public:
-    /// Makes it in `parent`, 0700, for the servers' user. Error{member_not_ready} when that user
-    /// cannot enter `parent`.
+    /// Makes it in `parent`; the servers' user may enter it, no more. Error{member_not_ready} when
+    /// that user cannot enter `parent`.
     Scratch(const std::filesystem::path& parent, const std::optional<base::User>& owner);
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;

@@ -1,6 +1,7 @@
 #include "job/target_tree.h"
 
 #include "base/error.h"
+#include "base/real_folder.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ int openat2_beneath(int folder, const char* path, int flags, mode_t mode)
 } // namespace
 
 TargetTree::TargetTree(std::filesystem::path root, std::optional<Owner> owner)
-    : root_(std::move(root)), owner_(owner), root_fd_(base::open_directory_fd(root_))
+    : root_(std::move(root)), owner_(owner), root_fd_(base::open_real_folder(root_))
 {
 }
 
@@ -61,14 +62,17 @@ void TargetTree::adopt(int fd, const std::string& path) const
     }
 }
 
-void TargetTree::make_folder(const std::string& path, mode_t mode) const
+TargetTree::Entry TargetTree::entry(const std::string& path) const
 {
     auto slash = path.rfind('/');
-    auto parent = slash == std::string::npos
-                      ? Fd(::fcntl(root_fd_.get(), F_DUPFD_CLOEXEC, 0))
-                      : resolve(path.substr(0, slash), O_RDONLY | O_DIRECTORY, 0);
-    auto name = slash == std::string::npos ? path : path.substr(slash + 1);
-    if (::mkdirat(parent.get(), name.c_str(), mode) != 0 && errno != EEXIST) {
+    if (slash == std::string::npos) return {Fd(::fcntl(root_fd_.get(), F_DUPFD_CLOEXEC, 0)), path};
+    return {resolve(path.substr(0, slash), O_RDONLY | O_DIRECTORY, 0), path.substr(slash + 1)};
+}
+
+void TargetTree::make_folder(const std::string& path, mode_t mode) const
+{
+    auto at = entry(path);
+    if (::mkdirat(at.folder.get(), at.name.c_str(), mode) != 0 && errno != EEXIST) {
         throw base::system_error("cannot create " + (root_ / path).string(), errno);
     }
     auto made = resolve(path, O_RDONLY | O_DIRECTORY, 0);
@@ -79,7 +83,19 @@ void TargetTree::make_folder(const std::string& path, mode_t mode) const
 
 void TargetTree::make_file(const std::string& path, mode_t mode, std::uint64_t size) const
 {
-    auto fd = resolve(path, O_WRONLY | O_CREAT | O_TRUNC, mode & 0777);
+    // Never into what is there already: it may be a second name of somebody's file.
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL;
+    int made = openat2_beneath(root_fd_.get(), path.c_str(), kFlags, mode & 0777);
+    if (made < 0 && errno == EEXIST) {
+        auto at = entry(path);
+        struct stat info = {};
+        ::fstatat(at.folder.get(), at.name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+        if (S_ISLNK(info.st_mode)) refuse(path, ELOOP);
+        remove(path);
+        made = openat2_beneath(root_fd_.get(), path.c_str(), kFlags, mode & 0777);
+    }
+    if (made < 0) refuse(path, errno);
+    Fd fd(made);
     if (::fchmod(fd.get(), mode & 0777) != 0)
         throw base::system_error("cannot set the mode of " + path, errno);
     adopt(fd.get(), path);
@@ -107,17 +123,25 @@ Fd TargetTree::open_direct(const std::string& path) const
     return Fd(fd);
 }
 
+void TargetTree::remove(const std::string& path) const
+{
+    auto at = entry(path);
+    if (::unlinkat(at.folder.get(), at.name.c_str(), 0) != 0 && errno != ENOENT)
+        throw base::system_error("cannot remove " + (root_ / path).string(), errno);
+}
+
+void TargetTree::rename(const std::string& path, const std::string& name) const
+{
+    auto at = entry(path);
+    if (::renameat(at.folder.get(), at.name.c_str(), at.folder.get(), name.c_str()) != 0)
+        throw base::system_error("cannot rename " + (root_ / path).string(), errno);
+}
+
 void TargetTree::make_link(const std::string& path, const std::filesystem::path& to) const
 {
-    auto slash = path.rfind('/');
-    auto parent = slash == std::string::npos
-                      ? Fd(::fcntl(root_fd_.get(), F_DUPFD_CLOEXEC, 0))
-                      : resolve(path.substr(0, slash), O_RDONLY | O_DIRECTORY, 0);
-    auto name = slash == std::string::npos ? path : path.substr(slash + 1);
-    if (::unlinkat(parent.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
-        throw base::system_error("cannot replace " + (root_ / path).string(), errno);
-    }
-    if (::symlinkat(to.c_str(), parent.get(), name.c_str()) != 0) {
+    remove(path);
+    auto at = entry(path);
+    if (::symlinkat(to.c_str(), at.folder.get(), at.name.c_str()) != 0) {
         throw base::system_error("cannot link " + (root_ / path).string(), errno);
     }
 }

@@ -21,13 +21,14 @@ struct Owner {
 /// or in a backup leads out (rules.md 29). Safe for several threads.
 class TargetTree {
 public:
-    /// Opens `root`, which must exist. New files and folders get `owner` when set.
+    /// Opens `root`, which must exist and be reached without a link (base::open_real_folder). New
+    /// files and folders get `owner` when set.
     TargetTree(std::filesystem::path root, std::optional<Owner> owner);
 
     const std::filesystem::path& root() const { return root_; }
     /// Makes a folder whose parent exists; one that is there already is fine.
     void make_folder(const std::string& path, mode_t mode) const;
-    /// Creates or truncates a file of `size` bytes, all zeros.
+    /// Creates a file of `size` bytes, all zeros, in the place of one that was there.
     void make_file(const std::string& path, mode_t mode, std::uint64_t size) const;
     /// Asks the file system for all blocks of a file made before, which stays all zeros: writes
     /// past the page cache into holes exclude each other on one file, into such blocks they do not.
@@ -37,6 +38,10 @@ public:
     base::Fd open(const std::string& path) const;
     /// The same past the page cache; invalid where the file system cannot do that.
     base::Fd open_direct(const std::string& path) const;
+    /// A file or link that may be there.
+    void remove(const std::string& path) const;
+    /// Gives a file another name in its folder, replacing what has that name.
+    void rename(const std::string& path, const std::string& name) const;
     /// A symbolic link to an absolute path chosen by us, never by the backup.
     void make_link(const std::string& path, const std::filesystem::path& to) const;
     /// Makes everything on the file system durable, data and names. A write that failed since this
@@ -44,6 +49,11 @@ public:
     void sync() const;
 
 private:
+    struct Entry {
+        base::Fd folder;
+        std::string name;
+    };
+    Entry entry(const std::string& path) const;
     base::Fd resolve(const std::string& path, int flags, mode_t mode) const;
     [[noreturn]] void refuse(const std::string& path, int error) const;
     void adopt(int fd, const std::string& path) const;

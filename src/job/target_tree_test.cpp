@@ -79,5 +79,18 @@ TEST(TargetTreeTest, AllocatedFilesAreZerosStill)
     EXPECT_NE(code_of([&] { tree.allocate("../file", kSize); }), base::Code::ok);
 }
 
+// rule 29
+TEST(TargetTreeTest, ASecondNameOfSomebodysFileIsNotWrittenInto)
+{
+    base::TempDir dir;
+    std::filesystem::create_directory(dir.path() / "tree");
+    base::replace_file(dir.path() / "victim", base::as_bytes("secret"));
+    std::filesystem::create_hard_link(dir.path() / "victim", dir.path() / "tree/file");
+    TargetTree tree(dir.path() / "tree", std::nullopt);
+    tree.make_file("file", 0644, 8192);
+    EXPECT_EQ(base::as_text(base::read_file(dir.path() / "victim", 100)), "secret");
+    EXPECT_EQ(std::filesystem::file_size(dir.path() / "tree/file"), 8192U);
+}
+
 } // namespace
 } // namespace tidemark::job

@@ -90,6 +90,10 @@ protected:
         inner.exec("CREATE SUBSCRIPTION feed CONNECTION 'host=/nonexistent' PUBLICATION p "
                    "WITH (connect = false, slot_name = 'feed')");
         inner.exec("ALTER SUBSCRIPTION feed ENABLE");
+        // Leads to another server from within the data.
+        sql.exec("CREATE FOREIGN DATA WRAPPER elsewhere");
+        sql.exec("CREATE SERVER billing FOREIGN DATA WRAPPER elsewhere "
+                 "OPTIONS (host 'db2', secret 'hunter2secret')");
         // One transaction that is in doubt with so many parts that hot standby could not start.
         std::string statement = "BEGIN;";
         for (int i = 0; i < 100; ++i) {
@@ -315,6 +319,10 @@ TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
     EXPECT_EQ(ask(*target, "SELECT count(*) FROM events WHERE id <= -100"), "100");
     EXPECT_EQ(ask(*target, "SELECT datallowconn FROM pg_database WHERE datname = 'closed'"), "f");
     EXPECT_THAT(target->warnings(), Contains(HasSubstr("unlogged tables are empty")));
+    EXPECT_THAT(target->warnings(),
+                Contains(HasSubstr("can write elsewhere: foreign server billing (elsewhere; "
+                                   "host=db2)")));
+    EXPECT_THAT(target->warnings(), Not(Contains(HasSubstr("hunter2secret"))));
 
     auto handed = target->hand_over({}, {});
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
@@ -364,14 +372,23 @@ TEST_F(RestoreTargetTest, NothingOfTheBackupsConfigurationIsInForce)
                            "synchronous_standby_names = 'nobody'\n",
                            evil.native()));
     write_text(data_ / "standby.signal", "");
+    ::setenv("PGPASSWORD", "hunter2secret", 1);
+    auto environment_of = [](pid_t pid) {
+        return std::string(
+            base::as_text(base::read_file(fmt::format("/proc/{}/environ", pid), 1U << 20)));
+    };
     auto target = recovered();
     EXPECT_EQ(control().state, ClusterState::shut_down_in_recovery);
     EXPECT_FALSE(fs::exists(data_ / "standby.signal"));
     target->promote({});
     EXPECT_EQ(ask(*target, "SHOW data_directory"), data_.native());
     EXPECT_EQ(ask(*target, "SHOW synchronous_standby_names"), "");
+    auto ours = find_running_server(data_, config_.work_dir);
+    ASSERT_TRUE(ours);
+    EXPECT_THAT(environment_of(ours->pid), Not(HasSubstr("hunter2secret")));
     expect_state_of_goal(*target);
     auto handed = target->hand_over({.start = true}, {});
+    ::unsetenv("PGPASSWORD");
     EXPECT_EQ(handed.socket_dir, data_.native());
     EXPECT_THAT(handed.neutralised, Contains("library nothing is not preloaded"));
     EXPECT_TRUE(fs::exists(data_ / "postgresql.conf.from-backup"));
@@ -382,6 +399,7 @@ TEST_F(RestoreTargetTest, NothingOfTheBackupsConfigurationIsInForce)
     auto running = find_running_server(data_, config_.work_dir);
     ASSERT_TRUE(running);
     EXPECT_FALSE(running->ours);
+    EXPECT_THAT(environment_of(running->pid), Not(HasSubstr("hunter2secret")));
     // A foreign server in the target is refused.
     try {
         open()->prepare(spec_);
@@ -694,6 +712,35 @@ TEST_F(RestoreTargetTest, LongPathsGetAShortSocketFolder)
     target->promote({});
     expect_state_of_goal(*target);
     EXPECT_THAT(target->private_conninfo(), HasSubstr("/tmp/tidemark-"));
+}
+
+// rule 29
+TEST_F(RestoreTargetTest, OddCharactersInPathsLeadNowhereElse)
+{
+    auto odd = home_ / "back\\slash, x\\";
+    fs::create_directory(odd);
+    fs::rename(home_ / "ts", odd / "ts");
+    // As MemberRestore escapes it for 14 and later.
+    bool escapes = config_.version_num >= 140000;
+    std::string escaped = home_.native() + "/back" + (escapes ? "\\\\" : "\\") + "slash, x" +
+                          (escapes ? "\\\\" : "\\") + "/ts/";
+    std::map<std::string, fs::path> places;
+    spec_.tablespace_map.clear();
+    for (const auto& entry : fs::directory_iterator{odd / "ts"}) {
+        auto oid = entry.path().filename().native();
+        spec_.tablespace_map += oid + " " + escaped + oid + "\n";
+        places.emplace(oid, entry.path());
+    }
+    fs::rename(data_, odd / "data");
+    config_.dir = odd / "data";
+    config_.work_dir = odd / "work";
+    auto target = recovered();
+    target->promote({});
+    expect_state_of_goal(*target);
+    EXPECT_THAT(target->private_conninfo(), HasSubstr("/tmp/tidemark-"));
+    for (const auto& [oid, path] : places)
+        EXPECT_EQ(fs::read_symlink(config_.dir / "pg_tblspc" / oid), path);
+    target->hand_over({}, {});
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "engine/postgres/preflight.h"
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "engine/postgres/conf_file.h"
@@ -60,8 +61,12 @@ base::ProcessOptions server_process_options(const ServerLaunch& launch)
     base::ProcessOptions options;
     options.user = launch.user;
     options.directory = "/";
+    // PGPASSWORD and other secrets of ours are none of the server's, whose account can read them.
+    options.clean_environment = true;
+    options.environment = base::basic_environment();
+    if (launch.user) options.environment["HOME"] = launch.user->home.native();
     // Messages before the configuration is read follow the environment.
-    options.environment = {{"LC_ALL", "C"}, {"LC_MESSAGES", "C"}};
+    options.environment["LC_ALL"] = options.environment["LC_MESSAGES"] = "C";
     return options;
 }
 
@@ -71,7 +76,8 @@ void require_data_directory(const ServerLaunch& launch)
         base::run({launch.bin_dir / "postgres", "-D", launch.data_dir,
                    "--config-file=" + launch.config_file.native(), "-C", "data_directory"},
                   {.process = server_process_options(launch), .deadline = base::Duration{30s}});
-    auto says = result.out.substr(0, result.out.find('\n'));
+    auto says = result.out;
+    if (says.ends_with('\n')) says.pop_back(); // one: a path may hold others
     if (!result.exit.success()) {
         throw Error{
             Code::member_not_ready,

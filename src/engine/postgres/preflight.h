@@ -28,7 +28,8 @@ struct PidFile {
 };
 PidFile read_pid_file(const std::filesystem::path& data_dir);
 
-/// How programs of the server are run: its user, no working directory, messages in English.
+/// How programs of the server are run: as its user, in no working directory, with messages in
+/// English and without what else is in our environment.
 base::ProcessOptions server_process_options(const ServerLaunch& launch);
 
 } // namespace tidemark::engine::postgres

@@ -118,7 +118,7 @@ private:
     model::LogPosition branch_point(model::Epoch epoch);
     void find_superuser();
     RestoredServer server();
-    void start_handed_over(HandOver& result);
+    void start_handed_over(const ServerLaunch& plain, HandOver& result);
 
     TargetConfig config_;
     mutable RestoreWork work_; ///< remembers what it has read
@@ -378,7 +378,7 @@ HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_tok
     if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
 
     auto setup = work_.setup(ServerPurpose::keep);
-    if (config_.dir.native().size() <= kLongestSocketDir) setup.socket_dir = config_.dir;
+    if (can_hold_socket(config_.dir)) setup.socket_dir = config_.dir;
     if (options.as_production) {
         write_production(work_.data(), options.captured, result);
     } else {
@@ -395,7 +395,7 @@ HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_tok
     auto command = fmt::format("{} -D {} -l {} start", (bin_dir() / "pg_ctl").native(),
                                config_.dir.native(), (config_.dir / "server.log").native());
     if (options.start) {
-        start_handed_over(result);
+        start_handed_over(plain, result);
     } else {
         result.start_command = work_.user()
                                    ? fmt::format("runuser -u {} -- {}", work_.user()->name, command)
@@ -404,11 +404,9 @@ HandOver PostgresTarget::hand_over(const HandOverOptions& options, std::stop_tok
     return result;
 }
 
-void PostgresTarget::start_handed_over(HandOver& result)
+void PostgresTarget::start_handed_over(const ServerLaunch& plain, HandOver& result)
 {
-    base::ProcessOptions options;
-    options.user = work_.user();
-    options.directory = "/";
+    auto options = server_process_options(plain);
     options.new_session = true;
     auto log = config_.dir / "server.log";
     auto started =

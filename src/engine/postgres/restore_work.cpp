@@ -84,9 +84,17 @@ RestoreMemory parse_memory(std::string_view text)
     return memory;
 }
 
+bool can_hold_socket(const fs::path& folder)
+{
+    // sun_path, and the lock file beside the socket.
+    constexpr std::size_t kLongest = 107 - sizeof("/.s.PGSQL.65535.lock");
+    const auto& text = folder.native();
+    return text.size() <= kLongest && text.find_first_of(",\"") == text.npos;
+}
+
 RestoreWork::RestoreWork(const TargetConfig& config, std::optional<base::User> user)
-    : config_(config), user_(std::move(user)), folder_(config.work_dir, user_),
-      data_(config.dir, user_)
+    : config_(config), user_(std::move(user)),
+      folder_(config.work_dir, user_, TargetFolder::Of::us), data_(config.dir, user_)
 {
 }
 
@@ -138,13 +146,17 @@ fs::path RestoreWork::socket_dir()
 {
     if (auto known = folder_.read(kSocketDirFile); known && fs::is_directory(*known)) return *known;
     fs::path path = folder_.path() / "s";
-    if (path.native().size() > kLongestSocketDir) {
+    if (can_hold_socket(path)) {
+        TargetFolder{path, user_}.create();
+    } else {
         std::string name = "/tmp/tidemark-XXXXXX";
         if (::mkdtemp(name.data()) == nullptr)
             throw base::system_error("cannot create " + name, errno);
         path = name;
+        // Between the two calls it is ours, and /tmp is sticky: it is still the one we made.
+        if (user_ && ::lchown(path.c_str(), user_->uid, user_->gid) != 0)
+            throw base::system_error("cannot give away " + name, errno);
     }
-    TargetFolder{path, user_}.create();
     folder_.write(kSocketDirFile, path.native());
     return path;
 }
@@ -155,10 +167,12 @@ void RestoreWork::remove_outside()
     // Only a folder that we made: the file could be anybody's.
     if (!known || !known->starts_with("/tmp/tidemark-") || known->find('/', 5) != known->npos)
         return;
-    std::error_code error;
-    for (const auto* name : {".s.PGSQL.5432", ".s.PGSQL.5432.lock"})
-        fs::remove(fs::path(*known) / name, error);
-    fs::remove(*known, error);
+    TargetFolder sockets{*known, user_};
+    if (fs::is_directory(fs::symlink_status(*known))) {
+        for (const auto* name : {".s.PGSQL.5432", ".s.PGSQL.5432.lock"})
+            sockets.remove(name);
+        ::rmdir(known->c_str()); // what else lies there is not ours
+    }
     folder_.remove(kSocketDirFile);
 }
 

@@ -46,7 +46,7 @@ public:
     ServerLaunch configure(ServerPurpose purpose, const std::filesystem::path& bin_dir);
     ServerSetup setup(ServerPurpose purpose);
     RestoredServer server();
-    /// Ours and private (0700); short enough for a socket, if need be below /tmp.
+    /// Ours and private (0700); fit for a socket, if need be below /tmp.
     std::filesystem::path socket_dir();
     /// Removes the socket folder where it is not below the work folder; the server is stopped.
     void remove_outside();
@@ -59,7 +59,9 @@ private:
     std::optional<RestoreMemory> memory_;
 };
 
-/// The longest folder in which a server can make its socket (sun_path, and its lock file).
-inline constexpr std::size_t kLongestSocketDir = 107 - sizeof("/.s.PGSQL.65535.lock");
+/// Can a server make its socket in this folder, and a client name it? Not when it is too long for
+/// an address, nor with what separates or quotes folders in unix_socket_directories and libpq's
+/// host.
+bool can_hold_socket(const std::filesystem::path& folder);
 
 } // namespace tidemark::engine::postgres

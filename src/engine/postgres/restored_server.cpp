@@ -292,6 +292,34 @@ void RestoredServer::add_database_warnings(const std::string& name,
                         "VERSION",
                         name, rows.get(i, 0), rows.get(i, 1), rows.get(i, 2)));
     }
+    // Rule 27: what lies in the data leads to other servers whatever the configuration says.
+    rows = connection.exec(
+        "SELECT s.srvname, w.fdwname, pg_catalog.array_to_string(ARRAY(SELECT o "
+        "FROM pg_catalog.unnest(s.srvoptions) o WHERE o ~ '^(host|hostaddr|port|dbname)='), ' ') "
+        "FROM pg_catalog.pg_foreign_server s "
+        "JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw ORDER BY s.srvname");
+    for (int i = 0; i < rows.rows(); ++i) {
+        out.push_back(fmt::format("database {}: can write elsewhere: foreign server {} ({}; {}). "
+                                  "Quarantine does not stop it: keep applications away, or drop "
+                                  "its user mappings",
+                                  name, rows.get(i, 0), rows.get(i, 1), rows.get(i, 2)));
+    }
+    rows = connection.exec("SELECT extname FROM pg_catalog.pg_extension "
+                           "WHERE extname IN ('dblink', 'plproxy', 'http', 'pg_net')");
+    for (int i = 0; i < rows.rows(); ++i) {
+        out.push_back(
+            fmt::format("database {}: can write elsewhere: functions of the extension {}. "
+                        "Quarantine does not stop them",
+                        name, rows.get(i, 0)));
+    }
+    rows = connection.exec("SELECT subname FROM pg_catalog.pg_subscription WHERE subdbid = "
+                           "(SELECT oid FROM pg_catalog.pg_database "
+                           "WHERE datname = pg_catalog.current_database()) AND subenabled");
+    for (int i = 0; i < rows.rows(); ++i) {
+        out.push_back(fmt::format("database {}: subscription {} would drain a slot of its "
+                                  "publisher: quarantine disables it, --as-production does not",
+                                  name, rows.get(i, 0)));
+    }
     rows = connection.exec("SELECT count(*) FROM pg_catalog.pg_class "
                            "WHERE relpersistence = 'u' AND relkind = 'r'");
     if (auto unlogged = rows.integer(0, 0).value_or(0); unlogged > 0) {

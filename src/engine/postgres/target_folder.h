@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/real_folder.h"
 #include "base/subprocess.h"
 
 #include <filesystem>
@@ -9,14 +10,20 @@
 
 namespace tidemark::engine::postgres {
 
-/// A folder of files that the server's user owns: a data directory that is being restored, or our
-/// own work folder. Changes are durable when the call returns. Never follows a link.
+/// A folder of files for a server that is being restored. Changes are durable when the call
+/// returns. The server's user may be hostile and write in the folder or above it: each call opens
+/// the folder anew, by a path without links, and works from there (rules.md 29).
 class TargetFolder {
 public:
-    TargetFolder(std::filesystem::path path, std::optional<base::User> owner);
+    enum class Of {
+        server, ///< the server's user owns it and its files: a data directory, a socket's folder
+        us,     ///< ours; the server's user may enter it and read the files
+    };
+    /// `user` runs the server; absent: we do.
+    TargetFolder(std::filesystem::path path, std::optional<base::User> user, Of of = Of::server);
 
     const std::filesystem::path& path() const { return path_; }
-    /// Makes the folder (0700) if it is not there and gives it to the owner.
+    /// Makes the folder (0700, or 0711 for ours) if it is not there and gives it to its owner.
     void create() const;
     /// Is it a folder that the server's user owns and nobody else can write?
     /// Error{member_not_ready} with the command that helps.
@@ -37,10 +44,14 @@ public:
     void remove_links(const std::string& name) const;
 
 private:
-    void sync() const;
+    bool gives_away() const { return user_ && of_ == Of::server; }
+    /// Error{target_not_empty} when it belongs to another account than it shall.
+    base::Fd open() const;
+    [[noreturn]] void fail(const char* what, const std::string& name, int error) const;
 
     std::filesystem::path path_;
-    std::optional<base::User> owner_;
+    std::optional<base::User> user_;
+    Of of_;
 };
 
 } // namespace tidemark::engine::postgres

@@ -12,7 +12,9 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 
 namespace tidemark::support {
 namespace {
@@ -113,6 +115,24 @@ TEST_F(RestoreTest, KeepLeavesEverythingPrepared)
         lab_->restore({"--in-doubt", "keep", "--decisions", decisions("commit").string()}, "r");
     EXPECT_EQ(run.code(), 3) << run.text();
     expect_whole(run, 2);
+    // rule 29: the server's account can plant nothing where we work.
+    for (const char* ours : {"m0", "m0/tidemark", "m0/tidemark/fetch-log",
+                             "m0/tidemark/promote.conf", "m0/tidemark/state.json"}) {
+        struct stat info = {};
+        ASSERT_EQ(::stat((dir() / ours).c_str(), &info), 0) << ours;
+        EXPECT_EQ(info.st_uid, ::geteuid()) << ours;
+        EXPECT_EQ(info.st_mode & 0022U, 0U) << ours;
+    }
+}
+
+/// Names that PostgreSQL and libpq read in their own ways.
+TEST_F(RestoreTest, AnyNameOfAFolderWillDo)
+{
+    auto odd = dir() / "back\\slash, and spaces";
+    auto run = lab_->restore({"--decisions", decisions("commit").string()}, odd.string());
+    EXPECT_EQ(run.code(), 0) << run.text();
+    if (run.code() == 0) expect_whole(run, 0);
+    stop_restored(odd);
 }
 
 /// Whoever names a wrong folder loses nothing, whatever he adds.
