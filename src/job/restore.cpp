@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "job/group_restore.h"
+#include "job/reading.h"
 #include "job/restore_member.h"
 #include "repo/log_reader.h"
 
@@ -44,6 +45,7 @@ RestoreReport restore_group(const Context& context, const repo::RestorePlan& pla
 {
     GroupRestore group(context, plan, options);
     group.preflight();
+    Reading reading(context, plan);
     group.begin();
     group.recover();
     group.open();
