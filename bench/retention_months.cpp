@@ -1,6 +1,6 @@
 // How large a repository grows under frequent marks with retention at work, and what is slow on it.
-//   tidemark_bench_months DAYS SECONDS-BETWEEN-MARKS [FOLDER]
-// With FOLDER the repository is written there at the end, for timing the program on it.
+//   tidemark_bench_months DAYS SECONDS-BETWEEN-MARKS [FOLDER [KEEP-DAYS]]
+// With FOLDER the repository is written there at the end, for timing the program on it ("-": not).
 
 #include "job/months_testing.h"
 
@@ -38,6 +38,7 @@ int main(int argc, char** argv)
     int days = argc > 1 ? std::atoi(argv[1]) : 30;
     int step = argc > 2 ? std::atoi(argv[2]) : 30;
     job::SimulatedMonths group(std::chrono::seconds{step});
+    if (argc > 4) group.spec().keep_days = std::atoi(argv[4]);
     std::size_t most = 0;
     for (int day = 1; day <= days; ++day) {
         double took = seconds([&] { group.live_a_day(); });
@@ -50,14 +51,18 @@ int main(int argc, char** argv)
     for (const auto& [kind, count] : group.objects_by_kind())
         fmt::print("  {:<12} {}\n", kind, count);
     repo::RepositoryView view;
-    fmt::print("load the view: {:.2f} s\n",
+    fmt::print("load all: {:.2f} s\n",
                seconds([&] { view = repo::load_view(group.storage(), "shop"); }));
-    fmt::print("newest restorable mark: {:.2f} s\n",
-               seconds([&] { (void)repo::newest_restorable(view); }));
-    fmt::print("all restorable marks: {:.2f} s\n",
-               seconds([&] { (void)repo::restorable_marks(view); }));
-    fmt::print("one restore plan: {:.2f} s\n",
-               seconds([&] { (void)repo::plan_restore(view, view.marks.front().number()); }));
-    if (argc > 3) write_out(group.storage(), argv[3]);
+    fmt::print(
+        "  newest restorable mark: {:.2f} s, all restorable marks: {:.2f} s, a plan: {:.2f} s\n",
+        seconds([&] { (void)repo::newest_restorable(view); }),
+        seconds([&] { (void)repo::restorable_marks(view); }),
+        seconds([&] { (void)repo::plan_restore(view, view.marks.back().number()); }));
+    fmt::print("load what is recent: {:.2f} s\n",
+               seconds([&] { view = repo::load_recent(group.storage(), "shop"); }));
+    fmt::print("load for a list of marks: {:.2f} s\n", seconds([&] {
+                   view = repo::load_view(group.storage(), "shop", {.sets = repo::SetScope::none});
+               }));
+    if (argc > 3 && std::string(argv[3]) != "-") write_out(group.storage(), argv[3]);
     return 0;
 }

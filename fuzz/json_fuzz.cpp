@@ -1,10 +1,15 @@
 #include "base/error.h"
 #include "repo/backups.h"
+#include "repo/drills.h"
+#include "repo/holds.h"
 #include "repo/identities.h"
+#include "repo/intents.h"
+#include "repo/joined.h"
 #include "repo/lease_codec.h"
 #include "repo/marks.h"
 #include "repo/runs.h"
 #include "repo/sets.h"
+#include "repo/tombstones.h"
 #include "reseal.h"
 
 using namespace tidemark;
@@ -42,6 +47,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     round_trip(input.bytes, repo::decode_set, repo::encode_set);
     round_trip(input.bytes, repo::decode_identity, repo::encode_identity);
     round_trip(input.bytes, repo::decode_run, repo::encode_run);
+    round_trip(input.bytes, repo::decode_drill, repo::encode_drill);
+    round_trip(input.bytes, repo::decode_tombstone, repo::encode_tombstone);
+    round_trip(input.bytes, repo::decode_holds, repo::encode_holds);
+    round_trip(input.bytes, repo::decode_joined, repo::encode_joined);
+    try {
+        auto intent = repo::decode_intent(input.bytes, "intent");
+        if (repo::decode_intent(repo::encode_intent(intent), "intent") != intent) __builtin_trap();
+    } catch (const base::Error&) {
+    }
     try {
         repo::decode_lease(input.bytes, "lease", {});
     } catch (const base::Error&) {

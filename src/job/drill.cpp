@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/real_folder.h"
 #include "job/group_restore.h"
+#include "job/reading.h"
 #include "job/scratch.h"
 #include "job/stage_recorder.h"
 
@@ -217,6 +218,7 @@ private:
     void bring_up()
     {
         recorder_.finished(context_.group.name);
+        Reading reading(context_, plan_);
         try {
             group_->begin();
             group_->recover();

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "job/join_log.h"
 #include "repo/drills.h"
+#include "repo/intents.h"
 #include "repo/layout.h"
 
 #include <algorithm>
@@ -18,8 +19,10 @@ using base::Error;
 
 namespace {
 
-/// Between two questions to the store whether the lease is still ours.
+/// Between two questions to the store whether the lease is still ours: no longer in objects, and no
+/// longer in time, so that a process that slept removes no more than the one object it was at.
 constexpr std::size_t kCheckEvery = 256;
+constexpr auto kCheckAfter = std::chrono::seconds{1};
 
 class Expirer {
 public:
@@ -160,7 +163,11 @@ private:
         if (context_.stop.stop_requested())
             throw Error{
                 Code::cancelled, "stopped while removing", {.hint = "the next expire goes on"}};
-        if (report_.removed % kCheckEvery == 0) lease_->check();
+        auto now = std::chrono::steady_clock::now();
+        if (report_.removed % kCheckEvery == 0 || now - checked_ >= kCheckAfter) {
+            lease_->check();
+            checked_ = std::chrono::steady_clock::now();
+        }
         context_.storage().remove(key);
         gone_.insert(key);
         ++report_.removed;
@@ -182,6 +189,11 @@ private:
                 continue;
             context_.storage().remove(all[i].object.key);
         }
+        // The newest intent stays: numbers only grow.
+        auto intents = repo::list_intents(context_.storage(), group_);
+        auto now = context_.storage().now();
+        for (std::size_t i = 0; i + 1 < intents.size(); ++i)
+            if (!intents[i].in_force(now)) context_.storage().remove(intents[i].key);
     }
 
     void summarise() const
@@ -200,6 +212,7 @@ private:
     SurveyOptions look_;
     std::unique_ptr<repo::Lease> lease_;
     std::set<std::string> gone_;
+    std::chrono::steady_clock::time_point checked_;
     ExpireReport report_;
 };
 

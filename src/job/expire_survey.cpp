@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "repo/holds.h"
+#include "repo/intents.h"
 #include "repo/layout.h"
 #include "repo/planner.h"
 #include "repo/runs.h"
@@ -36,6 +37,7 @@ public:
         for (const auto& hold : repo::HoldBook(storage_, group_).holds())
             if (hold.in_force(input_.now))
                 input_.held.emplace(hold.mark, hold.note.empty() ? "held" : "held: " + hold.note);
+        add_readers();
         add_marks();
         add_sets();
         for (const auto& [name, member] : out_.view.members)
@@ -52,6 +54,34 @@ public:
     }
 
 private:
+    void add_readers()
+    {
+        for (auto& one : repo::list_intents(storage_, group_)) {
+            if (!one.in_force(input_.now)) continue;
+            model::RetentionReader reader{
+                .why = one.readable
+                           ? fmt::format("`{}` on {} reads it since {}", one.value.command,
+                                         one.value.host, base::format_time_human(one.value.since))
+                           : "an intent that cannot be read may be about it",
+                .everything = !one.readable,
+                .mark = one.value.mark,
+                .reads = std::move(one.value.reads)};
+            for (const auto& [member, reads] : reader.reads)
+                for (model::Number backup : reads.backups)
+                    read_.emplace(member, backup);
+            input_.readers.push_back(std::move(reader));
+        }
+    }
+
+    /// Packs may be read although no manifest is there any more that names them.
+    bool is_read(const std::string& member, const std::string& key) const
+    {
+        auto parsed = repo::parse_key(key);
+        return std::any_of(input_.readers.begin(), input_.readers.end(),
+                           [](const auto& reader) { return reader.everything; }) ||
+               (parsed && read_.contains({member, parsed->number}));
+    }
+
     void add_marks()
     {
         std::map<model::Number, const repo::StoredMark*> by_number;
@@ -236,7 +266,8 @@ private:
         }
         auto lease = repo::read_lease(storage_, group_, "backup/" + name);
         for (const auto& [key, size] : member.packs)
-            if (!wanted.contains(key) && (named.contains(key) || is_dead(name, key, lease)))
+            if (!wanted.contains(key) && !is_read(name, key) &&
+                (named.contains(key) || is_dead(name, key, lease)))
                 go(out_.data, key);
         for (const auto& piece : member.log.pieces) {
             auto fate = fates.pieces.find(piece.key);
@@ -265,6 +296,7 @@ private:
     const std::string& group_;
     const SurveyOptions& options_;
     model::RetentionInput input_;
+    std::set<std::pair<std::string, model::Number>> read_; ///< member, backup
     std::set<std::string> taken_;
     Survey out_;
 };

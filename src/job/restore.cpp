@@ -1,6 +1,7 @@
 #include "job/restore.h"
 
 #include "job/group_restore.h"
+#include "job/reading.h"
 #include "job/restore_member.h"
 
 namespace tidemark::job {
@@ -21,6 +22,7 @@ RestoreReport restore_group(const Context& context, const repo::RestorePlan& pla
 {
     GroupRestore group(context, plan, options);
     group.preflight();
+    Reading reading(context, plan);
     group.begin();
     group.recover();
     group.open();

@@ -41,8 +41,7 @@ public:
 private:
     repo::RepositoryView load() const
     {
-        return repo::load_view(context_.storage(), context_.group.name,
-                               {.marks = 1, .proofs = false});
+        return repo::load_recent(context_.storage(), context_.group.name, false);
     }
 
     /// A mark; or why the chain is broken.

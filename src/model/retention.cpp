@@ -67,6 +67,7 @@ public:
         judge_pillars();
         for (const auto& [name, member] : in_.members)
             judge_backups(name, member);
+        keep_what_is_read();
         close_over_sets();
         keep_proofs();
         for (const auto& [name, member] : in_.members)
@@ -135,6 +136,12 @@ private:
     {
         for (const auto& [number, why] : in_.held)
             if (marks_.contains(number)) keep(number, why);
+        for (const RetentionReader& reader : in_.readers) {
+            if (reader.mark && marks_.contains(*reader.mark)) keep(*reader.mark, reader.why);
+            if (!reader.everything) continue;
+            for (const auto& [number, mark] : marks_)
+                keep(number, reader.why);
+        }
         if (marks_.empty()) return;
         keep(marks_.rbegin()->first, "the newest mark");
         auto newest = [&](auto fits) -> std::optional<Number> {
@@ -178,6 +185,40 @@ private:
         }
         for (Number number : needing_)
             keep_needed(number);
+    }
+
+    void keep_what_is_read()
+    {
+        for (const RetentionReader& reader : in_.readers) {
+            for (auto& [name, fates] : plan_.members) {
+                auto reads = reader.reads.find(name);
+                for (auto& [number, fate] : fates.backups) {
+                    bool named =
+                        reads != reader.reads.end() &&
+                        std::find(reads->second.backups.begin(), reads->second.backups.end(),
+                                  number) != reads->second.backups.end();
+                    if ((named || reader.everything) && !fate.stays) fate = {true, reader.why};
+                }
+            }
+        }
+    }
+
+    /// The log that somebody reads, and why nothing of it goes; `all` when that is not known.
+    struct Reading {
+        std::vector<LogRange> log;
+        bool all = false;
+    };
+    Reading read_log(const std::string& name) const
+    {
+        Reading out;
+        for (const RetentionReader& reader : in_.readers) {
+            out.all = out.all || reader.everything;
+            auto reads = reader.reads.find(name);
+            if (reads == reader.reads.end()) continue;
+            out.log.insert(out.log.end(), reads->second.log.begin(), reads->second.log.end());
+        }
+        out.log = merge_ranges(std::move(out.log));
+        return out;
     }
 
     /// The base backups of a mark that stays. True when that changed something.
@@ -258,11 +299,15 @@ private:
         for (const RetentionPiece& piece : member.pieces)
             if (piece.joined) joined.push_back(piece.range);
         joined = merge_ranges(std::move(joined));
+        const Reading reading = read_log(name);
         std::vector<LogRange> stay, go;
         for (const RetentionPiece& piece : member.pieces) {
             Fate fate = judge_piece(piece, member, needed, floor);
             if (!piece.joined && covered(joined, piece.range))
                 fate = {false, "joined with its neighbours into a larger piece"};
+            // Whoever reads looked up its pieces at the start; a larger one is no help to it.
+            if (!fate.stays && (reading.all || touches(reading.log, piece.range)))
+                fate = {true, "somebody reads it"};
             (fate.stays ? stay : go).push_back(piece.range);
             fates.pieces[piece.key] = std::move(fate);
         }

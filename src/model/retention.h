@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "model/ids.h"
+#include "model/intent.h"
 #include "model/log_position.h"
 
 #include <map>
@@ -71,6 +72,14 @@ struct RetentionEvent {
     bool failed = false;
 };
 
+/// A job that is reading: what it said it reads stays until it ends.
+struct RetentionReader {
+    std::string why;
+    bool everything = false; ///< what it reads is not known
+    std::optional<Number> mark = {};
+    std::map<std::string, IntentReads> reads = {}; ///< by member
+};
+
 struct RetentionInput {
     base::Time now;
     RetentionPolicy policy = {};
@@ -80,7 +89,8 @@ struct RetentionInput {
     std::vector<RetentionEvent> runs = {};
     std::vector<RetentionEvent> drills = {};
     std::set<Number> proven = {};            ///< marks that a drill or a restore brought up
-    std::map<Number, std::string> held = {}; ///< marks that a hold or a running restore wants
+    std::map<Number, std::string> held = {}; ///< marks that a hold wants
+    std::vector<RetentionReader> readers = {};
 };
 
 struct Fate {
@@ -103,7 +113,8 @@ struct RetentionPlan {
 };
 
 /// Keeps whatever any mark of the policy's days needs, the newest restorable set and the newest
-/// proven one, and holds. While no mark is restorable, no base backup and no log goes.
+/// proven one, holds, and what is being read. While no mark is restorable, no base backup and no
+/// log goes.
 RetentionPlan plan_retention(const RetentionInput& input);
 
 // Sets of log ranges. Results ascend by epoch and start, without overlap or contact.

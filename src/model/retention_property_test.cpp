@@ -317,6 +317,34 @@ TEST(RetentionPropertyTest, ASecondTimeChangesNothing)
     }
 }
 
+TEST(RetentionPropertyTest, WhatIsReadStaysPieceByPiece)
+{
+    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+        SCOPED_TRACE(fmt::format("seed {}", seed));
+        Made made(seed);
+        RetentionReader reader{.why = "read"};
+        const RetentionMark& mark = made.input.marks[made.below(made.input.marks.size())];
+        for (const auto& [name, need] : mark.needs) {
+            if (need.backup) reader.reads[name].backups.push_back(*need.backup);
+            reader.reads[name].log = need.log;
+        }
+        made.input.readers.push_back(reader);
+        RetentionPlan plan = plan_retention(made.input);
+        check_reachability(made.input, plan);
+        check_sets(made.input, plan);
+        for (const auto& [name, reads] : reader.reads) {
+            for (Number backup : reads.backups)
+                EXPECT_TRUE(stays(plan.members.at(name).backups, backup)) << name;
+            for (const RetentionPiece& piece : made.input.members.at(name).pieces)
+                if (subtract_ranges({piece.range}, reads.log) !=
+                    std::vector<LogRange>{piece.range}) {
+                    EXPECT_TRUE(stays(plan.members.at(name).pieces, piece.key)) << piece.key;
+                }
+        }
+        if (testing::Test::HasFailure()) return;
+    }
+}
+
 RetentionInput marks_every(base::Duration step, base::Duration since, int keep_days)
 {
     RetentionInput in;

@@ -1,7 +1,7 @@
 #include "base/error.h"
-#include "base/fd.h"
 #include "repo/backups.h"
 #include "repo/drills.h"
+#include "repo/golden_json_testing.h"
 #include "repo/identities.h"
 #include "repo/lease_codec.h"
 #include "repo/marks.h"
@@ -9,9 +9,6 @@
 #include "repo/runs.h"
 #include "repo/sets.h"
 #include "store/memory.h"
-
-#include <cstdlib>
-#include <filesystem>
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -385,45 +382,23 @@ TEST(Codecs, Drill)
     EXPECT_EQ(decode_drill(encode_drill(least, header(2)), object()).value, least);
 }
 
-/// What two versions of the program must agree on: all lines but who wrote it, and so the check.
-std::string without_writer(std::string_view text)
-{
-    std::string out;
-    while (!text.empty()) {
-        auto line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
-        text.remove_prefix(line.size());
-        if (!line.starts_with(" \"written_by\"") && !line.starts_with(" \"check\"")) out += line;
-    }
-    return out;
-}
-
-/// The object as format 1 wrote it first, kept for ever; today's writer must still write the same.
-base::Bytes golden(const std::string& name, const base::Bytes& today)
-{
-    std::string path = TIDEMARK_SOURCE_DIR "/tests/golden/1.0/" + name + ".json";
-    if (!std::filesystem::exists(path) && std::getenv("TIDEMARK_WRITE_GOLDEN") != nullptr)
-        base::replace_file(path, today, 0644);
-    auto bytes = base::read_file(path, kMaxJsonBytes);
-    EXPECT_EQ(without_writer(base::as_text(bytes)), without_writer(base::as_text(today))) << name;
-    return bytes;
-}
-
 TEST(Codecs, GoldenObjectsAreReadAndWrittenAsEver)
 {
-    auto back = decode_mark(golden("mark", encode_mark(mark(), header(7))), object());
+    auto back = decode_mark(golden_json("mark", encode_mark(mark(), header(7))), object());
     EXPECT_EQ(back.value.table, mark().table);
     EXPECT_EQ(back.value.at, mark().at);
     EXPECT_EQ(
-        decode_manifest(golden("manifest", encode_manifest(manifest(), header(7))), object()).value,
+        decode_manifest(golden_json("manifest", encode_manifest(manifest(), header(7))), object())
+            .value,
         manifest());
-    EXPECT_EQ(decode_set(golden("set", encode_set(set(), header(8))), object()).value, set());
-    EXPECT_EQ(
-        decode_identity(golden("member", encode_identity(member(), header(1))), object()).value,
-        member());
-    EXPECT_EQ(decode_run(golden("run", encode_run(run(), header(2))), object()).value, run());
-    EXPECT_EQ(decode_drill(golden("drill", encode_drill(drill(), header(2))), object()).value,
+    EXPECT_EQ(decode_set(golden_json("set", encode_set(set(), header(8))), object()).value, set());
+    EXPECT_EQ(decode_identity(golden_json("member", encode_identity(member(), header(1))), object())
+                  .value,
+              member());
+    EXPECT_EQ(decode_run(golden_json("run", encode_run(run(), header(2))), object()).value, run());
+    EXPECT_EQ(decode_drill(golden_json("drill", encode_drill(drill(), header(2))), object()).value,
               drill());
-    auto held = decode_lease(golden("lease", encode_lease(lease())), "lease", base::Time{});
+    auto held = decode_lease(golden_json("lease", encode_lease(lease())), "lease", base::Time{});
     EXPECT_EQ(held.owner, lease().owner);
     EXPECT_EQ(held.term, lease().term);
 }
@@ -436,7 +411,7 @@ TEST(Codecs, GoldenHeadOpens)
     auto head = Repository::create(made, random).head();
     store::MemoryStorage old{clock};
     store::put(old, "tidemark.json",
-               golden("tidemark", store::get(made, "tidemark.json", 1 << 16).value()));
+               golden_json("tidemark", store::get(made, "tidemark.json", 1 << 16).value()));
     EXPECT_EQ(Repository::open(old).head(), head);
 }
 

@@ -41,6 +41,61 @@ private:
     std::vector<std::set<std::string>> names_;
 };
 
+/// What a text says of itself without being parsed.
+struct Outline {
+    int depth = 0;
+    std::size_t names = 0; ///< colons outside of texts
+};
+
+Outline outline(std::string_view text)
+{
+    Outline out;
+    int depth = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        switch (text[i]) {
+        case '{':
+        case '[':
+            out.depth = std::max(out.depth, ++depth);
+            break;
+        case '}':
+        case ']':
+            --depth;
+            break;
+        case ':':
+            ++out.names;
+            break;
+        case '"':
+            for (++i; i < text.size() && text[i] != '"'; ++i)
+                if (text[i] == '\\') ++i;
+            break;
+        default:
+            break;
+        }
+    }
+    return out;
+}
+
+std::size_t count_names(const Node& node)
+{
+    std::size_t count = node.is_object() ? node.size() : 0;
+    if (node.is_structured())
+        for (const Node& child : node)
+            count += count_names(child);
+    return count;
+}
+
+/// The parser keeps the last of two equal names, so then there are fewer than the text has.
+/// Watching each event costs as much as parsing: that is left to the texts that are refused.
+Node parse_tree(std::string_view text, const std::string& what)
+{
+    Outline seen = outline(text);
+    if (seen.depth <= kMaxJsonDepth) {
+        Node tree = Node::parse(text);
+        if (count_names(tree) == seen.names) return tree;
+    }
+    return Node::parse(text, Watch{what});
+}
+
 } // namespace
 
 struct JsonDocument::Tree {
@@ -63,7 +118,7 @@ JsonDocument JsonDocument::parse(base::ByteView bytes, std::string what)
                                               kMaxJsonBytes)};
     auto tree = std::make_unique<Tree>();
     try {
-        tree->root = Node::parse(base::as_text(bytes), Watch{what});
+        tree->root = parse_tree(base::as_text(bytes), what);
     } catch (const Node::exception& error) {
         throw Error{Code::failed, fmt::format("{} is no JSON: {}", what, error.what())};
     }

@@ -1,10 +1,13 @@
 // Tombstones, holds and catalogues of joined pieces: what is written is what is read.
 
 #include "base/error.h"
+#include "repo/golden_json_testing.h"
 #include "repo/holds.h"
+#include "repo/intents.h"
 #include "repo/joined.h"
 #include "repo/layout.h"
 #include "repo/repo_testing.h"
+#include "repo/runs.h"
 #include "repo/tombstones.h"
 
 #include <gtest/gtest.h>
@@ -92,6 +95,66 @@ TEST(RetentionObjectsTest, TheNewestReadableCatalogueOfJoinedPiecesCounts)
     EXPECT_EQ(catalog.pieces(), (std::vector<model::PieceRef>{piece}));
     store::put(store.storage, joined_key(id, 2), base::to_bytes("rot"));
     EXPECT_EQ(catalog.pieces(), (std::vector<model::PieceRef>{piece}));
+}
+
+CommitHeader golden_header(model::Number number)
+{
+    return {.number = number,
+            .lease = LeaseStamp{.activity = "expire", .number = 17},
+            .predecessor = model::ObjectRef{.key = "before", .size = 3, .sha256 = {}},
+            .nonce = "abcdef0123456789"};
+}
+
+TEST(RetentionObjectsTest, GoldenObjectsAreReadAndWrittenAsEver)
+{
+    const model::ObjectRef object{.key = "key", .size = 0, .sha256 = {}};
+    auto now = testing::test_time();
+    model::Tombstone tombstone{.group = "shop", .created = now};
+    tombstone.commits = {set_key("shop", 7), mark_key("shop", 7)};
+    tombstone.data = {pack_key({"shop", "orders"}, {.backup = 1, .lease = 2, .number = 3})};
+    tombstone.gone["marks"] = {{1, 5}, {7, 7}};
+    tombstone.log_gone["orders"] = {{.epoch = 2, .from = 16, .to = 64}};
+    EXPECT_EQ(decode_tombstone(
+                  golden_json("tombstone", encode_tombstone(tombstone, golden_header(3))), object)
+                  .value,
+              tombstone);
+    model::Holds holds{.group = "shop", .holds = {}};
+    holds.holds.push_back({.mark = 3, .note = "the move", .by = "here", .since = now, .until = {}});
+    holds.holds.push_back(
+        {.mark = 9, .note = "", .by = "there", .since = now, .until = now + std::chrono::hours{1}});
+    EXPECT_EQ(
+        decode_holds(golden_json("holds", encode_holds(holds, golden_header(2))), object).value,
+        holds);
+    JoinedLog joined{.group = "shop", .member = "orders", .pieces = {}};
+    joined.pieces.push_back(
+        {.range = {.epoch = 1, .from = 0, .to = 64},
+         .object = {.key = piece_key({"shop", "orders"},
+                                     {.range = {.epoch = 1, .from = 0, .to = 64}, .lease = 9}),
+                    .size = 5,
+                    .sha256 = {}}});
+    EXPECT_EQ(
+        decode_joined(golden_json("joined", encode_joined(joined, golden_header(2))), object).value,
+        joined);
+    model::Intent intent{.number = 4,
+                         .group = "shop",
+                         .token = "0123456789abcdef",
+                         .command = "restore",
+                         .host = "here",
+                         .since = now,
+                         .ttl = std::chrono::hours{24},
+                         .mark = 12,
+                         .reads = {{"orders", {.backups = {1, 2}, .log = {{2, 16, 64}}}}}};
+    EXPECT_EQ(decode_intent(golden_json("intent", encode_intent(intent)), "key"), intent);
+    model::Run run;
+    run.group = "shop";
+    run.command = "run";
+    run.host = "here";
+    run.started = run.ended = now;
+    run.mark = 12;
+    run.retention = {.removed = 4, .removed_bytes = 4096, .joined = 8, .waiting = 2};
+    EXPECT_EQ(
+        decode_run(golden_json("run-retention", encode_run(run, golden_header(5))), object).value,
+        run);
 }
 
 } // namespace

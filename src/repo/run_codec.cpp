@@ -30,6 +30,14 @@ base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
     out.texts("warnings", run.warnings);
     if (run.set) out.number("set", *run.set);
     if (run.mark) out.number("mark", *run.mark);
+    if (run.retention) {
+        JsonBuilder retention;
+        retention.number("removed", run.retention->removed)
+            .number("removed_bytes", run.retention->removed_bytes)
+            .number("joined", run.retention->joined)
+            .number("waiting", run.retention->waiting);
+        out.object("retention", std::move(retention));
+    }
     return out.bytes();
 }
 
@@ -56,6 +64,11 @@ StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
     value.warnings = from.texts("warnings");
     value.set = from.maybe_u64("set");
     value.mark = from.maybe_u64("mark");
+    if (auto retention = from.maybe_object("retention"))
+        value.retention = model::RunRetention{.removed = retention->u64("removed"),
+                                              .removed_bytes = retention->u64("removed_bytes"),
+                                              .joined = retention->u64("joined"),
+                                              .waiting = retention->u64("waiting")};
     return out;
 }
 

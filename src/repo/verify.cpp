@@ -5,6 +5,8 @@
 #include "repo/verify_parts.h"
 
 #include <algorithm>
+#include <fmt/format.h>
+#include <set>
 
 namespace tidemark::repo {
 
@@ -61,12 +63,12 @@ bool is_accounted_for(const model::Tombstone& gone, const std::string& member,
     return model::subtract_ranges({range}, std::move(others)).empty();
 }
 
-VerifyReport verify(const Repository& repository, const std::string& group,
-                    const VerifyOptions& options, const VerifyProgress& progress,
-                    std::stop_token stop)
+namespace {
+
+VerifyReport look(store::Storage& storage, const std::string& group, const VerifyOptions& options,
+                  const VerifyProgress& progress, std::stop_token stop)
 {
-    store::Storage& storage = repository.storage();
-    RepositoryView view = load_view(storage, group, {.marks = 0, .proofs = false});
+    RepositoryView view = load_view(storage, group, {.proofs = false});
     Findings findings;
     model::Tombstone gone;
     if (auto newest = Tombstones{storage, group}.latest_readable()) gone = std::move(newest->value);
@@ -75,6 +77,42 @@ VerifyReport verify(const Repository& repository, const std::string& group,
     report.bytes = check_data(storage, view, gone, findings, options, progress, std::move(stop));
     weigh(view, gone, findings, report);
     report.objects = findings.objects();
+    return report;
+}
+
+/// An `expire` may remove while we look. What a tombstone names, and is not there, is a fault only
+/// if a second look misses it too: then something that stays needs it.
+void forgive_what_went(store::Storage& storage, const std::string& group, VerifyReport& report,
+                       std::stop_token stop)
+{
+    if (report.ok()) return;
+    auto condemned = condemned_keys(storage, group);
+    auto went = [&](const Fault& fault) {
+        return condemned.contains(fault.object) && !storage.stat(fault.object);
+    };
+    if (std::none_of(report.faults.begin(), report.faults.end(), went)) return;
+    std::set<std::string> still;
+    auto again = look(storage, group, {.data = false}, {}, std::move(stop));
+    for (const Fault& fault : again.faults)
+        still.insert(fault.object);
+    auto before = report.faults.size();
+    std::erase_if(report.faults,
+                  [&](const Fault& fault) { return went(fault) && !still.contains(fault.object); });
+    if (report.faults.size() < before)
+        report.notes.push_back(
+            fmt::format("{} objects were removed by retention while they were looked at",
+                        before - report.faults.size()));
+}
+
+} // namespace
+
+VerifyReport verify(const Repository& repository, const std::string& group,
+                    const VerifyOptions& options, const VerifyProgress& progress,
+                    std::stop_token stop)
+{
+    store::Storage& storage = repository.storage();
+    auto report = look(storage, group, options, progress, stop);
+    forgive_what_went(storage, group, report, std::move(stop));
     return report;
 }
 

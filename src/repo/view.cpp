@@ -1,13 +1,20 @@
 #include "repo/view.h"
 
 #include "base/error.h"
+#include "base/task_group.h"
+#include "model/retention.h"
 #include "repo/histories.h"
 #include "repo/layout.h"
 #include "repo/repository.h"
+#include "repo/restore_plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <limits>
+#include <optional>
+#include <utility>
 
 namespace tidemark::repo {
 
@@ -16,23 +23,72 @@ using base::Error;
 
 namespace {
 
-/// Newest first. One that cannot be read is noted and left out.
+/// A store on a network answers many at once; parsing takes all cores.
+constexpr std::size_t kAtOnce = 8;
+
+/// Loads commit objects newest first. One that cannot be read is noted and left out.
+template <typename Source> class Loader {
+public:
+    using Item = typename decltype(std::declval<const Source&>().load(1))::value_type;
+
+    Loader(const Source& source, const Sequence& names,
+           std::map<std::string, std::string>& unreadable)
+        : source_(source), names_(names), unreadable_(unreadable), numbers_(names.numbers())
+    {
+    }
+
+    bool at_end() const { return numbers_.empty(); }
+
+    /// Appends up to `count` more.
+    void more(std::size_t count, std::vector<Item>& out)
+    {
+        const std::size_t wanted = count > numbers_.size() ? 0 : numbers_.size() - count;
+        std::vector<model::Number> batch(numbers_.begin() + static_cast<std::ptrdiff_t>(wanted),
+                                         numbers_.end());
+        numbers_.resize(wanted);
+        std::reverse(batch.begin(), batch.end());
+        std::vector<std::optional<Item>> items(batch.size());
+        std::vector<std::string> reasons(batch.size());
+        std::atomic<std::size_t> next{0};
+        base::TaskGroup group;
+        for (std::size_t i = 0; i < std::min(kAtOnce, 1 + batch.size() / 16); ++i)
+            group.add([&](const std::stop_token& stop) {
+                for (auto at = next++; at < batch.size() && !stop.stop_requested(); at = next++)
+                    load(batch[at], items[at], reasons[at]);
+            });
+        group.wait();
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            if (items[i]) out.push_back(std::move(*items[i]));
+            if (!reasons[i].empty()) unreadable_.emplace(names_.key(batch[i]), reasons[i]);
+        }
+    }
+
+private:
+    void load(model::Number number, std::optional<Item>& item, std::string& reason) const
+    {
+        try {
+            item = source_.load(number);
+        } catch (const Error& error) {
+            if (error.code() != Code::failed) throw;
+            reason = error.what();
+        }
+    }
+
+    const Source& source_;
+    const Sequence& names_;
+    std::map<std::string, std::string>& unreadable_;
+    std::vector<model::Number> numbers_;
+};
+
+/// Newest first, `limit` of those that can be read; 0: all.
 template <typename Source>
 auto load_all(const Source& source, const Sequence& names, std::size_t limit,
               std::map<std::string, std::string>& unreadable)
 {
-    std::vector<typename decltype(source.load(1))::value_type> out;
-    auto numbers = names.numbers();
-    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
-        if (limit != 0 && out.size() == limit) break;
-        try {
-            auto item = source.load(*number);
-            if (item) out.push_back(std::move(*item));
-        } catch (const Error& error) {
-            if (error.code() != Code::failed) throw;
-            unreadable.emplace(names.key(*number), error.what());
-        }
-    }
+    Loader<Source> loader(source, names, unreadable);
+    std::vector<typename Loader<Source>::Item> out;
+    while (!loader.at_end() && (limit == 0 || out.size() < limit))
+        loader.more(limit == 0 ? std::numeric_limits<std::size_t>::max() : limit - out.size(), out);
     return out;
 }
 
@@ -57,12 +113,12 @@ void load_histories(store::Storage& storage, MemberView& member,
     }
 }
 
-MemberView load_member(store::Storage& storage, const model::MemberId& id,
+MemberView load_member(store::Storage& storage, const model::MemberId& id, std::size_t backups,
                        std::map<std::string, std::string>& unreadable)
 {
     MemberView out;
     out.backups = load_all(Backups{storage, id}, Sequence{storage, backups_prefix(id), "/manifest"},
-                           0, unreadable);
+                           backups, unreadable);
     out.identities =
         load_all(Identities{storage, id}, Sequence{storage, identities_prefix(id)}, 0, unreadable);
     out.log = LogCatalog::load(storage, id);
@@ -74,6 +130,80 @@ MemberView load_member(store::Storage& storage, const model::MemberId& id,
             if (key && (key->kind == KeyKind::pack || key->kind == KeyKind::page_map))
                 out.packs.emplace(info.key, info.size);
         }
+    }
+    return out;
+}
+
+/// What sets must still be read for: see SetScope::recent.
+class Unseen {
+public:
+    explicit Unseen(const RepositoryView& view)
+    {
+        for (const auto& [name, member] : view.members) {
+            if (!member.backups.empty()) backups_.emplace(name, member.backups.front().number());
+            std::vector<model::LogRange> joined;
+            for (const model::PieceRef& piece : member.joined)
+                joined.push_back(piece.range);
+            joined = model::merge_ranges(std::move(joined));
+            for (const LogPiece& piece : member.log.pieces)
+                if (!within(joined, piece.range)) pieces_.insert(piece.key);
+        }
+    }
+
+    void see(const StoredSet& set)
+    {
+        full_ = full_ || set.value.kind == model::SetKind::full;
+        for (const auto& [name, part] : set.value.members) {
+            auto newest = backups_.find(name);
+            if (newest != backups_.end() && part.backup == newest->second) backups_.erase(newest);
+            for (const model::PieceRef& piece : part.pieces)
+                pieces_.erase(piece.object.key);
+            // What came after the newest set is in none.
+            if (first_ && part.log_to) forget_after(name, *part.log_to);
+        }
+        first_ = false;
+    }
+    bool done() const { return full_ && backups_.empty() && pieces_.empty(); }
+
+private:
+    static bool within(const std::vector<model::LogRange>& merged, const model::LogRange& range)
+    {
+        auto at =
+            std::partition_point(merged.begin(), merged.end(), [&](const model::LogRange& one) {
+                return one.epoch < range.epoch || (one.epoch == range.epoch && one.to < range.to);
+            });
+        return at != merged.end() && at->epoch == range.epoch && at->from <= range.from;
+    }
+
+    void forget_after(const std::string& member, const model::LogPosition& end)
+    {
+        std::erase_if(pieces_, [&](const std::string& text) {
+            auto key = parse_key(text);
+            return key && key->id.member == member &&
+                   (key->range.epoch > end.epoch ||
+                    (key->range.epoch == end.epoch && key->range.to > end.offset));
+        });
+    }
+
+    std::map<std::string, model::Number> backups_;
+    std::set<std::string> pieces_;
+    bool full_ = false;
+    bool first_ = true;
+};
+
+std::vector<StoredSet> load_recent_sets(store::Storage& storage, RepositoryView& view)
+{
+    constexpr std::size_t kBatch = 256;
+    const Sets source{storage, view.group};
+    const Sequence names{storage, sets_prefix(view.group)};
+    Loader<Sets> loader(source, names, view.unreadable);
+    Unseen unseen(view);
+    std::vector<StoredSet> out;
+    while (!loader.at_end() && !unseen.done()) {
+        std::size_t seen = out.size();
+        loader.more(kBatch, out);
+        for (; seen < out.size(); ++seen)
+            unseen.see(out[seen]);
     }
     return out;
 }
@@ -104,12 +234,31 @@ RepositoryView load_view(store::Storage& storage, const std::string& group,
     if (!options.proofs)
         for (StoredMark& mark : out.marks)
             drop_proof(mark.value);
-    out.sets =
-        load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)}, 0, out.unreadable);
+    // Before what they name: a set that is closed meanwhile must not seem to name what is missing.
+    if (options.sets == SetScope::all)
+        out.sets = load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)}, 0,
+                            out.unreadable);
     for (const std::string& member : members)
-        out.members.emplace(
-            member, load_member(storage, {.group = group, .member = member}, out.unreadable));
+        out.members.emplace(member, load_member(storage, {.group = group, .member = member},
+                                                options.backups, out.unreadable));
+    if (options.sets == SetScope::recent) out.sets = load_recent_sets(storage, out);
     return out;
+}
+
+RepositoryView load_recent(store::Storage& storage, const std::string& group, bool proofs)
+{
+    constexpr std::size_t kMarks = 16;
+    constexpr std::size_t kBackups = 2;
+    auto view = load_view(
+        storage, group,
+        {.marks = kMarks, .backups = kBackups, .sets = SetScope::recent, .proofs = proofs});
+    auto newest = std::find_if(view.marks.begin(), view.marks.end(),
+                               [](const StoredMark& mark) { return !mark.value.is_moment(); });
+    if (newest == view.marks.end()) return load_view(storage, group, {.proofs = proofs});
+    auto plan = plan_restore(view, newest->number());
+    // A warning may be about what was not read.
+    if (plan.plan && plan.plan->warnings.empty()) return view;
+    return load_view(storage, group, {.proofs = proofs});
 }
 
 } // namespace tidemark::repo

@@ -8,6 +8,7 @@
 #include "repo/sets.h"
 #include "store/storage.h"
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -37,15 +38,30 @@ struct RepositoryView {
     std::map<std::string, std::string> unreadable;
 };
 
+enum class SetScope : std::uint8_t {
+    all,
+    /// From the newest back to one that is full, until each newest base backup and each log piece
+    /// that no joined one stands for has been seen in one.
+    recent,
+    none,
+};
+
 struct ViewOptions {
-    std::size_t marks = 0; ///< only so many of the newest; 0: all
+    std::size_t marks = 0;   ///< only so many of the newest; 0: all
+    std::size_t backups = 0; ///< the same for each member
+    SetScope sets = SetScope::all;
     /// Keep the marks' proofs: branches, verdicts, tables. Without them thousands of marks are
     /// small.
     bool proofs = true;
 };
-/// Loads it. Commit objects that cannot be read become `unreadable`, except that a newer format is
-/// Error{repository_newer}. An unknown group is Error{usage} naming those there are.
+/// Loads it, several objects at a time. Commit objects that cannot be read become `unreadable`,
+/// except that a newer format is Error{repository_newer}. An unknown group is Error{usage} naming
+/// those there are.
 RepositoryView load_view(store::Storage& storage, const std::string& group,
                          const ViewOptions& options = {});
+
+/// What questions about the present need, in a time that does not grow with the history: the newest
+/// marks, base backups and sets. All of it where the newest mark cannot be restored from these.
+RepositoryView load_recent(store::Storage& storage, const std::string& group, bool proofs = true);
 
 } // namespace tidemark::repo

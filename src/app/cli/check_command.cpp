@@ -226,7 +226,7 @@ int describe_for_nagios(Environment& environment, const Findings& findings)
     };
     auto failures = findings.count(engine::CheckState::failed);
     if (findings.worst == Code::repository_unreachable) return answer(2, "CRITICAL", problem, "");
-    auto status = job::read_status(environment.context(), environment.view(), {});
+    auto status = job::read_status(environment.context(), environment.recent_view(), {});
     std::string figures = fmt::format("failed_checks={};;0", failures);
     if (!status.restorable) return answer(2, "CRITICAL", "no mark can be restored", figures);
     auto age = std::chrono::duration_cast<std::chrono::seconds>(status.now -

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "job/workers.h"
 #include "repo/head_memory.h"
+#include "repo/layout.h"
 #include "repo/runs.h"
 
 #include <algorithm>
@@ -231,30 +232,42 @@ job::Context Environment::context()
             .host = host_name()};
 }
 
-repo::RepositoryView Environment::view()
+repo::RepositoryView Environment::view(const repo::ViewOptions& options)
 {
-    // What is remembered is read first: a mark that another process places between the two must
-    // not look as if the repository had gone back.
-    const auto& place = repository();
-    const auto& of = group().name;
+    auto view = repo::load_view(repository().storage(), group().name, options);
+    compare_heads();
+    return view;
+}
+
+repo::RepositoryView Environment::recent_view()
+{
+    auto view = repo::load_recent(repository().storage(), group().name);
+    compare_heads();
+    return view;
+}
+
+/// With what this host saw before. That is read first: a mark that another process places between
+/// the two must not look as if the repository had gone back.
+void Environment::compare_heads()
+{
     auto folder = state_folder();
+    if (folder.empty()) return;
     std::optional<repo::Heads> known;
     std::string unknown;
     try {
-        if (!folder.empty()) known = repo::HeadMemory(folder).recall(place.head().id, of);
+        known = repo::HeadMemory(folder).recall(repository().head().id, group().name);
     } catch (const std::exception& error) {
         unknown = fmt::format(" ({})", error.what());
     }
-    auto view = repo::load_view(place.storage(), of);
-    if (!folder.empty()) {
-        repo::Heads now{.mark = view.marks.empty() ? 0 : view.marks.front().number(),
-                        .set = view.sets.empty() ? 0 : view.sets.front().number()};
-        if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
-        // Nobody can see a rollback without a memory outside (rules.md 35).
-        if (!known) progress_.note(kNoMemory + unknown);
-        remember(now.mark, now.set);
-    }
-    return view;
+    auto newest = [&](const std::string& prefix) {
+        return repo::Sequence(repository().storage(), prefix).newest().value_or(0);
+    };
+    repo::Heads now{.mark = newest(repo::marks_prefix(group().name)),
+                    .set = newest(repo::sets_prefix(group().name))};
+    if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
+    // Nobody can see a rollback without a memory outside (rules.md 35).
+    if (!known) progress_.note(kNoMemory + unknown);
+    remember(now.mark, now.set);
 }
 
 void Environment::remember(model::Number mark, model::Number set)

@@ -42,7 +42,9 @@ public:
     job::Context context();
     /// Loads the repository's view of the group, and warns when the repository went back (rules.md
     /// 35).
-    repo::RepositoryView view();
+    repo::RepositoryView view(const repo::ViewOptions& options = {});
+    /// The same of what the present needs (repo::load_recent).
+    repo::RepositoryView recent_view();
     void set_group(model::GroupSpec group) { group_ = std::move(group); }
     void set_repository(model::RepositorySpec spec) { repository_spec_ = std::move(spec); }
     /// Opens the repository's place; `create` makes the folder.
@@ -51,6 +53,7 @@ public:
     void remember(model::Number mark, model::Number set);
 
 private:
+    void compare_heads();
     void watch_signals();
     void pick_group();
     bool names_another_repository();

@@ -227,6 +227,14 @@ int show_drill(Environment& environment, model::Number number)
     return 0;
 }
 
+/// A listing reads no more than it shows, or asks the question "can it be restored?".
+repo::ViewOptions needed_for(const std::string& what)
+{
+    if (what == "sets") return {.marks = 1, .backups = 1, .proofs = false};
+    if (what == "backups") return {.marks = 1, .sets = repo::SetScope::none, .proofs = false};
+    return {.sets = repo::SetScope::none};
+}
+
 } // namespace
 
 int run_list(Environment& environment)
@@ -244,7 +252,7 @@ int run_list(Environment& environment)
         list_drills(environment);
         return 0;
     }
-    auto view = environment.view();
+    auto view = environment.view(needed_for(what));
     if (what == "marks")
         list_marks(environment, view);
     else if (what == "backups")

@@ -218,7 +218,9 @@ repo::RestorePlan planned_restore(Environment& environment, const repo::Reposito
 int run_restore(Environment& environment)
 {
     auto options = restore_options(environment);
-    auto view = environment.view();
+    // A plan that is carried out checks every piece of log against the set that names it.
+    bool recent = environment.options().plan && environment.options().to == "latest";
+    auto view = recent ? environment.recent_view() : environment.view();
     auto plan = make_plan(environment, view);
     auto& output = environment.output();
     auto& document = output.document();

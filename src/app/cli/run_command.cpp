@@ -4,6 +4,7 @@
 #include "app/cli/metrics.h"
 #include "app/cli/sheet.h"
 #include "app/wiring.h"
+#include "job/expire.h"
 #include "job/log_guard.h"
 #include "job/run.h"
 #include "job/status.h"
@@ -89,9 +90,37 @@ void refresh_metrics(Environment& environment)
     const auto& file = environment.options().metrics;
     if (!file) return;
     try {
-        write_metrics(*file, job::read_status(environment.context(), environment.view(), {}));
+        write_metrics(*file,
+                      job::read_status(environment.context(), environment.recent_view(), {}));
     } catch (const Error& error) {
         environment.progress().warn(fmt::format("no metrics: {}", error.what()));
+    }
+}
+
+/// Afterwards, at most once an hour. What goes wrong here costs room, not backups: a warning.
+void retain(Environment& environment, model::Run& run)
+{
+    auto& document = environment.output().document()["retention"] = nullptr;
+    try {
+        auto report = job::expire_when_due(environment.context());
+        if (!report) return;
+        run.retention = model::RunRetention{.removed = report->removed,
+                                            .removed_bytes = report->removed_bytes,
+                                            .joined = report->joined,
+                                            .waiting = report->waiting};
+        document = {{"removed", report->removed},
+                    {"removed_bytes", report->removed_bytes},
+                    {"joined", report->joined},
+                    {"waiting", report->waiting}};
+        environment.output().text(fmt::format(
+            "retention: {} objects removed ({}), {} named to go; {} small log pieces joined\n",
+            report->removed, base::format_size(report->removed_bytes), report->waiting,
+            report->joined));
+    } catch (const Error& error) {
+        if (error.code() == Code::cancelled) return;
+        environment.progress().warn(
+            fmt::format("the backup is good, but retention failed: {}; tidemark expire tells more",
+                        error.what()));
     }
 }
 
@@ -104,6 +133,7 @@ int run_once(Environment& environment)
         describe_outcome(environment, outcome);
         warn_of_outcome(environment, outcome);
         if (outcome.backup) refresh_sheet(environment);
+        retain(environment, run);
         return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
                                                                           : Code::warnings);
     });

@@ -175,7 +175,7 @@ void describe_json(json& document, const job::GroupStatus& status)
 
 int run_status(Environment& environment)
 {
-    auto view = environment.view();
+    auto view = environment.recent_view();
     auto status =
         job::read_status(environment.context(), view, {.ask_members = environment.configured()});
     auto& output = environment.output();
