@@ -108,14 +108,25 @@ std::string render_config(const model::RepositorySpec& repository, const model::
     out += fmt::format("[group.{}]\n", group.name);
     out += fmt::format("mark = {{ every = \"15m\", wait = \"10s\" }}\nkeep = {{ days = {} }}\n",
                        group.keep_days);
-    for (const auto& member : group.members) {
-        out += fmt::format("\n[[group.{}.member]]\nname = {}\nurl  = {}\n", group.name,
-                           quoted_toml(member.name), quoted_toml(member.url));
-        if (member.data_dir)
-            out += fmt::format("data_dir = {}\n", quoted_toml(member.data_dir->string()));
-        if (member.gid_pattern != "identical")
-            out += fmt::format("gid_pattern = {}\n", quoted_toml(member.gid_pattern));
-    }
+    for (const auto& member : group.members)
+        out += "\n" + render_member(group.name, member);
+    return out;
+}
+
+std::string render_member(const std::string& group, const model::MemberSpec& member)
+{
+    std::string url = quoted_toml(member.url);
+    for (const auto& more : member.more_urls)
+        url += ", " + quoted_toml(more);
+    if (!member.more_urls.empty()) url = "[" + url + "]";
+    auto out = fmt::format("[[group.{}.member]]\nname = {}\nurl  = {}\n", group,
+                           quoted_toml(member.name), url);
+    if (member.data_dir)
+        out += fmt::format("data_dir = {}\n", quoted_toml(member.data_dir->string()));
+    if (member.gid_pattern != "identical")
+        out += fmt::format("gid_pattern = {}\n", quoted_toml(member.gid_pattern));
+    if (member.backup_from)
+        out += fmt::format("backup_from = {}\n", quoted_toml(*member.backup_from));
     return out;
 }
 

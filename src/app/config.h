@@ -33,5 +33,7 @@ std::optional<std::filesystem::path> find_config();
 
 /// TOML text of a new configuration, as `init` writes it.
 std::string render_config(const model::RepositorySpec& repository, const model::GroupSpec& group);
+/// The part of it that describes one member.
+std::string render_member(const std::string& group, const model::MemberSpec& member);
 
 } // namespace tidemark::app

@@ -131,10 +131,15 @@ void check_pattern(const Section& entry, const std::string& value)
 
 model::MemberSpec read_member(const Section& entry)
 {
-    entry.allow({{"name", "url", "data_dir", "gid_pattern"}, {"backup_from", "decision"}});
+    entry.allow({{"name", "url", "data_dir", "gid_pattern", "backup_from"}, {"decision"}});
     model::MemberSpec member;
     member.name = entry.text("name").value_or("");
-    member.url = entry.text("url").value_or("");
+    // Its servers, whichever of them is the primary.
+    auto urls = entry.texts("url");
+    if (!urls.empty()) {
+        member.url = urls.front();
+        member.more_urls.assign(urls.begin() + 1, urls.end());
+    }
     if (member.name.empty())
         entry.mistake(entry.name() + " needs a name");
     else if (!model::is_valid_name(member.name))
@@ -146,6 +151,7 @@ model::MemberSpec read_member(const Section& entry)
         member.data_dir = *value;
         if (!member.data_dir->is_absolute()) entry.mistake("data_dir", "must be an absolute path");
     }
+    member.backup_from = entry.text("backup_from");
     if (auto value = entry.text("gid_pattern")) {
         member.gid_pattern = *value;
         check_pattern(entry, *value);

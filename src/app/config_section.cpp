@@ -117,6 +117,26 @@ std::optional<std::string> Section::text(std::string_view key) const
     return value;
 }
 
+std::vector<std::string> Section::texts(std::string_view key) const
+{
+    const auto* node = table_->get(key);
+    const auto* list = node == nullptr ? nullptr : node->as_array();
+    std::vector<std::string> out;
+    if (list == nullptr) {
+        if (auto one = text(key); one && !one->empty()) out.push_back(*one);
+        return out;
+    }
+    for (const auto& element : *list) {
+        auto one = element.value_exact<std::string>();
+        if (one && !one->empty())
+            out.push_back(*one);
+        else
+            findings_->mistake(line_of(element),
+                               full(key) + " must be a text, or an array of texts");
+    }
+    return out;
+}
+
 std::optional<base::Duration> Section::duration(std::string_view key) const
 {
     auto value = text(key);

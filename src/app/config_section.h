@@ -50,6 +50,8 @@ public:
     void allow(const Keys& keys) const;
 
     std::optional<std::string> text(std::string_view key) const;
+    /// A text, or an array of texts; none is empty.
+    std::vector<std::string> texts(std::string_view key) const;
     std::optional<base::Duration> duration(std::string_view key) const;
     /// "50%" as 0.5; from 1 % to 100 %.
     std::optional<double> share(std::string_view key) const;

@@ -15,13 +15,17 @@ using Command = int (*)(Environment&);
 const std::map<std::string, Command>& commands()
 {
     static const std::map<std::string, Command> all = {
-        {"init", run_init},       {"check", run_check},   {"backup", run_backup},
-        {"log", run_log},         {"mark", run_mark},     {"reindex", run_reindex},
-        {"list", run_list},       {"show", run_show},     {"status", run_status},
-        {"audit", run_audit},     {"verify", run_verify}, {"restore", run_restore},
-        {"demo", run_demo},       {"run", run_run},       {"drill", run_drill},
-        {"sheet", run_sheet},     {"expire", run_expire}, {"hold", run_hold},
-        {"release", run_release},
+        {"init", run_init},       {"check", run_check},
+        {"backup", run_backup},   {"log", run_log},
+        {"mark", run_mark},       {"reindex", run_reindex},
+        {"list", run_list},       {"show", run_show},
+        {"status", run_status},   {"audit", run_audit},
+        {"verify", run_verify},   {"restore", run_restore},
+        {"demo", run_demo},       {"run", run_run},
+        {"drill", run_drill},     {"sheet", run_sheet},
+        {"expire", run_expire},   {"hold", run_hold},
+        {"release", run_release}, {"add-member", run_add_member},
+        {"leave", run_leave},
     };
     return all;
 }

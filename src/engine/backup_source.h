@@ -41,6 +41,8 @@ struct BackupBegin {
     model::LogPosition checkpoint; ///< of the starting checkpoint; offset 0 if unknown
     bool over_wire = false;        ///< BASE_BACKUP instead of direct reads
     std::uint64_t estimated_bytes = 0;
+    /// The files come from another server than was asked for, and why; one line, empty when not.
+    std::string instead = {};
 };
 
 struct BackupEnd {

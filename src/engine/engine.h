@@ -24,6 +24,11 @@ struct MemberConfig {
     /// Connecting and everything up to the first set_deadline() must be done within this; zero:
     /// as long as the engine finds right.
     std::chrono::milliseconds within{0};
+    /// More servers of the same member, as `url` may name several, too: whichever of them accepts
+    /// writes is the member, the others are its standbys.
+    std::vector<std::string> more_urls = {};
+    /// A standby that base backups are read from.
+    std::optional<std::string> backup_from = {};
 };
 
 using Identity = model::Identity;
@@ -39,6 +44,33 @@ struct SlotState {
     std::optional<std::uint64_t> bound_bytes; ///< max_slot_wal_keep_size; absent = unbounded
     std::optional<std::int64_t> safe_bytes;   ///< until it may be lost; can be negative
     std::optional<std::uint64_t> disk_free;   ///< bytes free beside the log, where we can see it
+};
+
+/// Another server that the member's urls name.
+struct Standby {
+    std::string where; ///< "s0:5432"
+    bool reachable = false;
+    bool accepts_writes = false; ///< no standby: a second primary, on `epoch`
+    model::Epoch epoch = 0;
+    std::optional<model::Offset> replayed;
+    SlotState slot = {};
+    bool slot_made = false;   ///< just now
+    std::string problem = {}; ///< empty when all is well; one line
+    std::string fix = {};     ///< what to do about it, or empty
+};
+
+struct StandbyOrder {
+    enum class What { look, keep_log, drop_slot } what = What::look;
+    /// keep_log: our slot is made where it is missing, and moved up to here, so that a standby that
+    /// is promoted has all log that is not stored, and no more (rules.md 14).
+    model::Offset durable = 0;
+};
+
+/// A physical slot whose name is one of ours.
+struct OwnSlot {
+    std::string name;
+    bool active = false;
+    std::uint64_t held_bytes = 0;
 };
 
 enum class CheckState { ok, waiting, failed };
@@ -79,6 +111,11 @@ public:
     /// Creates our physical slot with its log reserved at once; returns the restart position.
     virtual model::LogPosition create_slot() = 0;
     virtual void drop_slot() = 0;
+    /// Looks after the other servers of the member, all at once and for a few seconds at most. What
+    /// goes wrong there is told, never thrown.
+    virtual std::vector<Standby> standbys(const StandbyOrder&) { return {}; }
+    /// All slots on this server that are named as ours are, whichever group they belong to.
+    virtual std::vector<OwnSlot> own_slots() { return {}; }
 
     /// Timeline history file of `epoch` as the server has it; empty for epoch 1 or when it has
     /// none.

@@ -34,7 +34,9 @@ engine::MemberConfig member_config(const model::GroupSpec& group, const model::M
     return {.name = member.name,
             .url = member.url,
             .data_dir = member.data_dir,
-            .slot = slot_name(group.name)};
+            .slot = slot_name(group.name),
+            .more_urls = member.more_urls,
+            .backup_from = member.backup_from};
 }
 
 std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member,

@@ -1,6 +1,7 @@
 #include "job/group_log.h"
 
 #include "base/error.h"
+#include "job/standby_slots.h"
 
 #include <algorithm>
 #include <atomic>
@@ -165,7 +166,11 @@ void GroupLog::secure(const Placement& placement, steady_clock::time_point deadl
 
 void GroupLog::finish()
 {
-    crew_.run([&](std::size_t i, std::stop_token) { receivers_[i]->finish(); });
+    crew_.run([&](std::size_t i, std::stop_token) {
+        receivers_[i]->finish();
+        keep_log_on_standbys(context_, context_.group.members[i], *sessions_[i],
+                             receivers_[i]->durable().offset);
+    });
 }
 
 } // namespace tidemark::job

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "job/standby_slots.h"
 #include "repo/identities.h"
 
 #include <algorithm>
@@ -152,17 +153,20 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
         if (!joining[i].known && !options.unbounded) refuse_unbounded(slot, *sessions[i]);
     });
     crew.run([&](std::size_t i, std::stop_token) {
-        if (joining[i].known) return;
-        auto making =
-            repo::Lease::acquire(context.storage(), context.group.name, slot_activity(crew.name(i)),
-                                 context.owner(), {.ttl = context.lease_ttl, .renew = false});
-        make_slot(joining[i], *sessions[i]);
+        if (!joining[i].known) {
+            auto making = repo::Lease::acquire(context.storage(), context.group.name,
+                                               slot_activity(crew.name(i)), context.owner(),
+                                               {.ttl = context.lease_ttl, .renew = false});
+            make_slot(joining[i], *sessions[i]);
+        }
+        keep_log_on_standbys(context, context.group.members[i], *sessions[i],
+                             joining[i].log_start.offset);
     });
     // Two sweeps after every member's log is being kept: they order what happens later across
     // members (model/cut.h).
     std::vector<model::Sweep> anchor;
-    bool all_new =
-        std::none_of(joining.begin(), joining.end(), [](const Joining& one) { return one.known; });
+    bool all_new = !options.late && std::none_of(joining.begin(), joining.end(),
+                                                 [](const Joining& one) { return one.known; });
     for (int sweep = 0; all_new && sweep < 2; ++sweep) {
         std::vector<model::Offset> at(crew.size());
         crew.run(
@@ -176,8 +180,8 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
     for (std::size_t i = 0; i < crew.size(); ++i) {
         const auto& one = joining[i];
         if (!one.known)
-            identities(i).append(lease.get(),
-                                 to_record(context, crew.name(i), one, anchor, "init"));
+            identities(i).append(lease.get(), to_record(context, crew.name(i), one, anchor,
+                                                        options.late ? "joined" : "init"));
         outcome.members.push_back({.name = crew.name(i),
                                    .identity = one.identity,
                                    .slot_created = one.slot_created,

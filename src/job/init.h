@@ -10,6 +10,8 @@ namespace tidemark::job {
 
 struct InitOptions {
     bool unbounded = false; ///< create slots although max_slot_wal_keep_size is -1
+    /// The members join a group that is at work already.
+    bool late = false;
 };
 
 struct InitOutcome {

@@ -81,11 +81,35 @@ void watch_held_log(const GuardedGroup& guarded)
     });
 }
 
+namespace {
+
+/// Our slots on standbys are for a failover only: losing them breaks nothing by itself.
+void relieve_standbys(const GuardedGroup& guarded, const std::string& member,
+                      engine::Session& session)
+{
+    bool full = false;
+    for (const auto& standby : session.standbys({})) {
+        auto action =
+            guard_action(guarded.group.log_guard, standby.slot, log_pressure(standby.slot));
+        if (action != GuardAction::drop) continue;
+        full = true;
+        guarded.progress.warn(fmt::format("{}: our slot on standby {} held {} and is dropped "
+                                          "before its disk is full; a failover to it now would "
+                                          "leave a gap in the log",
+                                          member, standby.where,
+                                          base::format_size(standby.slot.held_bytes)));
+    }
+    if (full) session.standbys({.what = engine::StandbyOrder::What::drop_slot});
+}
+
+} // namespace
+
 std::vector<std::string> relieve_servers(const GuardedGroup& guarded)
 {
     std::vector<std::string> dropped;
     std::mutex mutex;
     for_each_slot(guarded, [&](const auto& member, auto& session, const auto& slot) {
+        relieve_standbys(guarded, member.name, session);
         auto pressure = log_pressure(slot);
         auto action = guard_action(guarded.group.log_guard, slot, pressure);
         if (action == GuardAction::none) return;

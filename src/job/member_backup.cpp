@@ -108,6 +108,8 @@ repo::StoredManifest back_up_member(const Context& context, const model::MemberS
          .fast_checkpoint = true,
          .workers = context.workers,
          .bytes_per_second = context.group.bytes_per_second});
+    if (!source->begin().instead.empty())
+        context.progress.warn(fmt::format("{}: {}", member.name, source->begin().instead));
     manifest.start = source->begin().start;
     manifest.checkpoint = source->begin().checkpoint;
     manifest.over_wire = source->begin().over_wire;

@@ -129,6 +129,11 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
 {
     const auto* full = newest_full(view);
     if (full == nullptr) return {.full = true, .why = "there is no complete one yet"};
+    for (const auto& member : group.members) {
+        auto known = view.members.find(member.name);
+        if (known == view.members.end() || known->second.backups.empty())
+            return {.full = true, .why = member.name + " has no base backup yet"};
+    }
     if (!view.marks.empty()) {
         auto plan = repo::plan_restore(view, view.marks.front().number());
         if (!plan.plan && !plan.obstacles.empty()) {

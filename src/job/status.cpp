@@ -44,11 +44,14 @@ void describe_chain(MemberStatus& out, const repo::MemberView& stored)
     if (healed) out.chain = "complete since " + model::format_position(chains.back().start);
 }
 
-void ask(MemberStatus& out, engine::Session& session, base::Time now)
+void ask(MemberStatus& out, engine::Session& session, base::Time now,
+         const std::vector<std::string>& known_slots)
 {
     session.set_deadline(std::chrono::steady_clock::now() + kPatience);
     out.identity = session.identify();
     out.slot = session.slot();
+    out.standbys = session.standbys({});
+    out.stray_slots = stray_slots(session, known_slots);
     auto prepared = session.prepared();
     out.prepared = prepared.size();
     for (auto& branch : prepared) {
@@ -69,6 +72,17 @@ void compare(MemberStatus& out, const repo::MemberView& stored)
 
 } // namespace
 
+std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
+                                         const std::vector<std::string>& known)
+{
+    if (known.empty()) return {};
+    auto slots = session.own_slots();
+    std::erase_if(slots, [&](const engine::OwnSlot& slot) {
+        return std::ranges::find(known, slot.name) != known.end();
+    });
+    return slots;
+}
+
 bool GroupStatus::meets_objective() const
 {
     return std::all_of(objective.begin(), objective.end(),
@@ -82,7 +96,10 @@ bool GroupStatus::needs_attention() const
            std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
                bool slot = member.identity && (!member.slot.exists || member.slot.lost);
                return slot || !member.error.empty() || member.chain_broken ||
-                      !member.orphans.empty();
+                      !member.orphans.empty() || !member.stray_slots.empty() ||
+                      std::ranges::any_of(member.standbys, [](const engine::Standby& standby) {
+                          return !standby.problem.empty();
+                      });
            });
 }
 
@@ -119,6 +136,11 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     if (options.ask_members)
         out.next_full =
             model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);
+    for (const auto& [name, stored] : view.members) {
+        if (options.ask_members &&
+            std::ranges::count(context.group.members, name, &model::MemberSpec::name) == 0)
+            out.left.push_back(name);
+    }
     Crew crew(member_names(context.group), context.stop);
     out.members.resize(crew.size());
     crew.run([&](std::size_t i, std::stop_token) {
@@ -126,7 +148,8 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         member.name = crew.name(i);
         if (options.ask_members) {
             try {
-                ask(member, *connect(context, context.group.members[i]), out.now);
+                ask(member, *connect(context, context.group.members[i]), out.now,
+                    options.known_slots);
             } catch (const Error& error) {
                 member.error = error.what();
             }

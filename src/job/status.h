@@ -26,7 +26,9 @@ struct MemberStatus {
     engine::SlotState slot;
     std::size_t prepared = 0;
     std::vector<OrphanedBranch> orphans;
-    std::string error; ///< why it did not answer
+    std::vector<engine::Standby> standbys;    ///< the other servers that its urls name
+    std::vector<engine::OwnSlot> stray_slots; ///< of ours, but no configuration names them
+    std::string error;                        ///< why it did not answer
 
     std::string chain; ///< of the stored log: "complete", or where the newest gap is
     bool chain_broken = false;
@@ -47,6 +49,7 @@ struct GroupStatus {
     std::vector<model::ObjectiveState> objective; ///< what is asked for, when configured
     std::vector<MemberStatus> members;
     std::vector<std::string> lost; ///< sentences: what a failover left half there (rules.md 13)
+    std::vector<std::string> left; ///< in the repository, no longer in the configuration
     std::map<std::string, std::string> unreadable; ///< commit objects, with the reason
 
     bool is_restorable() const { return restorable.has_value(); }
@@ -60,7 +63,14 @@ inline constexpr base::Duration kOrphanAge = std::chrono::seconds{60};
 
 struct StatusOptions {
     bool ask_members = true; ///< else from the repository alone
+    /// Names of the slots that the configuration has a use for; what else is named like ours is
+    /// told. Empty: nothing is told.
+    std::vector<std::string> known_slots = {};
 };
+/// Slots at this server that are named like ours and that nothing in `known` names.
+std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
+                                         const std::vector<std::string>& known);
+
 GroupStatus read_status(const Context& context, const repo::RepositoryView& view,
                         const StatusOptions& options);
 

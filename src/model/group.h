@@ -18,6 +18,11 @@ struct MemberSpec {
     std::string url; ///< libpq connection string; may hold a password: never print it unredacted
     std::optional<std::filesystem::path> data_dir; ///< only where the files can be read directly
     std::string gid_pattern = "identical";
+    /// More servers of the member: its standbys, one of which may be the primary tomorrow. `url`
+    /// may name several, too.
+    std::vector<std::string> more_urls = {};
+    /// A standby that base backups are read from, to spare the primary.
+    std::optional<std::string> backup_from = {};
 };
 
 /// What to do about log that our slot holds back at a server. Shares are of the slot's bound or of

@@ -1,12 +1,15 @@
 #include "app/cli/commands.h"
 #include "app/cli/table.h"
 #include "app/wiring.h"
+#include "engine/postgres/pq.h"
 #include "engine/postgres/redact.h"
 #include "job/group_log.h"
+#include "job/log_checks.h"
 #include "job/status.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
@@ -40,6 +43,22 @@ engine::Check fine(std::string name, std::string cause)
             .fix = {}};
 }
 
+/// The member's server runs on this very host, as far as its url tells.
+bool on_this_host(const std::string& url)
+{
+    try {
+        for (const auto& server : engine::postgres::split_servers(url)) {
+            auto host = server.name.substr(0, server.name.rfind(':'));
+            if (host.empty() || host.starts_with('/') || host.starts_with('@') ||
+                host == "localhost" || host == "127.0.0.1" || host == "::1" || host == host_name())
+                return true;
+        }
+    } catch (const Error&) {
+        return false; // told when it is connected to
+    }
+    return false;
+}
+
 /// The repository must not die with a member: not on the device of a data directory or its log.
 std::vector<engine::Check> repository_checks(Environment& environment)
 {
@@ -63,6 +82,19 @@ std::vector<engine::Check> repository_checks(Environment& environment)
             if (error.code() != Code::lease_held) throw;
         }
         checks.push_back(fine("repository_writable", "an object could be created and named once"));
+        for (const auto& member : environment.group().members) {
+            // What is read back lies behind a network (or FUSE), so on another host.
+            if (!on_this_host(member.url) || traits.kind != "directory" || traits.reads_back)
+                continue;
+            auto check =
+                failed("repository_host",
+                       fmt::format("the repository is on the host of member {}", member.name),
+                       "put it on another host, or copy it to one: a host that is lost "
+                       "takes both");
+            check.state = engine::CheckState::waiting;
+            checks.push_back(check);
+            break;
+        }
         for (const auto& member : environment.group().members) {
             if (!member.data_dir || !traits.device) continue;
             for (const auto& path : {*member.data_dir, *member.data_dir / "pg_wal"}) {
@@ -111,6 +143,30 @@ struct Findings {
     }
 };
 
+/// Empty where the repository cannot be read: that is another check's finding.
+repo::RepositoryView stored_view(Environment& environment)
+{
+    try {
+        return repo::load_view(environment.repository().storage(), environment.group().name,
+                               {.marks = 1, .proofs = false});
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+engine::Check stray(const engine::OwnSlot& slot)
+{
+    return {.name = "stray_slot",
+            .state = engine::CheckState::waiting,
+            .cause = fmt::format("the slot {} holds {} of log{}, and no group of this "
+                                 "configuration uses it",
+                                 slot.name, base::format_size(slot.held_bytes),
+                                 slot.active ? ", somebody reads it now" : ""),
+            .fix = fmt::format("when no other host's tidemark uses it: SELECT "
+                               "pg_drop_replication_slot('{}');",
+                               slot.name)};
+}
+
 void check_members(Environment& environment, Findings& findings,
                    std::vector<std::optional<base::Duration>>& clocks)
 {
@@ -119,11 +175,19 @@ void check_members(Environment& environment, Findings& findings,
     std::vector<std::vector<engine::Check>> results(crew.size());
     clocks.resize(crew.size());
     std::mutex mutex;
+    const auto known = known_slots(environment);
+    const auto view = stored_view(environment);
     crew.run([&](std::size_t i, std::stop_token) {
         const auto& member = group.members[i];
         try {
             auto session = engine_for(member.url).connect(job::member_config(group, member));
             results[i] = session->check();
+            for (const auto& slot : job::stray_slots(*session, known))
+                results[i].push_back(stray(slot));
+            if (auto stored = view.members.find(member.name); stored != view.members.end())
+                std::ranges::move(job::check_stored_log(environment.repository().storage(),
+                                                        stored->second, *session),
+                                  std::back_inserter(results[i]));
             auto before = environment.clock().now();
             auto theirs = session->clock();
             clocks[i] = theirs - (before + (environment.clock().now() - before) / 2);
@@ -132,7 +196,10 @@ void check_members(Environment& environment, Findings& findings,
             std::lock_guard lock(mutex);
             if (!findings.worst) findings.worst = error.code();
         }
-        if (engine::postgres::redact_url(member.url) != member.url) {
+        auto holds_secret = [](const std::string& url) {
+            return engine::postgres::redact_url(url) != url;
+        };
+        if (holds_secret(member.url) || std::ranges::any_of(member.more_urls, holds_secret)) {
             auto check = failed("password", "the url holds a password",
                                 "put it into a password file (~/.pgpass, mode 0600) and take it "
                                 "out of the configuration");

@@ -2,6 +2,9 @@
 
 #include "app/cli/environment.h"
 
+#include <string>
+#include <vector>
+
 namespace tidemark::app {
 
 /// Each returns the exit code and fills the environment's output; failures are base::Error.
@@ -24,6 +27,11 @@ int run_demo(Environment& environment);
 int run_expire(Environment& environment);
 int run_hold(Environment& environment);
 int run_release(Environment& environment);
+int run_add_member(Environment& environment);
+int run_leave(Environment& environment);
+
+/// Names of the slots that the groups of the configuration use; empty without a configuration.
+std::vector<std::string> known_slots(Environment& environment);
 
 /// `list holds`
 void list_holds(Environment& environment);

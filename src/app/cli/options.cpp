@@ -97,9 +97,33 @@ private:
         init->add_flag("--unbounded", o_.unbounded,
                        "create slots although max_slot_wal_keep_size is -1");
         add_pairs(init, "--data-dir", o_.data_dirs, "MEMBER=PATH: read the files directly");
+        add_members();
         auto* check = group_command(
             "check", "is everything ready? one line of cause and the fix for what is not");
         check->add_flag("--nagios", o_.nagios, "one line and exit code of a monitoring plugin");
+    }
+
+    void add_members()
+    {
+        auto* add = command("add-member", "one more member: slot, identity, configuration");
+        add->add_option("url", o_.urls, "NAME=URL or URL of the member")
+            ->required()
+            ->expected(1)
+            ->type_name("URL");
+        add->add_option("--name", o_.member, "name of the member")->type_name("N");
+        add->add_option("--group", o_.group, "the group; may be left out when there is one")
+            ->type_name("G");
+        add->add_flag("--plan", o_.plan, "show what would be done, change nothing");
+        add->add_flag("--unbounded", o_.unbounded,
+                      "create the slot although max_slot_wal_keep_size is -1");
+        add_pairs(add, "--data-dir", o_.data_dirs, "MEMBER=PATH: read the files directly");
+        auto* leave = command("leave", "a member, or the whole group, is no longer backed up");
+        leave->add_option("member", o_.member, "the member; left out, all of the group")
+            ->type_name("M");
+        leave->add_option("--group", o_.group, "the group; may be left out when there is one")
+            ->type_name("G");
+        leave->add_flag("--plan", o_.plan, "show what would be done, change nothing");
+        leave->add_flag("-y,--yes", o_.yes, "do not ask");
     }
 
     void add_work()

@@ -36,6 +36,10 @@ struct Options {
     bool apply_sql = false;
     bool unbounded = false;
 
+    // add-member, leave
+    std::string member;
+    bool yes = false;
+
     // status, check
     bool exit_code = false;
     bool nagios = false;

@@ -1,11 +1,12 @@
 #include "app/cli/commands.h"
+#include "app/cli/data_dir.h"
 #include "app/cli/member_url.h"
 #include "app/cli/sheet.h"
 #include "app/wiring.h"
 #include "base/fd.h"
 #include "base/random.h"
-#include "engine/postgres/pq.h"
 #include "engine/postgres/roles.h"
+#include "engine/postgres/servers.h"
 #include "job/context.h"
 #include "job/init.h"
 #include "model/ids.h"
@@ -25,30 +26,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The server's data directory, when this process can read it and it really is that cluster's:
-/// pg_control begins with the system identifier (src/include/catalog/pg_control.h).
-std::optional<fs::path> readable_data_dir(const model::Identity& identity)
-{
-    if (identity.data_directory.empty()) return std::nullopt;
-    try {
-        auto control =
-            base::read_file(fs::path(identity.data_directory) / "global/pg_control", 65536);
-        if (control.size() < 8 ||
-            std::to_string(base::load_u64(control.data())) != identity.system_id)
-            return std::nullopt;
-        return identity.data_directory;
-    } catch (const Error&) {
-        return std::nullopt;
-    }
-}
-
 int print_role_sql(Environment& environment, const std::vector<model::MemberSpec>& members)
 {
     const auto& options = environment.options();
     auto& list = environment.output().document()["members"] = json::array();
     for (const auto& member : members) {
         auto connection =
-            engine::postgres::Connection::open(member.url, {.stop = environment.stop()});
+            engine::postgres::reach_member(job::member_config(model::GroupSpec{}, member),
+                                           {.stop = environment.stop()})
+                .sql;
         engine::postgres::RoleSpec spec{.version_num = connection.server_version(),
                                         .role = options.role,
                                         .dbname = connection.dbname()};

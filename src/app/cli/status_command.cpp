@@ -83,6 +83,16 @@ std::string members_text(const job::GroupStatus& status)
     return table.render(2);
 }
 
+std::string standby_text(const engine::Standby& standby)
+{
+    if (standby.accepts_writes) return fmt::format("server {}: {}", standby.where, standby.problem);
+    auto text = fmt::format("standby {}: ", standby.where);
+    if (!standby.problem.empty()) return text + standby.problem;
+    if (!standby.slot.exists) return text + "no slot yet, the next run makes it";
+    if (standby.slot.lost) return text + "slot LOST, the next run makes it again";
+    return text + fmt::format("slot holds {}", base::format_size(standby.slot.held_bytes));
+}
+
 std::string notes_text(const job::GroupStatus& status)
 {
     std::string out;
@@ -95,11 +105,35 @@ std::string notes_text(const job::GroupStatus& status)
                                branch.gid, base::format_time_human(branch.prepared),
                                base::format_duration(age), branch.owner, branch.database);
         }
+        for (const auto& standby : member.standbys)
+            out += fmt::format("  {}: {}\n", member.name, standby_text(standby));
+        for (const auto& slot : member.stray_slots)
+            out += fmt::format("  {}: the slot {} holds {} of log, and no group of this "
+                               "configuration uses it\n",
+                               member.name, slot.name, base::format_size(slot.held_bytes));
     }
+    for (const auto& name : status.left)
+        out +=
+            fmt::format("  {} has left the group: its backups stay while marks need them\n", name);
     if (status.next_full)
         out += "  next full backup: " + base::format_time_human(*status.next_full) + "\n";
     return out + "  between runs no log is received: what is lost in a disaster is what came after "
                  "the last run\n";
+}
+
+json standby_json(const engine::Standby& standby)
+{
+    json out = {{"server", standby.where},
+                {"reachable", standby.reachable},
+                {"accepts_writes", standby.accepts_writes},
+                {"slot",
+                 {{"exists", standby.slot.exists},
+                  {"lost", standby.slot.lost},
+                  {"held_bytes", standby.slot.held_bytes}}}};
+    if (standby.slot.bound_bytes) out["slot"]["bound_bytes"] = *standby.slot.bound_bytes;
+    if (standby.replayed) out["replayed"] = model::format_offset(*standby.replayed);
+    if (!standby.problem.empty()) out["problem"] = standby.problem;
+    return out;
 }
 
 json member_json(const job::MemberStatus& member)
@@ -124,6 +158,13 @@ json member_json(const job::MemberStatus& member)
                    {"held_bytes", member.slot.held_bytes},
                    {"share", job::log_pressure(member.slot).share}};
     if (member.slot.bound_bytes) out["slot"]["bound_bytes"] = *member.slot.bound_bytes;
+    out["standbys"] = json::array();
+    for (const auto& standby : member.standbys)
+        out["standbys"].push_back(standby_json(standby));
+    out["stray_slots"] = json::array();
+    for (const auto& slot : member.stray_slots)
+        out["stray_slots"].push_back(
+            {{"name", slot.name}, {"active", slot.active}, {"held_bytes", slot.held_bytes}});
     out["prepared"] = member.prepared;
     out["orphans"] = json::array();
     for (const auto& [branch, age] : member.orphans) {
@@ -166,6 +207,7 @@ void describe_json(json& document, const job::GroupStatus& status)
     document["objective"] = objective_json(status);
     document["lost"] = status.lost;
     document["needs_attention"] = status.needs_attention();
+    document["left"] = status.left;
     document["members"] = json::array();
     for (const auto& member : status.members)
         document["members"].push_back(member_json(member));
@@ -173,11 +215,21 @@ void describe_json(json& document, const job::GroupStatus& status)
 
 } // namespace
 
+std::vector<std::string> known_slots(Environment& environment)
+{
+    std::vector<std::string> out;
+    if (!environment.configured() || environment.config() == nullptr) return out;
+    for (const auto& group : environment.config()->groups)
+        out.push_back(job::slot_name(group.name));
+    return out;
+}
+
 int run_status(Environment& environment)
 {
     auto view = environment.recent_view();
-    auto status =
-        job::read_status(environment.context(), view, {.ask_members = environment.configured()});
+    auto status = job::read_status(
+        environment.context(), view,
+        {.ask_members = environment.configured(), .known_slots = known_slots(environment)});
     auto& output = environment.output();
     output.text(headline(status) + members_text(status) + proven_text(status) + notes_text(status));
     describe_json(output.document(), status);

@@ -135,6 +135,24 @@ Check check_slot_state(const SlotState& slot, const std::string& name)
     return ok("slot", fmt::format("{} holds {} of log", name, base::format_size(slot.held_bytes)));
 }
 
+/// Whoever else reads from our slot moves it, and log is lost to us.
+void check_consumer(Connection& sql, const std::string& name, std::vector<Check>& out)
+{
+    const Result row =
+        sql.exec_params("SELECT s.active_pid, coalesce(a.application_name, ''), "
+                        "coalesce(host(a.client_addr), 'this host') FROM pg_replication_slots s "
+                        "LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid "
+                        "WHERE s.slot_name = $1 AND s.active_pid IS NOT NULL",
+                        {name});
+    if (row.rows() == 0 || row.get(0, 1).starts_with("tidemark")) return;
+    out.push_back(
+        waiting("slot_consumer",
+                fmt::format("'{}' from {} (pid {}) reads our slot {}: what it confirms is "
+                            "lost to us",
+                            row.get(0, 1), row.get(0, 2), row.get(0, 0), name),
+                "give it a slot of its own (primary_slot_name, pg_receivewal --slot)"));
+}
+
 void check_slot(Connection& sql, const Facts& facts, const MemberConfig& member,
                 std::vector<Check>& out)
 {
@@ -143,6 +161,7 @@ void check_slot(Connection& sql, const Facts& facts, const MemberConfig& member,
         require_slot_name(member.slot);
         slot = read_slot(sql, member.slot);
         out.push_back(check_slot_state(slot, member.slot));
+        if (slot.active) check_consumer(sql, member.slot, out);
     } catch (const Error& error) {
         out.push_back(failed("slot", error.message(), error.hint()));
     }
@@ -264,6 +283,24 @@ Check check_clock(base::Duration offset, base::Duration round_trip)
     return waiting("clock", "the server's clock is " + shown,
                    "synchronise both clocks (chrony, systemd-timesyncd); marks stay right, but "
                    "restore --to TIME means the server's time");
+}
+
+Check check_standby(const Standby& standby)
+{
+    const std::string name = "standby";
+    if (!standby.problem.empty())
+        return waiting(name, standby.where + ": " + standby.problem, standby.fix);
+    if (!standby.slot.exists)
+        return waiting(name,
+                       standby.where + " has no slot of ours yet: a failover to it now could leave "
+                                       "a gap in the log",
+                       "the next tidemark log, mark or run makes it");
+    if (standby.slot.lost)
+        return waiting(name, fmt::format("the slot on {} is lost", standby.where),
+                       "the next tidemark log, mark or run makes it again; raise "
+                       "max_slot_wal_keep_size there");
+    return ok(name, fmt::format("{}: the slot holds {} of log", standby.where,
+                                base::format_size(standby.slot.held_bytes)));
 }
 
 Check check_orphans(const std::vector<PreparedBranch>& prepared, base::Time now)

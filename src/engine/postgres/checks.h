@@ -18,6 +18,7 @@ inline constexpr std::chrono::hours kOrphanAge{1};
 
 /// Pure parts, for tests.
 Check check_clock(base::Duration offset, base::Duration round_trip);
+Check check_standby(const Standby& standby);
 Check check_orphans(const std::vector<PreparedBranch>& prepared, base::Time now);
 
 } // namespace tidemark::engine::postgres

@@ -1,6 +1,7 @@
 #include "engine/postgres/file_copier.h"
 
 #include "base/error.h"
+#include "base/io_priority.h"
 #include "base/task_group.h"
 #include "engine/postgres/backup_rules.h"
 #include "stream/crc32c.h"
@@ -91,6 +92,7 @@ void FileCopier::run(BackupSink& sink, std::atomic<std::uint64_t>& progress, std
     base::TaskGroup group{stop};
     for (std::uint32_t worker = 0; worker < options_.workers; ++worker) {
         group.add([&, worker](std::stop_token own) {
+            base::lower_io_priority(); // the server's own reading comes first
             base::Bytes buffer(kExtentSize);
             Work work{sink, progress, worker, buffer, own};
             while (true) {

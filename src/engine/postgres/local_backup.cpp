@@ -121,7 +121,10 @@ private:
     void check_liveness()
     {
         auto control = parse_control_file(read_control(data_dir_));
-        if (control.redo.offset >= begin_.start.offset) return;
+        if (control.redo.offset >= begin_.start.offset &&
+            control.redo.epoch == begin_.start.epoch &&
+            (control.state == ClusterState::in_production) != control_.server().in_recovery)
+            return;
         throw Error{
             Code::identity_mismatch,
             fmt::format("data_dir {} is not the directory that the server runs on: its last "

@@ -94,6 +94,15 @@ struct ConnectOptions {
     std::stop_token stop = {};
 };
 
+/// One of the servers that a connection string names.
+struct ServerUrl {
+    std::string conninfo; ///< of this server alone, whatever its role; may hold a password
+    std::string name;     ///< "orders-db:5432", for messages
+};
+/// host=a,b and postgresql://a,b/ name several servers. Their target_session_attrs and
+/// load_balance_hosts are left out: we look ourselves. Error{usage} as Connection::open().
+std::vector<ServerUrl> split_servers(const std::string& url);
+
 /// One connection to a server; used by one thread at a time. After a deadline, a stop or a lost
 /// connection it is broken() and every call fails; open a new one.
 class Connection {

@@ -89,7 +89,85 @@ bool local_socket_of(PGconn* conn)
     return host == nullptr || host[0] == '/' || host[0] == '@' || host[0] == '\0';
 }
 
+std::vector<std::string> split_list(const Keywords& words, const char* key)
+{
+    std::vector<std::string> out;
+    const auto it = words.find(key);
+    if (it == words.end()) return out;
+    std::string_view rest = it->second;
+    while (true) {
+        const std::size_t comma = std::min(rest.find(','), rest.size());
+        out.emplace_back(rest.substr(0, comma));
+        if (comma == rest.size()) return out;
+        rest.remove_prefix(comma + 1);
+    }
+}
+
+/// libpq's rule: one value for all, or one for each.
+std::string list_item(const std::vector<std::string>& list, std::size_t index)
+{
+    if (list.size() == 1) return list.front();
+    return index < list.size() ? list[index] : "";
+}
+
+std::string conninfo_of(const Keywords& words)
+{
+    std::string out;
+    for (const auto& [key, value] : words) {
+        out += fmt::format("{}{}='", out.empty() ? "" : " ", key);
+        for (char c : value) {
+            if (c == '\'' || c == '\\') out += '\\';
+            out += c;
+        }
+        out += '\'';
+    }
+    return out;
+}
+
 } // namespace
+
+std::vector<ServerUrl> split_servers(const std::string& url)
+{
+    Keywords words = parse_conninfo(url);
+    const auto hosts = split_list(words, "host");
+    const auto addresses = split_list(words, "hostaddr");
+    const auto ports = split_list(words, "port");
+    const std::size_t count = std::max({hosts.size(), addresses.size(), std::size_t{1}});
+    const auto fits = [&](const std::vector<std::string>& list) {
+        return list.empty() || list.size() == count;
+    };
+    if (!fits(hosts) || !fits(addresses) || (!fits(ports) && ports.size() != 1))
+        throw Error{Code::usage,
+                    fmt::format("the url {} names {} hosts and {} ports", redact_url(url), count,
+                                ports.size()),
+                    {.hint = "name one port for all hosts, or one for each"}};
+    if (count == 1) {
+        const std::string host = !hosts.empty() ? hosts[0] : list_item(addresses, 0);
+        const std::string port = list_item(ports, 0);
+        return {
+            {.conninfo = url, .name = fmt::format("{}:{}", host, port.empty() ? "5432" : port)}};
+    }
+    words.erase("target_session_attrs");
+    words.erase("load_balance_hosts");
+    std::vector<ServerUrl> out;
+    for (std::size_t i = 0; i < count; ++i) {
+        Keywords one = words;
+        const auto set = [&](const char* key, const std::string& value) {
+            if (value.empty())
+                one.erase(key);
+            else
+                one[key] = value;
+        };
+        set("host", list_item(hosts, i));
+        set("hostaddr", list_item(addresses, i));
+        set("port", list_item(ports, i));
+        const std::string host = one.contains("host") ? one["host"] : list_item(addresses, i);
+        out.push_back(
+            {.conninfo = conninfo_of(one),
+             .name = fmt::format("{}:{}", host, one.contains("port") ? one["port"] : "5432")});
+    }
+    return out;
+}
 
 Connection Connection::open(const std::string& url, const ConnectOptions& options)
 {

@@ -72,6 +72,30 @@ std::string print_sql(const RoleSpec& spec)
     return out;
 }
 
+std::string print_undo_sql(const RoleSpec& spec, bool superuser)
+{
+    const std::string role = Connection::identifier(spec.role);
+    std::string out;
+    if (superuser) {
+        out = fmt::format("-- Role {} is a superuser: tidemark was given nothing that could be "
+                          "taken back.\n",
+                          role);
+    } else {
+        out = fmt::format("-- Run this as a superuser with psql, unless another group uses the "
+                          "role, too.\n\\connect {}\nBEGIN;\n",
+                          Connection::identifier(spec.dbname));
+        for (const FunctionGrant& function : wanted_functions(spec.version_num))
+            out +=
+                fmt::format("REVOKE EXECUTE ON FUNCTION {} FROM {};\n", function.signature, role);
+        out += fmt::format("REVOKE CONNECT ON DATABASE {} FROM {};\n",
+                           Connection::identifier(spec.dbname), role);
+        out += fmt::format("DROP ROLE {};\nCOMMIT;\n", role);
+    }
+    return out +
+           "-- Settings that were made for tidemark's slot; keep them where others need them:\n"
+           "-- ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf();\n";
+}
+
 void apply_sql(Connection& admin, const RoleSpec& spec)
 {
     std::string all = "BEGIN";

@@ -32,6 +32,10 @@ std::vector<std::string> role_statements(const RoleSpec& spec);
 /// The same as a script for psql, to be read before it is run. It sets no password.
 std::string print_sql(const RoleSpec& spec);
 
+/// The way back, for psql and to be read first: takes away what role_statements() gave. A superuser
+/// was given nothing.
+std::string print_undo_sql(const RoleSpec& spec, bool superuser);
+
 /// Runs the statements in one transaction; `admin` is a superuser connected to spec.dbname.
 void apply_sql(Connection& admin, const RoleSpec& spec);
 

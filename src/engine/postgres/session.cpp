@@ -3,8 +3,10 @@
 #include "engine/postgres/checks.h"
 #include "engine/postgres/log_source.h"
 #include "engine/postgres/replication.h"
+#include "engine/postgres/servers.h"
 #include "engine/postgres/slot.h"
 #include "engine/postgres/slot_bound.h"
+#include "engine/postgres/standbys.h"
 #include "engine/postgres/versions.h"
 
 #include <fmt/format.h>
@@ -76,8 +78,9 @@ Error in_recovery(const std::string& where)
 } // namespace
 
 PostgresSession::PostgresSession(const MemberConfig& member, Connection sql,
-                                 StartBackup start_backup)
-    : member_(member), sql_(std::move(sql)), start_backup_(std::move(start_backup))
+                                 std::vector<ServerUrl> others, StartBackup start_backup)
+    : member_(member), sql_(std::move(sql)), others_(std::move(others)),
+      start_backup_(std::move(start_backup))
 {
 }
 
@@ -91,8 +94,15 @@ std::unique_ptr<PostgresSession> PostgresSession::connect(const MemberConfig& me
         options.timeout = std::min(options.timeout, member.within);
         deadline = steady_clock::now() + member.within;
     }
-    Connection sql = Connection::open(member.url, options);
+    Reached reached = reach_member(member, options);
+    Connection sql = std::move(reached.sql);
     sql.set_deadline(deadline);
+    MemberConfig pinned = member;
+    pinned.url = reached.server.conninfo;
+    pinned.more_urls.clear();
+    // After a failover the files that we can read are those of another server.
+    if (!reached.others.empty() && pinned.data_dir && !runs_on(sql, *pinned.data_dir))
+        pinned.data_dir.reset();
     const int major = sql.server_version() / 10000;
     if (major < kOldestMajor || major > kNewestMajor)
         throw Error{Code::member_not_ready,
@@ -102,8 +112,8 @@ std::unique_ptr<PostgresSession> PostgresSession::connect(const MemberConfig& me
                                          kNewestMajor)}};
     // Parsed now, so that a mark pays for the execution only.
     sql.exec("PREPARE tidemark_point(text) AS SELECT pg_create_restore_point($1)");
-    std::unique_ptr<PostgresSession> session(
-        new PostgresSession(member, std::move(sql), std::move(start_backup)));
+    std::unique_ptr<PostgresSession> session(new PostgresSession(
+        pinned, std::move(sql), std::move(reached.others), std::move(start_backup)));
     session->deadline_ = deadline;
     return session;
 }
@@ -276,6 +286,23 @@ void PostgresSession::drop_slot()
     postgres::drop_slot(sql_, member_.slot);
 }
 
+std::vector<Standby> PostgresSession::standbys(const StandbyOrder& order)
+{
+    if (others_.empty()) return {};
+    require_slot_name(member_.slot);
+    const Result id = sql_.exec("SELECT system_identifier::text FROM pg_control_system()");
+    return care_for_standbys({.servers = others_,
+                              .slot = member_.slot,
+                              .system_id = std::string(id.get(0, 0)),
+                              .bounded = read_slot(sql_, member_.slot).bound_bytes.has_value(),
+                              .order = order});
+}
+
+std::vector<OwnSlot> PostgresSession::own_slots()
+{
+    return read_own_slots(sql_);
+}
+
 std::optional<std::string> PostgresSession::history_file(model::Epoch epoch)
 {
     if (epoch <= 1) return std::nullopt;
@@ -308,6 +335,8 @@ std::vector<Check> PostgresSession::check()
         std::chrono::time_point_cast<base::Duration>(std::chrono::system_clock::now());
     out.push_back(check_clock(server - (here - round_trip / 2), round_trip));
     out.push_back(check_orphans(prepared(), server));
+    for (const Standby& standby : standbys({}))
+        out.push_back(check_standby(standby));
     return out;
 }
 

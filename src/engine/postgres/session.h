@@ -36,17 +36,21 @@ public:
     SlotState slot() override;
     model::LogPosition create_slot() override;
     void drop_slot() override;
+    std::vector<Standby> standbys(const StandbyOrder& order) override;
+    std::vector<OwnSlot> own_slots() override;
     std::optional<std::string> history_file(model::Epoch epoch) override;
     std::unique_ptr<LogSource> open_log(const model::LogPosition& from) override;
     std::unique_ptr<BackupSource> begin_backup(const BackupOptions& options) override;
 
 private:
-    PostgresSession(const MemberConfig& member, Connection sql, StartBackup start_backup);
+    PostgresSession(const MemberConfig& member, Connection sql, std::vector<ServerUrl> others,
+                    StartBackup start_backup);
     Connection open_replication() const;
     model::Epoch standby_epoch();
 
-    MemberConfig member_;
+    MemberConfig member_; ///< its url names the one server that we are connected to
     Connection sql_;
+    std::vector<ServerUrl> others_; ///< the member's further servers
     StartBackup start_backup_;
     std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
     /// 0 until known. A primary keeps its timeline as long as a session to it lives.

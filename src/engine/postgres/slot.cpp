@@ -108,6 +108,25 @@ void drop_slot(Connection& sql, const std::string& name)
     }
 }
 
+std::vector<OwnSlot> read_own_slots(Connection& sql)
+{
+    const Result rows = sql.exec(R"sql(
+SELECT s.slot_name, s.active,
+       pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery()
+                            THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
+                            ELSE pg_current_wal_lsn() END, s.restart_lsn)::bigint
+  FROM pg_replication_slots s
+ WHERE s.slot_type = 'physical' AND left(s.slot_name, 9) = 'tidemark_'
+ ORDER BY 1)sql");
+    std::vector<OwnSlot> out;
+    for (int i = 0; i < rows.rows(); ++i)
+        out.push_back({.name = rows.text(i, 0).value_or(""),
+                       .active = rows.boolean(i, 1).value_or(false),
+                       .held_bytes = static_cast<std::uint64_t>(
+                           std::max<std::int64_t>(rows.integer(i, 2).value_or(0), 0))});
+    return out;
+}
+
 void require_usable_slot(const SlotState& state, const std::string& name)
 {
     if (!state.exists)

@@ -20,6 +20,9 @@ model::Offset create_slot(Connection& sql, const std::string& name);
 /// Nothing happens when there is none. In use by somebody: Error{member_not_ready} with the pid.
 void drop_slot(Connection& sql, const std::string& name);
 
+/// All physical slots whose names begin as ours do ("tidemark_").
+std::vector<OwnSlot> read_own_slots(Connection& sql);
+
 /// Error{log_gap} unless the slot exists and is valid.
 void require_usable_slot(const SlotState& state, const std::string& name);
 

@@ -1,0 +1,66 @@
+#include "job/leave.h"
+
+#include "base/error.h"
+#include "job/crew.h"
+#include "job/group_log.h"
+
+namespace tidemark::job {
+
+using base::Error;
+using engine::StandbyOrder;
+
+namespace {
+
+std::vector<LeftServer> visit(const Context& context, const model::MemberSpec& member, bool drop)
+{
+    std::vector<LeftServer> out(1);
+    out[0].member = member.name;
+    out[0].where = "primary";
+    try {
+        auto session = connect(context, member);
+        out[0].had_slot = session->slot().exists;
+        auto what = drop ? StandbyOrder::What::drop_slot : StandbyOrder::What::look;
+        for (auto& standby : session->standbys({.what = what})) {
+            LeftServer one{.member = member.name,
+                           .where = standby.where,
+                           .had_slot = standby.slot.exists,
+                           .problem = {},
+                           .fix = standby.fix};
+            if (!standby.reachable || (drop && standby.slot.exists)) one.problem = standby.problem;
+            out.push_back(std::move(one));
+        }
+        if (drop) session->drop_slot();
+    } catch (const Error& error) {
+        out[0].problem = error.what();
+        out[0].fix = error.hint();
+    }
+    return out;
+}
+
+std::vector<LeftServer> visit_all(const Context& context, bool drop)
+{
+    Crew crew(member_names(context.group), context.stop);
+    std::vector<std::vector<LeftServer>> each(crew.size());
+    crew.run([&](std::size_t i, std::stop_token) {
+        each[i] = visit(context, context.group.members[i], drop);
+    });
+    std::vector<LeftServer> out;
+    for (auto& servers : each)
+        out.insert(out.end(), std::make_move_iterator(servers.begin()),
+                   std::make_move_iterator(servers.end()));
+    return out;
+}
+
+} // namespace
+
+std::vector<LeftServer> find_slots(const Context& context)
+{
+    return visit_all(context, false);
+}
+
+std::vector<LeftServer> drop_slots(const Context& context)
+{
+    return visit_all(context, true);
+}
+
+} // namespace tidemark::job

@@ -1,0 +1,118 @@
+#include "job/log_checks.h"
+
+#include "base/error.h"
+#include "repo/log_reader.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace tidemark::job {
+
+using engine::Check;
+using engine::CheckState;
+using model::Offset;
+
+namespace {
+
+/// Of the newest pieces' indexes; older ones were looked at by earlier checks.
+constexpr std::size_t kIndexes = 500;
+
+model::History history_of(engine::Session& session, model::Epoch epoch)
+{
+    auto text = epoch > 1 ? session.history_file(epoch) : std::nullopt;
+    return text ? model::parse_history(epoch, *text) : model::History(epoch);
+}
+
+/// A slot that stands beyond what is stored was confirmed by somebody who is not us.
+void check_slot_position(const repo::MemberView& stored, const model::History& history,
+                         engine::Session& session, std::vector<Check>& out)
+{
+    auto slot = session.slot();
+    if (!slot.exists || slot.lost || !slot.restart || stored.identities.empty()) return;
+    const auto& recorded = stored.identities.front().value;
+    Offset end = recorded.log_start.offset;
+    if (auto durable = stored.log.durable_end(history)) end = std::max(end, durable->offset);
+    auto first = *slot.restart - *slot.restart % recorded.identity.log_segment_size;
+    if (first <= end) return;
+    out.push_back(
+        {.name = "slot_position",
+         .state = CheckState::failed,
+         .cause = fmt::format("the slot stands at {}, but log is stored up to {} only: "
+                              "another consumer has moved it",
+                              model::format_offset(*slot.restart), model::format_offset(end)),
+         .fix = "find who reads our slot (pg_receivewal, another tidemark with the same "
+                "group name, primary_slot_name); then tidemark backup begins a new "
+                "chain"});
+}
+
+/// Stored log that the server's history has left behind: a failover that lost a tail, or one member
+/// restored without the others.
+void check_lost_tail(const repo::MemberView& stored, const model::History& history,
+                     std::vector<Check>& out)
+{
+    if (stored.log.pieces.empty()) return;
+    auto newest = stored.log.pieces.back().range.epoch;
+    for (const auto& step : history.ancestors()) {
+        if (step.epoch != newest) continue;
+        Offset end = 0;
+        for (const auto& piece : stored.log.pieces) {
+            if (piece.range.epoch == newest) end = std::max(end, piece.range.to);
+        }
+        if (end <= step.left_at) return;
+        out.push_back(
+            {.name = "went_back",
+             .state = CheckState::waiting,
+             .cause = fmt::format("the server is on timeline {}, which leaves timeline {} at {}, "
+                                  "before the end of the stored log at {}: a failover that lost "
+                                  "its tail, or this member was restored alone",
+                                  history.current(), newest, model::format_offset(step.left_at),
+                                  model::format_offset(end)),
+             .fix = "the other members may hold parts of what it lost: the next mark lists lost "
+                    "prepares; after a restore of one member, restore the group to one mark"});
+        return;
+    }
+}
+
+void check_wal_level(store::Storage& storage, const repo::MemberView& stored,
+                     std::vector<Check>& out)
+{
+    repo::LogReader reader(storage, stored.log);
+    const auto& pieces = stored.log.pieces;
+    auto from = pieces.size() > kIndexes ? pieces.size() - kIndexes : 0;
+    Offset since = stored.backups.empty() ? 0 : stored.backups.front().value.start.offset;
+    for (auto i = from; i < pieces.size(); ++i) {
+        if (!pieces[i].indexed || pieces[i].range.to <= since) continue;
+        model::LogIndex index;
+        try {
+            index = reader.index(pieces[i], {});
+        } catch (const base::Error&) {
+            continue; // verify tells
+        }
+        for (const auto& notice : index.notices) {
+            if (notice.kind != model::LogNoticeKind::wal_level_minimal || notice.start < since)
+                continue;
+            out.push_back({.name = "wal_level_lowered",
+                           .state = CheckState::failed,
+                           .cause = fmt::format("since the newest base backup wal_level was "
+                                                "minimal, from {} on: that log cannot be replayed",
+                                                model::format_offset(notice.start)),
+                           .fix = "tidemark backup begins anew; leave wal_level at replica"});
+            return;
+        }
+    }
+}
+
+} // namespace
+
+std::vector<Check> check_stored_log(store::Storage& storage, const repo::MemberView& stored,
+                                    engine::Session& session)
+{
+    std::vector<Check> out;
+    auto history = history_of(session, session.insert_position().epoch);
+    check_slot_position(stored, history, session, out);
+    check_lost_tail(stored, history, out);
+    check_wal_level(storage, stored, out);
+    return out;
+}
+
+} // namespace tidemark::job

@@ -1,0 +1,200 @@
+// Members come and go: one joins a group that is at work, and leaves it again. What was stored of
+// it stays as long as the marks that need it; the configuration file keeps what people wrote into
+// it.
+
+#include "base/fd.h"
+#include "cli/group_lab.h"
+#include "cli/standbys.h"
+#include "engine/postgres/pq.h"
+
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::support {
+namespace {
+
+using app::LabCluster;
+using engine::postgres::Connection;
+
+constexpr const char* kSlots =
+    "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'tidemark_shop'";
+
+/// The cases are one story and run in their order, each on what the one before left.
+class MembersTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        third_ = std::make_unique<LabCluster>(
+            app::LabClusterOptions{.name = "m2",
+                                   .folder = lab_->lab.folder(),
+                                   .settings = {{"max_slot_wal_keep_size", "4GB"}}});
+        third_->start();
+        standby_ = new_standby("s2", lab_->lab.folder(), *third_);
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        auto text = config() + "\n# The end, said Jim.\n";
+        std::ofstream(lab_->config, std::ios::trunc) << "# Ours.\n" << text;
+        auto backup = lab_->backup("two");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        ready_ = true;
+    }
+    static void TearDownTestSuite()
+    {
+        for (const auto* dir : {"r1", "r2"})
+            stop_restored(lab_->target(dir));
+        standby_.reset();
+        third_.reset();
+        lab_.reset();
+    }
+    void SetUp() override { ASSERT_TRUE(ready_); }
+
+    static std::string config()
+    {
+        return std::string(base::as_text(base::read_file(lab_->config, 1U << 20)));
+    }
+    static std::string third_url() { return url_of({third_.get(), standby_.get()}); }
+
+    static std::unique_ptr<GroupLab> lab_;
+    static std::unique_ptr<LabCluster> third_;
+    static std::unique_ptr<LabCluster> standby_;
+    static std::string before_;
+    static bool ready_;
+};
+
+std::unique_ptr<GroupLab> MembersTest::lab_;
+std::unique_ptr<LabCluster> MembersTest::third_;
+std::unique_ptr<LabCluster> MembersTest::standby_;
+std::string MembersTest::before_;
+bool MembersTest::ready_ = false;
+
+TEST_F(MembersTest, APlanChangesNothing)
+{
+    before_ = config();
+    auto plan = lab_->run({"add-member", "m2=" + third_url(), "--plan"});
+    EXPECT_EQ(plan.code(), 0) << plan.text();
+    EXPECT_NE(plan.out.find("[[group.shop.member]]"), std::string::npos) << plan.text();
+    EXPECT_NE(plan.out.find("standby"), std::string::npos) << plan.text();
+    EXPECT_EQ(config(), before_);
+    EXPECT_EQ(ask(third_->url(), kSlots), "0");
+    // The same server under another name, and another server under the same name.
+    auto twin = lab_->run({"add-member", "again=" + lab_->lab.cluster(0).url()});
+    EXPECT_EQ(twin.code(), 2) << twin.text();
+    EXPECT_TRUE(twin.explained()) << twin.text();
+    auto taken = lab_->run({"add-member", third_url(), "--name", "m1"});
+    EXPECT_EQ(taken.code(), 2) << taken.text();
+}
+
+// rule 6, 14
+TEST_F(MembersTest, AMemberJoinsAndTheNextRunTakesAFullBackup)
+{
+    Connection::open(third_->url())
+        .exec("BEGIN; CREATE TABLE public.early (i int); PREPARE TRANSACTION 'early'");
+    auto joined = lab_->run({"add-member", "m2=" + third_url(), "--json"});
+    ASSERT_EQ(joined.code(), 0) << joined.text();
+    EXPECT_EQ(joined.json().at("seeds"), 1) << joined.text();
+    for (const auto* url : {&*third_, &*standby_})
+        EXPECT_EQ(ask(url->url(), kSlots), "1");
+    auto now = config();
+    EXPECT_TRUE(now.starts_with("# Ours.\n"));
+    EXPECT_TRUE(now.ends_with("# The end, said Jim.\n"));
+    EXPECT_NE(now.find("name = \"m2\""), std::string::npos);
+    auto run = lab_->run({"run", "--json"});
+    EXPECT_TRUE(run.code() == 0 || run.code() == 3) << run.text();
+    auto document = run.json();
+    EXPECT_TRUE(document.at("full").get<bool>()) << run.text();
+    EXPECT_FALSE(document.at("healed").get<bool>()) << run.text();
+    EXPECT_NE(document.at("why").get<std::string>().find("m2 has no base backup"),
+              std::string::npos);
+    auto mark = lab_->mark("three");
+    ASSERT_TRUE(mark.code() == 0 || mark.code() == 3) << mark.text();
+    EXPECT_EQ(mark.json().at("mark").at("members").size(), 3U);
+    // Prepared before we came: nobody knows its fate.
+    auto restored = lab_->restore({"--to", "three"}, "r1");
+    EXPECT_EQ(restored.code(), 3) << restored.text();
+    EXPECT_NE(restored.text().find("early"), std::string::npos) << restored.text();
+    stop_restored(lab_->target("r1"));
+    Connection::open(third_->url()).exec("ROLLBACK PREPARED 'early'");
+    auto audit = lab_->run({"audit", "three"});
+    EXPECT_EQ(audit.code(), 0) << audit.text();
+}
+
+TEST_F(MembersTest, LeavingNeedsAYesAndKeepsTheBackups)
+{
+    auto asked = lab_->run({"leave", "m2"});
+    EXPECT_EQ(asked.code(), 2) << asked.text();
+    EXPECT_NE(asked.err.find("--yes"), std::string::npos) << asked.text();
+    EXPECT_EQ(ask(third_->url(), kSlots), "1");
+    auto left = lab_->run({"leave", "m2", "--yes"});
+    ASSERT_EQ(left.code(), 0) << left.text();
+    EXPECT_NE(left.out.find("ALTER SYSTEM RESET max_slot_wal_keep_size"), std::string::npos);
+    for (const auto* url : {&*third_, &*standby_})
+        EXPECT_EQ(ask(url->url(), kSlots), "0");
+    EXPECT_EQ(config(), before_);
+    auto mark = lab_->mark("two-again");
+    EXPECT_EQ(mark.code(), 0) << mark.text();
+    EXPECT_EQ(mark.json().at("mark").at("members").size(), 2U);
+    auto audit = lab_->run({"audit", "two-again"});
+    EXPECT_EQ(audit.code(), 0) << audit.text();
+    auto status = lab_->run({"status", "--json"});
+    EXPECT_EQ(status.json().at("left"), nlohmann::json::array({"m2"})) << status.text();
+    auto verify = lab_->run({"verify"});
+    EXPECT_EQ(verify.code(), 0) << verify.text();
+    // The newest that it has stays with the mark that needs it.
+    auto expire = lab_->run({"expire"});
+    EXPECT_EQ(expire.code(), 0) << expire.text();
+    auto restored = lab_->restore({"--to", "three"}, "r2");
+    EXPECT_EQ(restored.code(), 3) << restored.text();
+    EXPECT_EQ(restored.json().at("report").at("members").size(), 3U);
+    stop_restored(lab_->target("r2"));
+}
+
+TEST_F(MembersTest, ASlotThatNothingUsesIsListed)
+{
+    auto& server = lab_->lab.cluster(0);
+    Connection::open(server.url())
+        .exec("SELECT pg_create_physical_replication_slot('tidemark_gone', true)");
+    auto status = lab_->run({"status", "--json"});
+    auto members = status.json().at("members");
+    ASSERT_EQ(members.at(0).at("stray_slots").size(), 1U) << status.text();
+    EXPECT_EQ(members.at(0).at("stray_slots").at(0).at("name"), "tidemark_gone");
+    auto check = lab_->run({"check"});
+    EXPECT_NE(check.out.find("tidemark_gone"), std::string::npos) << check.text();
+    Connection::open(server.url()).exec("SELECT pg_drop_replication_slot('tidemark_gone')");
+}
+
+// rule 15
+TEST_F(MembersTest, AnotherConsumerOfOurSlotIsFound)
+{
+    auto& server = lab_->lab.cluster(0);
+    Connection::open(server.url()).exec("SELECT pg_switch_wal()");
+    Connection::open(server.url())
+        .exec("SELECT pg_replication_slot_advance('tidemark_shop', pg_current_wal_flush_lsn())");
+    Connection::open(server.url()).exec("SELECT pg_switch_wal()");
+    Connection::open(server.url()).exec("CHECKPOINT"); // what was confirmed goes
+    auto check = lab_->run({"check", "--json"});
+    EXPECT_NE(check.code(), 0) << check.text();
+    EXPECT_NE(check.out.find("slot_position"), std::string::npos) << check.text();
+    auto run = lab_->run({"run"});
+    EXPECT_EQ(run.code(), 3) << run.text();
+    EXPECT_EQ(lab_->run({"check"}).code(), 0);
+}
+
+TEST_F(MembersTest, AWholeGroupLeaves)
+{
+    auto left = lab_->run({"leave", "--yes", "--json"});
+    ASSERT_EQ(left.code(), 0) << left.text();
+    EXPECT_EQ(left.json().at("servers").size(), 2U);
+    for (std::size_t i = 0; i < 2; ++i)
+        EXPECT_EQ(ask(lab_->lab.cluster(i).url(), kSlots), "0");
+    auto now = config();
+    EXPECT_EQ(now.find("group.shop"), std::string::npos) << now;
+    EXPECT_NE(now.find("[repository.main]"), std::string::npos) << now;
+    auto marks = lab_->tool.run({"list", "marks", "--repo", lab_->repository.string()});
+    EXPECT_EQ(marks.code(), 0) << marks.text();
+    EXPECT_NE(marks.out.find("three"), std::string::npos) << marks.text();
+}
+
+} // namespace
+} // namespace tidemark::support
