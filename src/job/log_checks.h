@@ -2,7 +2,6 @@
 
 #include "engine/engine.h"
 #include "repo/view.h"
-#include "store/storage.h"
 
 #include <vector>
 

@@ -40,8 +40,9 @@ TEST(BrokenLogTest, AMemberThatLeftMakesOlderOnesUnknown)
 {
     auto first = compute_cut(
         group({member("a", {prepared(300, 1, "g")}), member("b", {prepared(300, 1, "g")})}));
-    auto second = compute_cut(next_group(first, {member("a", {})}));
+    auto second = compute_cut(next_group(first, {member("a", {prepared(610, 2, "new")})}));
     EXPECT_EQ(decision(second, "a", "g"), Decision::unknown);
+    EXPECT_EQ(decision(second, "a", "new"), Decision::unknown);
 }
 
 // rule 5
@@ -178,6 +179,30 @@ TEST(BrokenLogTest, WhatEndsAtTheSwitchPointIsKept)
     auto second = compute_cut(next_group(first, {member("a", {committed(1450, 1)}), b}));
     EXPECT_THAT(second.at.lost, IsEmpty());
     EXPECT_EQ(decision(second, "b", "g"), Decision::commit);
+}
+
+// rule 6
+TEST(BrokenLogTest, WhatWasListedAfterAGapAndThenGoneIsOver)
+{
+    auto first = compute_cut(group({member("a", {prepared(300, 1, "g")})}));
+    CutMember a = member("a", {});
+    a.log.complete_since = 700;
+    a.log.seeds = {{.xid = 1, .gid = "g"}};
+    EXPECT_THAT(compute_cut(next_group(first, {a})).at.in_doubt, SizeIs(1));
+    a.log.seeds[0].gone = true;
+    EXPECT_THAT(compute_cut(next_group(first, {a})).at.in_doubt, IsEmpty());
+}
+
+// rule 13
+TEST(BrokenLogTest, ATailThatTheTableKnowsIsNotReportedTwice)
+{
+    auto first = compute_cut(
+        group({member("a", {prepared(300, 2, "h")}), member("b", {prepared(560, 2, "h")})}));
+    CutMember b = member("b", {prepared(560, 2, "h")});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second = compute_cut(next_group(first, {member("a", {committed(700, 2)}), b}));
+    ASSERT_THAT(second.at.lost, SizeIs(1));
+    EXPECT_THAT(second.at.lost[0].parts, SizeIs(2));
 }
 
 } // namespace

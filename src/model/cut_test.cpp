@@ -221,5 +221,16 @@ TEST(CutTest, BelowBTheLogsMustBeCompleteThatFarBack)
         << "the gap ends behind the cut, though before b";
 }
 
+TEST(CutTest, LogBehindTheBoundsChangesNothing)
+{
+    CutMember a = member("a", {prepared(430, 1, "g"), committed(480, 1)});
+    CutMember b = member("b", {prepared(440, 1, "g")});
+    auto result = compute_cut(group({a, b}));
+    a.log.events.push_back(prepared(605, 2, "h"));
+    b.log.events.push_back(prepared(595, 2, "g")); // ends behind e
+    b.log.events.push_back(committed(650, 1));
+    EXPECT_EQ(compute_cut(group({a, b})), result);
+}
+
 } // namespace
 } // namespace tidemark::model

@@ -339,7 +339,6 @@ Branch Instances::branch(const Instance& instance) const
     branch.global_id = ids_[instance.id];
     branch.matched = instance.matched;
     branch.seeded = instance.seeded;
-    branch.commit_unseen = instance.commit_unseen;
     branch.finish = instance.finish;
     if (instance.prepare) { // of a lost branch too: where it really stood
         branch.prepare_start = instance.prepare->start;

@@ -175,6 +175,9 @@ TEST(ReuseTest, SweepsSplitTheUsesOfAnId)
     EXPECT_THAT(result.at.ambiguous_ids, IsEmpty());
     input.anchor.pop_back(); // 220 alone: read at b perhaps after g was prepared there again
     EXPECT_EQ(reason(compute_cut(input)), Reason::ambiguous_id);
+    input.members[1].log.events.erase(input.members[1].log.events.begin(),
+                                      input.members[1].log.events.begin() + 2);
+    EXPECT_EQ(reason(compute_cut(input)), Reason::ambiguous_id) << "though b used it once";
 }
 
 /// g was used twice at a, up to 210. At d it was rolled back at 350, which ties a's uses to what is
@@ -219,7 +222,9 @@ TEST(ReuseTest, ACommitThatClocksPutBeforeThePrepareIsNoEvidence)
     EXPECT_EQ(reason(compute_cut(input)), Reason::ambiguous_id);
     for (CutMember& one : input.members)
         one.log.clock = ClockReading{.offset = {}, .error = std::chrono::milliseconds{5}};
-    EXPECT_EQ(reason(compute_cut(input)), Reason::not_committed);
+    auto told_apart = compute_cut(input);
+    EXPECT_EQ(reason(told_apart), Reason::not_committed);
+    EXPECT_THAT(told_apart.table.branches, SizeIs(2)) << "a's uses are forgotten";
     for (CutMember& one : input.members)
         one.log.clock->error = std::chrono::milliseconds{99};
     EXPECT_EQ(reason(compute_cut(input)), Reason::ambiguous_id) << "3 + 99 is after 200 - 99";
@@ -266,6 +271,54 @@ TEST(ReuseTest, UsesThatMayDifferAreNeitherTornNorDamaged)
     for (const CutMember& one : chained_uses(EventKind::rollback).members)
         logs.push_back(one.log);
     EXPECT_THAT(evaluate_at(logs, {{"a", 300}, {"b", 300}, {"d", 300}}).torn, IsEmpty());
+}
+
+// rule 1, 4
+TEST(ReuseTest, WhatSweepsPutApartIsDecidedByNobodyThoughNoMemberUsedItsIdTwice)
+{
+    auto first = compute_cut(swept_group({member("a", {prepared(120, 1, "g"), committed(200, 1)}),
+                                          member("b", {prepared(300, 2, "g")})}));
+    EXPECT_EQ(reason(first), Reason::ambiguous_id);
+    auto second = compute_cut(next_group(first, {member("a", {}), member("b", {})}));
+    EXPECT_EQ(reason(second), Reason::ambiguous_id) << "the commit is carried with it";
+}
+
+// rule 1
+TEST(ReuseTest, UsesThatMayHaveMetAreOne)
+{
+    // The first use at a is split off; the rest ends and begins around one and the same sweep.
+    CutInput input = group({member("a", {prepared(120, 1, "g"), rolled_back(130, 1),
+                                         prepared(170, 2, "g"), committed(190, 2)}),
+                            member("b", {prepared(300, 9, "g")})});
+    for (Offset at : {Offset{150}, Offset{160}, Offset{220}})
+        input.anchor.push_back({{"a", at}, {"b", at}});
+    EXPECT_EQ(decision(compute_cut(input), "b", "g"), Decision::commit);
+}
+
+// rule 1
+TEST(ReuseTest, APrepareOutsideDragsNoCommitThatSweepsPutBeforeIt)
+{
+    auto result =
+        compute_cut(swept_group({member("a", {prepared(120, 1, "g"), rolled_back(140, 1),
+                                              prepared(160, 2, "g"), committed(200, 2)}),
+                                 member("b", {prepared(520, 9, "g")}),
+                                 member("d", {prepared(130, 5, "g"), rolled_back(450, 5)})}));
+    EXPECT_EQ(cuts(result), (std::vector<Offset>{500, 500, 500}));
+    EXPECT_THAT(result.violations, IsEmpty());
+}
+
+// rule 1
+TEST(ReuseTest, ClocksAreNotAskedWhereTheCutStaysAboveBWithoutThem)
+{
+    CutInput input = group({member("a", {prepared(410, 1, "g", 0), committed(420, 1, 10),
+                                         prepared(440, 2, "g", 100), committed(460, 2, 110)}),
+                            member("b", {prepared(415, 1, "g", 0), committed(425, 1, 10),
+                                         prepared(520, 2, "g", 900)})});
+    for (CutMember& one : input.members)
+        one.log.clock = ClockReading{.offset = {}, .error = std::chrono::milliseconds{5}};
+    auto result = compute_cut(input);
+    EXPECT_EQ(cuts(result), (std::vector<Offset>{420, 425}));
+    EXPECT_FALSE(result.flags.relies_on_clocks);
 }
 
 } // namespace

@@ -138,8 +138,8 @@ TEST(SeedingTest, AnUnknownCommitOutsideIsCarriedToTheNextMark)
 // rule 6
 TEST(SeedingTest, AnUnknownRollbackStandsInNobodysWay)
 {
-    auto result = compute_cut(
-        group({member("a", {prepared(420, 1, "g")}), member("b", {rolled_back(450, 99)})}));
+    auto result = compute_cut(group({member("a", {prepared(420, 1, "g")}),
+                                     member("b", {rolled_back(450, 99), rolled_back(550, 98)})}));
     EXPECT_EQ(cuts(result), (std::vector<Offset>{500, 500}));
     EXPECT_EQ(reason(result), Reason::not_committed);
     EXPECT_THAT(result.at.unknown_finishes, SizeIs(1)) << "counted and shown all the same";

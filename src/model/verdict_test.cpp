@@ -154,5 +154,17 @@ TEST(VerdictTest, AnAnchorReadBeforeAMembersLogBeganProvesNothing)
     EXPECT_EQ(decision(result, "b", "g"), Decision::unknown);
 }
 
+// rule 4
+TEST(VerdictTest, LogThatTheTableKnowsMayBeGivenAgain)
+{
+    std::vector<CutMember> members{member("a", {prepared(300, 1, "g"), committed(450, 1)}),
+                                   member("b", {prepared(310, 1, "g")})};
+    auto first = compute_cut(group(members));
+    auto second = compute_cut(next_group(first, members));
+    ASSERT_THAT(second.at.in_doubt, SizeIs(1));
+    EXPECT_EQ(decision(second, "b", "g"), Decision::commit);
+    EXPECT_THAT(second.at.spanning.at(0).parts, SizeIs(2));
+}
+
 } // namespace
 } // namespace tidemark::model
