@@ -78,7 +78,7 @@ TEST_F(IntentsTest, SeveralReadersDoNotDisturbEachOther)
     second.reset();
     std::size_t in_force = 0;
     for (const auto& one : stored())
-        in_force += one.in_force(clock_.now()) ? 1 : 0;
+        in_force += one.in_force(clock_.now()) ? 1U : 0U;
     EXPECT_GE(in_force, 1U);
     first.reset();
     for (const auto& one : stored())
