@@ -99,7 +99,7 @@ protected:
     {
         std::size_t found = 0;
         for (const auto& [path, size] : listing(lab_.repository))
-            found += size > 0 && path.find(part) != std::string::npos ? 1 : 0;
+            found += size > 0 && path.find(part) != std::string::npos ? 1U : 0U;
         return found;
     }
     /// Starts a command and kills it as soon as `condition` holds; false when it never did.
