@@ -8,6 +8,7 @@ target_include_directories(tidemark_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(tidemark_options INTERFACE
     $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 
+add_library(tidemark_test_options INTERFACE)
 set(TIDEMARK_SANITIZE "" CACHE STRING "address,undefined | thread | empty")
 if(TIDEMARK_SANITIZE)
     target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
@@ -16,6 +17,12 @@ if(TIDEMARK_SANITIZE)
     # GCC warns falsely about instrumented code (documented with -fsanitize).
     target_compile_options(tidemark_options INTERFACE
         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    # What is under test is checked for undefined behaviour and optimised; test code, which is most
+    # of what is compiled and takes longest, is not.
+    target_compile_options(tidemark_test_options INTERFACE -O0)
+    if(TIDEMARK_SANITIZE MATCHES "undefined")
+        target_compile_options(tidemark_test_options INTERFACE -fno-sanitize=undefined)
+    endif()
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
     target_compile_options(tidemark_options INTERFACE -fstack-protector-strong -fPIE
         -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS)

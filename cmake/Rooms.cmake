@@ -16,7 +16,7 @@ function(tidemark_room name)
     if(TIDEMARK_TESTS AND tests)
         add_executable(${name}_test ${tests})
         target_link_libraries(${name}_test PRIVATE tidemark_${name} GTest::gtest GTest::gmock
-            GTest::gtest_main ${RAPIDCHECK_LIBRARY})
+            GTest::gtest_main ${RAPIDCHECK_LIBRARY} tidemark_test_options)
         target_compile_definitions(${name}_test PRIVATE TIDEMARK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
         include(GoogleTest)
         gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES

@@ -287,6 +287,7 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
     auto asked = lab_->folder() / "asked";
     std::ofstream(programs / "apt-get") << "#!/bin/sh\necho \"$@\" >> " << asked.string() << "\n";
     fs::permissions(programs / "apt-get", fs::perms::owner_all);
+    const auto& server = lab_->lab.cluster(0).install();
     auto commands = commands_of(sheet);
     ASSERT_GE(commands.size(), 9U) << sheet;
     std::string rows;
@@ -294,7 +295,8 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
         base::ProcessOptions how;
         how.directory = "/";
         how.clean_environment = true;
-        how.environment = {{"PATH", programs.string() + ":/usr/sbin:/usr/bin:/sbin:/bin"},
+        how.environment = {{"PATH", fmt::format("{}:{}:/usr/sbin:/usr/bin:/sbin:/bin",
+                                                programs.string(), server.bin.string())},
                            {"XDG_STATE_HOME", (lab_->folder() / "stranger").string()}};
         auto done = base::run({"/bin/sh", "-c", command}, {.process = how, .deadline = 120s});
         EXPECT_TRUE(done.exit.code == 0 || done.exit.code == 3) << command << "\n"
@@ -304,9 +306,8 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
     fs::rename(hidden, lab_->config);
     EXPECT_THAT(rows, HasSubstr(" bank\n"));
     EXPECT_THAT(rows, HasSubstr("(0 rows)"));
-    int major = lab_->lab.cluster(0).install().major;
     EXPECT_EQ(text_of(asked),
-              fmt::format("install --yes postgresql-{0} postgresql-client-{0}\n", major));
+              fmt::format("install --yes postgresql-{0} postgresql-client-{0}\n", server.major));
     EXPECT_TRUE(fs::exists(dir / "m0" / "data" / "postmaster.pid"));
     stop_restored(dir);
     fs::remove_all(dir);

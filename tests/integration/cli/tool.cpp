@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +52,11 @@ base::ProcessOptions Tool::options() const
     options.environment = {{"XDG_STATE_HOME", (scratch_ / "state").string()},
                            {"TIDEMARK_CONFIG", ""},
                            {"NO_COLOR", "1"}};
+    // The servers that the clusters of the test run on; a restore finds its own on the way to them.
+    if (const char* bin = std::getenv("TIDEMARK_POSTGRES_BIN"); bin != nullptr && *bin != 0) {
+        const char* path = std::getenv("PATH");
+        options.environment["PATH"] = fmt::format("{}:{}", bin, path != nullptr ? path : "");
+    }
     return options;
 }
 
