@@ -50,7 +50,8 @@ std::optional<ProcessState> read_process(std::int64_t pid)
         if (blank == std::string_view::npos) return std::nullopt;
         rest.remove_prefix(blank + 1);
     }
-    auto end = rest.data() + std::min(rest.find(' '), rest.size());
+    rest = rest.substr(0, rest.find(' '));
+    const char* end = rest.data() + rest.size();
     auto [at, error] = std::from_chars(rest.data(), end, out.start);
     if (error != std::errc{} || at != end) return std::nullopt;
     return out;

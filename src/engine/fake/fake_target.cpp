@@ -81,9 +81,9 @@ void FakeTarget::enter(const std::string& method)
     const std::lock_guard lock(servers_->mutex_);
     const auto it = servers_->faults_.find({config_.member, method});
     if (it == servers_->faults_.end()) return;
-    const Error error = it->second;
+    Error error = std::move(it->second);
     servers_->faults_.erase(it);
-    throw error;
+    throw Error(std::move(error));
 }
 
 void FakeTarget::done(const std::string& method)

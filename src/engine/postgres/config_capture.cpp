@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <set>
+#include <utility>
 
 namespace tidemark::engine::postgres {
 
@@ -214,7 +215,8 @@ ConfigReader local_reader(ConfigReader fallback)
             return fallback.read(path);
         }
     };
-    reader.list = [fallback](const std::string& path) -> std::optional<std::vector<std::string>> {
+    reader.list = [fallback = std::move(fallback)](
+                      const std::string& path) -> std::optional<std::vector<std::string>> {
         std::error_code error;
         std::vector<std::string> names;
         for (fs::directory_iterator at{path, error}, end; !error && at != end;

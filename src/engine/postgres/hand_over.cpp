@@ -61,7 +61,8 @@ void note_neutralised(std::string_view text, const std::vector<std::string>& lib
         auto setting = parse_conf_line(line);
         if (!setting || setting->value.empty()) continue;
         const auto& [name, value] = *setting;
-        if (std::find(kSilenced.begin(), kSilenced.end(), name) != kSilenced.end()) {
+        if (name.starts_with("cron.") ||
+            std::find(kSilenced.begin(), kSilenced.end(), name) != kSilenced.end()) {
             out.insert(name + " is not in force");
         } else if (std::find(kShown.begin(), kShown.end(), name) != kShown.end()) {
             out.insert(fmt::format("{} = {} is not in force", name, value));
@@ -75,8 +76,6 @@ void note_neutralised(std::string_view text, const std::vector<std::string>& lib
                     out.insert(fmt::format("library {} is not preloaded", library));
                 }
             }
-        } else if (name.starts_with("cron.")) {
-            out.insert(name + " is not in force");
         }
     }
 }

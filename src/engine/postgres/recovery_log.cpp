@@ -118,10 +118,9 @@ void RecoveryLog::line(std::string_view line)
                      : line.substr(level_from + 1, level_at - level_from - 1);
     auto text = level.empty() ? line : line.substr(level_at + 3);
 
-    if (level == "FATAL" || level == "PANIC" || level == "ERROR") {
-        if (problems_.size() < kProblemLimit)
-            problems_.push_back(fmt::format("{}: {}", level, text));
-    } else if ((level == "HINT" || level == "DETAIL") && !problems_.empty()) {
+    const bool problem = level == "FATAL" || level == "PANIC" || level == "ERROR";
+    const bool more_of_it = (level == "HINT" || level == "DETAIL") && !problems_.empty();
+    if (problem || more_of_it) {
         if (problems_.size() < kProblemLimit)
             problems_.push_back(fmt::format("{}: {}", level, text));
     } else if (text.starts_with("recovery stopping ")) {

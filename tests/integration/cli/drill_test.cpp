@@ -127,6 +127,14 @@ protected:
         return found;
     }
 
+    /// Not every server's package has pg_amcheck (it came with 14); a drill without it says so.
+    static bool reads_everything()
+    {
+        const auto& server = lab_->lab.cluster(0).install();
+        return server.major >= 14 && fs::exists(server.bin / "pg_amcheck");
+    }
+    static int passed() { return reads_everything() ? 0 : 3; }
+
     /// A drill that is under way: some member's files are there.
     static base::Process drill_under_way()
     {
@@ -168,12 +176,14 @@ TEST_F(DrillTest, ProvesTheNewestMarkByEverything)
                                      total));
     auto page = lab_->folder() / "drill.html";
     auto run = lab_->run({"drill", "--sql", sql.string(), "--report", page.string(), "--json"});
-    ASSERT_EQ(run.code(), 0) << run.text();
+    ASSERT_EQ(run.code(), passed()) << run.text();
     auto drill = run.json().at("drill");
     EXPECT_EQ(drill.at("proves"), true);
     EXPECT_EQ(drill.at("proven_by"),
-              json::array({"recovery", "in_doubt", "amcheck", "assertion", "checksums"}));
-    EXPECT_EQ(checks(run, "amcheck", "passed").size(), 2U);
+              reads_everything()
+                  ? json::array({"recovery", "in_doubt", "amcheck", "assertion", "checksums"})
+                  : json::array({"recovery", "in_doubt", "assertion", "checksums"}));
+    EXPECT_EQ(checks(run, "amcheck", reads_everything() ? "passed" : "skipped").size(), 2U);
     EXPECT_EQ(checks(run, "checksums", "passed").size(), 2U);
     EXPECT_EQ(drill.at("decisions").size(), 1U) << drill.dump(2);
     EXPECT_THAT(text_of(page), HasSubstr("<svg"));
@@ -216,9 +226,11 @@ TEST_F(DrillTest, FindsACorruptedPage)
     auto run = lab_->run({"drill", "--to", "damaged", "--json"});
     EXPECT_EQ(run.code(), 4) << run.text();
     auto content = checks(run, "amcheck", "failed");
-    ASSERT_EQ(content.size(), 1U) << run.text();
-    EXPECT_EQ(content.at(0).at("member"), "m0");
-    EXPECT_THAT(content.at(0).at("details").dump(), HasSubstr("invalid page in block 1"));
+    if (reads_everything()) {
+        ASSERT_EQ(content.size(), 1U) << run.text();
+        EXPECT_EQ(content.at(0).at("member"), "m0");
+        EXPECT_THAT(content.at(0).at("details").dump(), HasSubstr("invalid page in block 1"));
+    }
     auto pages = checks(run, "checksums", "failed");
     ASSERT_EQ(pages.size(), 1U) << run.text();
     EXPECT_THAT(pages.at(0).at("details").at(0).get<std::string>(), HasSubstr("block 1: checksum"));
@@ -239,14 +251,14 @@ TEST_F(DrillTest, TheNextDrillClearsUpAfterAKilledOne)
     process.kill(SIGKILL);
     process.wait();
     auto next = lab_->run({"drill", "--to", "last"});
-    EXPECT_EQ(next.code(), 0) << next.text();
+    EXPECT_EQ(next.code(), passed()) << next.text();
     EXPECT_THAT(next.err, HasSubstr("which a killed drill left"));
 }
 
 TEST_F(DrillTest, KeepLeavesTheFilesAndNoServer)
 {
     auto run = lab_->run({"drill", "--to", "last", "--keep", "--json"});
-    ASSERT_EQ(run.code(), 0) << run.text();
+    ASSERT_EQ(run.code(), passed()) << run.text();
     fs::path kept = run.json().at("kept").get<std::string>();
     EXPECT_TRUE(fs::exists(kept / "m0" / "data" / "PG_VERSION"));
     EXPECT_FALSE(fs::exists(kept / "m0" / "data" / "postmaster.pid"));
