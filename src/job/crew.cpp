@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 
 #include <optional>
+#include <utility>
 
 namespace tidemark::job {
 
@@ -42,7 +43,7 @@ void Crew::run_to_end(const Work& work) const
         else
             first->add_context(std::string("also failed: ") + errors[member]->what() + "; first");
     }
-    if (first) throw *first;
+    if (first) throw base::Error(std::move(*first));
 }
 
 void Crew::run_together(const Work& work) const

@@ -191,7 +191,7 @@ private:
 
     void collect_commits()
     {
-        auto each = [&](const std::map<model::Number, model::Fate>& fates, auto key) {
+        auto each = [&](const std::map<model::Number, model::Fate>& fates, const auto& key) {
             for (const auto& [number, fate] : fates)
                 if (!fate.stays) go(out_.commits, key(number));
         };

@@ -290,7 +290,7 @@ private:
         return mark;
     }
 
-    MarkOutcome commit(model::Mark mark, base::Time started)
+    MarkOutcome commit(const model::Mark& mark, base::Time started)
     {
         MarkOutcome outcome;
         outcome.first_sent = first_sent_;
