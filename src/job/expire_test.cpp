@@ -412,8 +412,10 @@ TEST_F(ExpireTest, WhatIsBeingReadStaysAsLongAsItIsRead)
     auto needed = needed_by(plan);
     {
         Reading reading(world.context(), plan);
-        EXPECT_GT(expire(world.context(), options(world)).joined, 0U);
-        EXPECT_GT(expire(world.context(), options(world)).removed, 0U);
+        auto first = expire(world.context(), options(world));
+        auto second = expire(world.context(), options(world));
+        EXPECT_GT(first.joined, 0U);
+        EXPECT_GT(first.removed + second.removed, 0U);
         EXPECT_EQ(absent(world, needed), 0U);
         check_good(world);
         EXPECT_EQ(count(world, KeyKind::intent), 1U);

@@ -44,7 +44,8 @@ struct Branch {
     base::Time finished_at = {}; ///< by the member's clock
     /// A COMMIT PREPARED without a known gid may be its partner's: never "rollback" any more.
     bool commit_unseen = false;
-    /// Other uses of its id, too close to tell apart from this one, were left out of the table.
+    /// Its id was used more than once, and the table does not hold what told the uses apart: they
+    /// were too close, or left out, or divided by sweeps that later marks do not have.
     bool id_mixed = false;
 
     friend bool operator==(const Branch&, const Branch&) = default;

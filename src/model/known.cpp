@@ -12,6 +12,25 @@
 namespace tidemark::model {
 namespace {
 
+/// By group: some instance of it ended, provably by sweeps, before another began. Later marks do not
+/// have these sweeps, so it is carried that they are not all of one transaction.
+std::vector<bool> proven_apart(const Known& known)
+{
+    const auto& lives = known.grouping.lives();
+    const auto& groups = known.grouping.narrow();
+    std::vector<int> last_began(groups.size(), std::numeric_limits<int>::min());
+    std::vector<int> first_ended(groups.size(), std::numeric_limits<int>::max());
+    for (std::size_t i = 0; i < lives.size(); ++i) {
+        auto group = groups.group_of[i];
+        last_began[group] = std::max<int>(last_began[group], lives[i].began);
+        first_ended[group] = std::min<int>(first_ended[group], lives[i].ended);
+    }
+    std::vector<bool> out(groups.size());
+    for (std::size_t group = 0; group < out.size(); ++group)
+        out[group] = first_ended[group] < last_began[group];
+    return out;
+}
+
 /// The branches of one group that a later mark may still ask about.
 class Carrier {
 public:
@@ -90,13 +109,15 @@ OpenTransactions carry(const Known& known, std::span<const Offset> cuts,
         if (finish.end > cuts[member]) table.unknown_finishes.push_back(finish);
     }
     Carrier carrier(known, cuts);
+    auto apart = proven_apart(known);
     const auto& all = known.instances.all();
     for (std::uint32_t i = 0; i < all.size(); ++i) {
         if (!carrier.carries(i)) continue;
         Branch& branch = table.branches.emplace_back(known.instances.branch(all[i]));
         branch.commit_unseen =
             branch.commit_unseen || last_unknown_ended >= known.grouping.lives()[i].began;
-        branch.id_mixed = !known.grouping.narrow().certain[known.grouping.narrow().group_of[i]];
+        auto group = known.grouping.narrow().group_of[i];
+        branch.id_mixed = !known.grouping.narrow().certain[group] || apart[group];
     }
     std::ranges::sort(table.branches, {}, [](const Branch& branch) {
         return std::tie(branch.member, branch.prepare_start, branch.xid);

@@ -25,8 +25,6 @@
 
 namespace tidemark::engine::postgres {
 
-namespace tidemark::engine::postgres {
-
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using app::LabCluster;
