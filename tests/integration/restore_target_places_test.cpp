@@ -180,6 +180,7 @@ TEST_F(RestoreTargetTest, WhatDoesNotStartAsProductionIsFoundWhereNobodySeesIt)
         options.captured = {{"/etc/pg/postgresql.conf", "config",
                              fmt::format("listen_addresses = '127.0.0.1'\nport = 1\n"
                                          "unix_socket_directories = '{}'\narchive_mode = on\n"
+                                         "max_prepared_transactions = 20\n"
                                          "archive_command = 'touch {}/archived; false'\n{}",
                                          home_.native(), home_.native(), more)},
                             {"/etc/pg/pg_hba.conf", "hba", "local all all trust\n"}};

@@ -223,7 +223,7 @@ TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
     ASSERT_TRUE(running);
     EXPECT_TRUE(running->ours);
     auto target = open();
-    EXPECT_EQ(target->prepared().size(), 4U);
+    EXPECT_EQ(target->prepared().size(), 5U);
     EXPECT_EQ(find_running_server(data_, config_.work_dir)->pid, running->pid);
     target.reset();
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
