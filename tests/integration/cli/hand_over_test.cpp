@@ -160,7 +160,8 @@ TEST_F(HandOverTest, AGidOfAnyBytesIsSettledAndCanBeDecidedLater)
     ASSERT_EQ(settled.code(), 0) << settled.text();
     EXPECT_EQ(prepared_in_latin(), 0U);
     EXPECT_TRUE(lab_->check(settled, "last").clean());
-    auto& decided = settled.json().at("report").at("members").at(1).at("decisions");
+    const auto document = settled.json();
+    const auto& decided = document.at("report").at("members").at(1).at("decisions");
     EXPECT_EQ(decided.at(0).at("action"), "rollback") << settled.text();
 }
 
