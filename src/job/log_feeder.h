@@ -33,7 +33,7 @@ public:
     struct Options {
         std::filesystem::path folder; ///< ours, on the file system of the data directory; holds
                                       ///< socket and spool; the server's user may enter it
-        std::optional<Owner> owner; ///< the server's user
+        std::optional<Owner> owner;   ///< the server's user
         std::uint32_t segment_size = 0;
         std::size_t ahead = 6; ///< segments unpacked before they are asked for
     };

@@ -12,8 +12,8 @@
 namespace tidemark::model {
 namespace {
 
-/// By group: some instance of it ended, provably by sweeps, before another began. Later marks do not
-/// have these sweeps, so it is carried that they are not all of one transaction.
+/// By group: some instance of it ended, provably by sweeps, before another began. Later marks do
+/// not have these sweeps, so it is carried that they are not all of one transaction.
 std::vector<bool> proven_apart(const Known& known)
 {
     const auto& lives = known.grouping.lives();
