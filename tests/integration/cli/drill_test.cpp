@@ -32,14 +32,15 @@ std::string text_of(const fs::path& file)
     return std::string(base::as_text(bytes));
 }
 
-/// Processes that work in a drill's folder.
-std::vector<std::string> processes_of_drills()
+/// Processes that work in the folder of a drill below `lab`; other suites may run drills, too.
+std::vector<std::string> processes_of_drills(const fs::path& lab)
 {
+    auto prefix = (fs::canonical(lab) / "tidemark-drill-").string();
     std::vector<std::string> found;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator("/proc", error)) {
         auto folder = fs::read_symlink(entry.path() / "cwd", error);
-        if (!error && folder.string().find("/tidemark-drill-") != std::string::npos)
+        if (!error && folder.string().starts_with(prefix))
             found.push_back(entry.path().filename().string() + " in " + folder.string());
     }
     return found;
@@ -105,7 +106,7 @@ protected:
 
     static void expect_nothing_left()
     {
-        EXPECT_THAT(processes_of_drills(), testing::IsEmpty());
+        EXPECT_THAT(processes_of_drills(lab_->folder()), testing::IsEmpty());
         for (const auto& entry : fs::directory_iterator(lab_->folder()))
             EXPECT_FALSE(entry.path().filename().string().starts_with("tidemark-drill-"))
                 << entry.path();
