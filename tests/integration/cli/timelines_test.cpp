@@ -81,7 +81,8 @@ TEST_F(TimelinesTest, ARestoredGroupGoesOnAsProduction)
     auto restored = lab_.restore({"--to", "chosen", "--as-production"}, "r1");
     ASSERT_EQ(restored.code(), 0) << restored.text();
     std::vector<std::string> urls;
-    for (const auto& member : restored.json().at("report").at("members"))
+    const auto report = restored.json();
+    for (const auto& member : report.at("report").at("members"))
         urls.push_back("postgresql:///postgres?host=" + member.at("socket_dir").get<std::string>() +
                        "&port=" + std::to_string(member.at("port").get<int>()) + "&user=postgres");
     point_at(urls);
@@ -95,7 +96,8 @@ TEST_F(TimelinesTest, ARestoredGroupGoesOnAsProduction)
     EXPECT_EQ(again.code(), 0) << again.text();
     auto status = lab_.run({"status", "--json"});
     EXPECT_FALSE(status.json().at("restorable").is_null()) << status.text();
-    for (const auto& member : status.json().at("members"))
+    const auto members = status.json();
+    for (const auto& member : members.at("members"))
         EXPECT_EQ(member.at("timeline"), 2) << status.text();
     auto verify = lab_.run({"verify"});
     EXPECT_EQ(verify.code(), 0) << verify.text();
