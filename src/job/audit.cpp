@@ -100,14 +100,26 @@ AuditReport audit_mark(const Context& context, const std::string& name)
     return report;
 }
 
-std::vector<GidEvent> explain_gid(const Context& context, const std::string& gid)
+namespace {
+
+model::GidPattern pattern_at(const model::Mark& mark, const model::MemberSpec& member)
+{
+    auto line = std::ranges::find(mark.members, member.name, &model::MarkMember::name);
+    bool known = line != mark.members.end() && !line->gid_pattern.empty();
+    return model::GidPattern::parse(known ? line->gid_pattern : member.gid_pattern);
+}
+
+} // namespace
+
+std::vector<GidEvent> explain_gid(const Context& context, const model::Mark& mark,
+                                  const std::string& gid)
 {
     std::vector<GidEvent> found;
     for (const auto& member : context.group.members) {
         model::MemberId id{.group = context.group.name, .member = member.name};
         auto recorded = repo::Identities(context.storage(), id).latest();
         if (!recorded) continue;
-        auto pattern = model::GidPattern::parse(member.gid_pattern);
+        auto pattern = pattern_at(mark, member);
         repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
         std::map<std::uint32_t, std::string> open;
         std::set<std::pair<model::Epoch, model::Offset>> seen;

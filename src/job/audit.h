@@ -21,11 +21,12 @@ struct AuditReport {
 /// with what is stored. Errors: log_gap when log the proof needs is no longer stored.
 AuditReport audit_mark(const Context& context, const std::string& mark);
 
-/// Everything the stored log shows about one gid or global id.
+/// Everything the stored log shows about one gid or global id, as `mark` reads gids.
 struct GidEvent {
     std::string member;
     model::TransactionEvent event;
 };
-std::vector<GidEvent> explain_gid(const Context& context, const std::string& gid);
+std::vector<GidEvent> explain_gid(const Context& context, const model::Mark& mark,
+                                  const std::string& gid);
 
 } // namespace tidemark::job

@@ -269,7 +269,8 @@ private:
                                      .log_end = std::max(in.e, in.r_end),
                                      .retreat_bytes = cut.members[i].retreat_bytes,
                                      .retreat = cut.members[i].retreat,
-                                     .clock = in.log.clock};
+                                     .clock = in.log.clock,
+                                     .gid_pattern = in.log.pattern.text()};
             mark.members.push_back(std::move(member));
         }
         mark.iterations = cut.iterations;

@@ -61,7 +61,11 @@ model::CutMember read_cut_member(const Context& context, const model::Mark& mark
     member.log.name = stored.name;
     member.log.history = stored.history;
     member.log.complete_since = chain_start;
-    if (spec != nullptr) member.log.pattern = model::GidPattern::parse(spec->gid_pattern);
+    // Not the configured one, which may be another by now, or not be here at all.
+    if (!stored.gid_pattern.empty())
+        member.log.pattern = model::GidPattern::parse(stored.gid_pattern);
+    else if (spec != nullptr)
+        member.log.pattern = model::GidPattern::parse(spec->gid_pattern);
     member.log.seeds = recorded.seeds;
     member.log.clock = stored.clock;
     member.wanted = stored.wanted;

@@ -145,9 +145,25 @@ private:
             {.hint = "tidemark list windows shows what can; a mark can be named instead"}};
     }
 
+    /// Which transactions belong together is asked once for all the log between two marks.
+    void require_one_pattern(const Mark* previous, Marks::const_iterator next) const
+    {
+        for (auto mark = std::ranges::find(marks_, previous); mark != next; ++mark) {
+            for (const auto& member : (*mark)->members) {
+                auto last =
+                    std::ranges::find((*next)->members, member.name, &model::MarkMember::name);
+                if (last == (*next)->members.end() || last->gid_pattern == member.gid_pattern)
+                    continue;
+                refuse(fmt::format("the gid_pattern of {} was changed between {} and {}",
+                                   member.name, title(**mark), title(**next)));
+            }
+        }
+    }
+
     std::optional<Moment> attempt(const Mark* previous, Marks::const_iterator next)
     {
         const Mark& bound = **next;
+        require_one_pattern(previous, next);
         Moment out;
         out.after = title(*previous);
         out.before = title(bound);

@@ -99,6 +99,55 @@ TEST_F(MomentTest, RetreatsWhereClocksDisagree)
     EXPECT_EQ(moment.members[0].dropped_earlier, 1U);
 }
 
+// Whoever restores may have no configuration, or one that says something else by now.
+TEST_F(MomentTest, GidsAreReadAsTheMarksReadThem)
+{
+    for (auto& member : world.group().members)
+        member.gid_pattern = "regex:(.*)_[0-9]+";
+    mark();
+    world.server(0).prepare("late_1");
+    world.server(1).commit("first dropped at b");
+    auto moment_time = now() - 1us;
+    world.server(1).prepare("late_2");
+    wait(-1s);
+    world.server(0).finish("late_1", true);
+    wait(5s);
+    world.server(1).finish("late_2", true);
+    auto bound = mark();
+    for (auto& member : world.group().members)
+        member.gid_pattern = "identical";
+    auto moment = at(moment_time);
+    EXPECT_TRUE(moment.mark.at.torn.empty());
+    EXPECT_GT(moment.mark.members[0].retreat_bytes, 0U) << "late_1 is at a, and no late_2 at b";
+    ASSERT_EQ(moment.mark.at.in_doubt.empty(), false);
+    auto late = std::ranges::find_if(moment.mark.at.in_doubt,
+                                     [](const auto& d) { return d.branch.gid == "late_1"; });
+    ASSERT_NE(late, moment.mark.at.in_doubt.end());
+    EXPECT_EQ(late->verdict.decision, model::Decision::rollback);
+    auto audit = audit_mark(world.context(), repo::mark_id(bound.number()));
+    EXPECT_TRUE(audit.good()) << audit.differences.front();
+    auto recorded = record_moment(world.context(), moment, "mine");
+    audit = audit_mark(world.context(), repo::mark_id(recorded.number()));
+    EXPECT_TRUE(audit.good()) << audit.differences.front();
+    EXPECT_EQ(explain_gid(world.context(), bound.value, "late").size(), 4U);
+}
+
+TEST_F(MomentTest, BetweenMarksThatReadGidsInTwoWaysNoneIsReached)
+{
+    mark();
+    wait(5s);
+    auto time = now();
+    wait(5s);
+    world.group().members[1].gid_pattern = "regex:(.*)_[0-9]+";
+    mark();
+    EXPECT_THROW(at(time), base::Error);
+    wait(5s);
+    auto later = now();
+    wait(5s);
+    mark();
+    EXPECT_NO_THROW(at(later));
+}
+
 TEST_F(MomentTest, AfterTheNewestMarkItCannotBeReached)
 {
     mark();

@@ -194,7 +194,8 @@ OpenTransactions table_of(const CutInput& input, const Known& known, const Fixpo
                                     .r = member.r,
                                     .e = member.e,
                                     .complete_from = {},
-                                    .clock = member.log.clock};
+                                    .clock = member.log.clock,
+                                    .gid_pattern = member.log.pattern.text()};
     }
     return carry(known, fixpoint.cuts, std::move(members));
 }

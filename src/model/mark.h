@@ -29,6 +29,9 @@ struct MarkMember {
     std::uint64_t retreat_bytes = 0;
     std::optional<Retreat> retreat = {};
     std::optional<ClockReading> clock = {};
+    /// By which its gids were read: whoever computes from this member's log again needs the same.
+    /// Empty in marks that do not say it.
+    std::string gid_pattern = {};
     /// A moment in the past was asked for: start of this member's first commit or abort after it,
     /// or r where there is none; b, r, r_end and e are those of the next mark (rules.md 40).
     std::optional<Offset> wanted = {};

@@ -40,6 +40,8 @@ struct OpenTransactions {
         /// none.
         std::optional<Offset> complete_from = {};
         std::optional<ClockReading> clock = {};
+        /// The pattern by which the table was made; empty: not known.
+        std::string gid_pattern = {};
         friend bool operator==(const Member&, const Member&) = default;
     };
     std::map<std::string, Member> members = {};

@@ -21,11 +21,14 @@ Stages::Stages(std::span<const MemberLog* const> logs, const OpenTransactions* p
         sweeps_.assign(table_sweeps_, Row(logs_.size()));
         std::vector<Offset> inherited;
         std::size_t stayed = 0;
+        bool pattern_changed = false;
         for (std::size_t m = 0; m < logs_.size(); ++m) {
             auto found = previous->members.find(logs_[m]->name);
             if (found == previous->members.end()) continue;
             ++stayed;
             const OpenTransactions::Member& table = found->second;
+            pattern_changed = pattern_changed || (!table.gid_pattern.empty() &&
+                                                  table.gid_pattern != logs_[m]->pattern.text());
             Offset known = known_to(table, logs_[m]->history);
             for (std::size_t s = 0; s < table_sweeps_; ++s) {
                 Offset position = table.*kTableSweeps[s];
@@ -36,8 +39,9 @@ Stages::Stages(std::span<const MemberLog* const> logs, const OpenTransactions* p
                 inherited.push_back(*table.complete_from);
             }
         }
-        member_left_ = stayed < previous->members.size();
-        if (!member_left_ && inherited.size() == logs_.size()) inherited_ = std::move(inherited);
+        partners_unknown_ = stayed < previous->members.size() || pattern_changed;
+        if (!partners_unknown_ && inherited.size() == logs_.size())
+            inherited_ = std::move(inherited);
     }
     for (const Sweep& sweep : sweeps) {
         Row& row = sweeps_.emplace_back(logs_.size());
@@ -88,9 +92,10 @@ bool Stages::kept_before(const Row& row) const
 std::optional<std::vector<Offset>> Stages::complete_from() const
 {
     if (inherited_) return inherited_;
-    // A branch that a member committed after it had left the group is none of ours to know: only
-    // what begins after the last table is complete again.
-    std::size_t first = member_left_ ? table_sweeps_ : 0;
+    // A branch that a member committed after it had left the group is none of ours to know, nor one
+    // that another pattern took for another transaction's and the table left out: only what begins
+    // after the last table is complete again.
+    std::size_t first = partners_unknown_ ? table_sweeps_ : 0;
     for (std::size_t s = first; s < sweeps_.size(); ++s) {
         bool before_it = (s == table_sweeps_ && kept_before(sweeps_[s])) ||
                          (s > first && kept_before(sweeps_[s - 1]));

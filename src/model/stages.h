@@ -45,7 +45,9 @@ private:
     std::vector<Row> sweeps_;
     std::size_t table_sweeps_ = 0;
     std::optional<std::vector<Offset>> inherited_; ///< the table's complete_from, when still true
-    bool member_left_ = false;
+    /// A member left, or gids are read by another pattern: what the table no longer holds may have
+    /// been a partner of what it holds.
+    bool partners_unknown_ = false;
 };
 
 } // namespace tidemark::model

@@ -113,6 +113,32 @@ TEST(VerdictTest, AGidThatDoesNotMatchStandsAlone)
     EXPECT_EQ(reason(result), Reason::unmatched_gid);
 }
 
+TEST(VerdictTest, ANewPatternMakesNobodyRollBackWhatThePartnerOfCommitted)
+{
+    // Taken for two transactions: what is finished at a is left out of the table.
+    auto first = compute_cut(group({member("a", {prepared(200, 1, "g_1"), committed(300, 1)}),
+                                    member("b", {prepared(210, 1, "g_2")})}));
+    EXPECT_EQ(decision(first, "b", "g_2"), Decision::rollback);
+    auto input = next_group(first, {member("a", {}), member("b", {prepared(1450, 2, "h_1")})});
+    for (CutMember& one : input.members)
+        one.log.pattern = GidPattern::parse("regex:(.*)_[0-9]+");
+    auto second = compute_cut(input);
+    EXPECT_EQ(decision(second, "b", "g_2"), Decision::unknown);
+    EXPECT_EQ(reason(second, 0), Reason::log_incomplete);
+    // What is prepared from then on has all its evidence.
+    EXPECT_EQ(decision(second, "b", "h_1"), Decision::rollback);
+    auto third = next_group(second, {member("a", {}), member("b", {})});
+    for (CutMember& one : third.members) {
+        one.log.pattern = GidPattern::parse("regex:(.*)_[0-9]+");
+        one.b += 1000;
+        one.r += 1000;
+        one.r_end += 1000;
+        one.e += 1000;
+    }
+    EXPECT_EQ(decision(compute_cut(third), "b", "g_2"), Decision::unknown);
+    EXPECT_EQ(decision(compute_cut(third), "b", "h_1"), Decision::rollback);
+}
+
 TEST(VerdictTest, AnyVectorShowsWhatIsTorn)
 {
     std::vector<MemberLog> logs{

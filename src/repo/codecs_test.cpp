@@ -382,6 +382,16 @@ TEST(Codecs, Drill)
     EXPECT_EQ(decode_drill(encode_drill(least, header(2)), object()).value, least);
 }
 
+TEST(Codecs, AMarkSaysHowItReadGids)
+{
+    auto one = mark();
+    one.members.front().gid_pattern = one.table.members.at("orders").gid_pattern =
+        "regex:(.*)_[0-9]+";
+    auto back = decode_mark(encode_mark(one, header(7)), object()).value;
+    EXPECT_EQ(back.members, one.members);
+    EXPECT_EQ(back.table, one.table);
+}
+
 TEST(Codecs, GoldenObjectsAreReadAndWrittenAsEver)
 {
     auto back = decode_mark(golden_json("mark", encode_mark(mark(), header(7))), object());

@@ -57,6 +57,7 @@ JsonBuilder member_to_json(const model::MarkMember& member)
         .number("retreat_bytes", member.retreat_bytes);
     if (member.retreat) out.object("retreat", retreat_to_json(*member.retreat));
     if (member.clock) out.object("clock", to_json(*member.clock));
+    put_text(out, "gid_pattern", member.gid_pattern);
     if (member.wanted) out.offset("wanted", *member.wanted);
     return out;
 }
@@ -78,6 +79,7 @@ model::MarkMember read_member(const JsonObject& from)
     out.retreat_bytes = from.u64("retreat_bytes");
     if (auto retreat = from.maybe_object("retreat")) out.retreat = read_retreat(*retreat);
     if (auto clock = from.maybe_object("clock")) out.clock = clock_reading(*clock);
+    out.gid_pattern = get_text(from, "gid_pattern");
     out.wanted = from.maybe_offset("wanted");
     return out;
 }
@@ -171,6 +173,10 @@ StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
     value.violations = get_list(from, "violations", read_violation);
     value.at = evaluation(from.object("at"));
     value.table = open_transactions(from.object("table"));
+    for (const auto& member : value.members) {
+        auto known = value.table.members.find(member.name);
+        if (known != value.table.members.end()) known->second.gid_pattern = member.gid_pattern;
+    }
     return out;
 }
 

@@ -32,7 +32,8 @@ void explain(Environment& environment, const job::AuditReport& report)
     const auto& gid = environment.options().gid;
     Table table({"MEMBER", "EVENT", "AT", "TIME", "XID", "GID", "INSIDE THE MARK"});
     auto& list = environment.output().document()["explain"] = json::array();
-    for (const auto& [member, event] : job::explain_gid(environment.context(), gid)) {
+    for (const auto& [member, event] :
+         job::explain_gid(environment.context(), report.mark.value, gid)) {
         std::string inside = "?";
         for (const auto& one : report.mark.value.members) {
             if (one.name == member) inside = event.end <= one.cut.offset ? "yes" : "no";
