@@ -142,6 +142,7 @@ repo::StoredManifest back_up_member(const Context& context, const model::MemberS
     manifest.prepared_xids = end.prepared_xids;
     manifest.totals.pages_verified = end.pages_verified;
     manifest.totals.pages_reread = end.pages_reread;
+    if (end.pages_damaged > end.damaged.size()) manifest.totals.pages_damaged = end.pages_damaged;
     manifest.ended = context.clock.now();
     lease->check();
     auto stored = backups.commit(*lease, number, manifest);

@@ -33,6 +33,7 @@ struct BackupTotals {
     std::uint64_t stored_bytes = 0; ///< packs and page map
     std::uint64_t pages_verified = 0;
     std::uint64_t pages_reread = 0;
+    std::uint64_t pages_damaged = 0; ///< when there are more than Manifest::damaged names, else 0
     friend bool operator==(const BackupTotals&, const BackupTotals&) = default;
 };
 

@@ -326,6 +326,9 @@ TEST(Codecs, Manifest)
     EXPECT_EQ(back.header, header(7));
     EXPECT_EQ(back.object, object());
     EXPECT_EQ(back.value, manifest());
+    auto many = manifest();
+    many.totals.pages_damaged = 100000;
+    EXPECT_EQ(decode_manifest(encode_manifest(many, header(7)), object()).value, many);
 }
 
 TEST(Codecs, Mark)

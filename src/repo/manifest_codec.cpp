@@ -96,6 +96,7 @@ JsonBuilder totals_to_json(const model::BackupTotals& totals)
         .number("stored_bytes", totals.stored_bytes)
         .number("pages_verified", totals.pages_verified)
         .number("pages_reread", totals.pages_reread);
+    if (totals.pages_damaged != 0) out.number("pages_damaged", totals.pages_damaged);
     return out;
 }
 
@@ -106,7 +107,8 @@ model::BackupTotals read_totals(const JsonObject& from)
             .file_bytes = from.u64("file_bytes"),
             .stored_bytes = from.u64("stored_bytes"),
             .pages_verified = from.u64("pages_verified"),
-            .pages_reread = from.u64("pages_reread")};
+            .pages_reread = from.u64("pages_reread"),
+            .pages_damaged = from.maybe_u64("pages_damaged").value_or(0)};
 }
 
 JsonBuilder damage_to_json(const model::DamagedPage& page)

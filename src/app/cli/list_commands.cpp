@@ -289,6 +289,8 @@ int run_show(Environment& environment)
         output.text(json_text(manifest_json(*found)));
         for (const auto& page : found->value.damaged)
             output.text(fmt::format("damaged: {} block {}: {}\n", page.path, page.block, page.why));
+        if (auto all = found->value.totals.pages_damaged; all != 0)
+            output.text(fmt::format("damaged: {} pages in all\n", all));
         return 0;
     }
     if (auto number = number_after(id, "run-")) {

@@ -62,6 +62,9 @@ void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
         for (const auto& page : member.manifest.value.damaged)
             environment.progress().warn(
                 fmt::format("{}: {} block {}: {}", member.name, page.path, page.block, page.why));
+        if (auto all = member.manifest.value.totals.pages_damaged; all != 0)
+            environment.progress().warn(
+                fmt::format("{}: {} damaged pages in all", member.name, all));
     }
 }
 

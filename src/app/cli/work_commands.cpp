@@ -114,6 +114,9 @@ int run_backup(Environment& environment)
                                                         page.path, page.block, page.why));
                 damaged.push_back({{"path", page.path}, {"block", page.block}, {"why", page.why}});
             }
+            if (totals.pages_damaged != 0)
+                environment.progress().warn(
+                    fmt::format("{}: {} damaged pages in all", member.name, totals.pages_damaged));
             list.push_back({{"name", member.name},
                             {"backup", fmt::format("b-{}", member.manifest.number())},
                             {"files", totals.files},

@@ -90,6 +90,7 @@ public:
         end.damaged = verifier_->damaged();
         end.pages_verified = verifier_->verified();
         end.pages_reread = verifier_->reread();
+        end.pages_damaged = verifier_->damaged_count();
         end.prepared_xids = prepared_xids_;
         return end;
     }

@@ -105,7 +105,14 @@ void PageVerifier::report(const Place& place, base::ByteView page, std::string_v
 void PageVerifier::add_damage(model::DamagedPage page)
 {
     std::lock_guard lock{mutex_};
-    damaged_.push_back(std::move(page));
+    ++damaged_count_;
+    if (damaged_.size() < kMostNamed) damaged_.push_back(std::move(page));
+}
+
+std::uint64_t PageVerifier::damaged_count() const
+{
+    std::lock_guard lock{mutex_};
+    return damaged_count_;
 }
 
 std::vector<model::DamagedPage> PageVerifier::damaged() const

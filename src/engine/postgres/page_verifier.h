@@ -46,7 +46,10 @@ public:
     /// Reports a page that could not be read at all.
     void add_damage(model::DamagedPage page);
 
+    /// At most kMostNamed of them; a disk that is gone must not fill memory and manifest.
     std::vector<model::DamagedPage> damaged() const;
+    std::uint64_t damaged_count() const;
+    static constexpr std::size_t kMostNamed = 1000;
     std::uint64_t verified() const { return verified_.load(std::memory_order_relaxed); }
     std::uint64_t reread() const { return reread_.load(std::memory_order_relaxed); }
 
@@ -66,6 +69,7 @@ private:
     std::atomic<std::uint64_t> reread_{0};
     mutable std::mutex mutex_;
     std::vector<model::DamagedPage> damaged_;
+    std::uint64_t damaged_count_ = 0;
     std::atomic<model::Offset> known_end_{0};
 };
 

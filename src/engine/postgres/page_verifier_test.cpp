@@ -145,5 +145,13 @@ TEST_F(Fixture, ManyBadPagesAreNotWaitedFor)
     EXPECT_LE(pauses, 64 * 5);
 }
 
+TEST_F(Fixture, ADiskThatIsGoneFillsNoMemory)
+{
+    for (std::uint64_t block = 0; block < 1500; ++block)
+        verifier.add_damage({"base/5/16384", block, "cannot be read"});
+    EXPECT_EQ(verifier.damaged().size(), PageVerifier::kMostNamed);
+    EXPECT_EQ(verifier.damaged_count(), 1500U);
+}
+
 } // namespace
 } // namespace tidemark::engine::postgres

@@ -224,6 +224,7 @@ public:
         end_.damaged = verifier_.damaged();
         end_.pages_verified = verifier_.verified();
         end_.pages_reread = verifier_.reread();
+        end_.pages_damaged = verifier_.damaged_count();
         return end_;
     }
 
