@@ -50,7 +50,7 @@ struct BackupEnd {
     std::string backup_label;                ///< the bytes the server returned (rules.md 20)
     std::string tablespace_map;              ///< may be empty
     std::vector<model::DamagedPage> damaged; ///< perhaps not all of them
-    std::uint64_t pages_damaged = 0;         ///< all of them; 0 when `damaged` names each
+    std::uint64_t pages_damaged = 0;         ///< how many there were; 0: those
     std::uint64_t pages_verified = 0;
     std::uint64_t pages_reread = 0;
     std::vector<std::uint32_t> prepared_xids; ///< found in pg_twophase

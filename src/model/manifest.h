@@ -57,11 +57,16 @@ struct Manifest {
     std::vector<PackRef> packs; ///< every pack that the page map points into
     ObjectRef page_map;
     BackupTotals totals;
-    std::vector<DamagedPage> damaged;
+    std::vector<DamagedPage> damaged;         ///< the first of them
     std::vector<std::uint32_t> prepared_xids; ///< found in pg_twophase
     friend bool operator==(const Manifest&, const Manifest&) = default;
 
     bool is_damaged() const { return !damaged.empty(); }
+    /// How many there are, named in `damaged` or not.
+    std::uint64_t damaged_pages() const
+    {
+        return totals.pages_damaged != 0 ? totals.pages_damaged : damaged.size();
+    }
 };
 
 } // namespace tidemark::model

@@ -173,7 +173,7 @@ std::optional<MemberPlan> Planner::plan_member(const MemberGoal& goal,
             warnings.push_back(fmt::format("member {}: backup {}, the only one that fits, holds {} "
                                            "damaged pages",
                                            goal.member, plan.backup.number(),
-                                           plan.backup.value.damaged.size()));
+                                           plan.backup.value.damaged_pages()));
         if (!candidate.in_set)
             warnings.push_back(fmt::format("member {}: backup {} belongs to no complete backup "
                                            "set; it is complete by itself",

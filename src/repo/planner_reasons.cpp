@@ -63,7 +63,7 @@ void Planner::explain(MemberFacts& facts, const Candidate& candidate, const Memb
         add(obstacles,
             {.kind = ObstacleKind::backup_damaged,
              .member = goal.member,
-             .text = fmt::format("backup {} holds {} damaged pages", number, value.damaged.size()),
+             .text = fmt::format("backup {} holds {} damaged pages", number, value.damaged_pages()),
              .gap = {},
              .object = {}});
     for (const model::LogRange& range : epoch_ranges(goal.history, value.start, goal.log_to))

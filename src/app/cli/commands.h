@@ -1,6 +1,7 @@
 #pragma once
 
 #include "app/cli/environment.h"
+#include "model/manifest.h"
 
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ int run_leave(Environment& environment);
 
 /// Names of the slots that the groups of the configuration use; empty without a configuration.
 std::vector<std::string> known_slots(Environment& environment);
+
+/// One warning for each damaged page of a backup, as long as they are few.
+void warn_of_damage(Environment& environment, const model::Manifest& manifest);
 
 /// `list holds`
 void list_holds(Environment& environment);

@@ -75,7 +75,7 @@ json manifest_json(const repo::StoredManifest& backup)
                 {"stored_bytes", value.totals.stored_bytes},
                 {"pages_verified", value.totals.pages_verified},
                 {"packs", value.packs.size()},
-                {"damaged", value.damaged.size()}};
+                {"damaged", value.damaged_pages()}};
     return out;
 }
 

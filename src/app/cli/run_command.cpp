@@ -58,14 +58,8 @@ void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
                                                 model::violation_name(violation.kind),
                                                 violation.member, violation.global_id));
     if (!outcome.backup || !outcome.backup->damaged) return;
-    for (const auto& member : outcome.backup->members) {
-        for (const auto& page : member.manifest.value.damaged)
-            environment.progress().warn(
-                fmt::format("{}: {} block {}: {}", member.name, page.path, page.block, page.why));
-        if (auto all = member.manifest.value.totals.pages_damaged; all != 0)
-            environment.progress().warn(
-                fmt::format("{}: {} damaged pages in all", member.name, all));
-    }
+    for (const auto& member : outcome.backup->members)
+        warn_of_damage(environment, member.manifest.value);
 }
 
 /// Whoever is configured hears of every run that did not end well.

@@ -90,6 +90,22 @@ int ended(Environment& environment)
 
 } // namespace
 
+void warn_of_damage(Environment& environment, const model::Manifest& manifest)
+{
+    constexpr std::size_t kMostLines = 20;
+    std::size_t lines = 0;
+    for (const auto& page : manifest.damaged) {
+        if (++lines > kMostLines) break;
+        environment.progress().warn(
+            fmt::format("{}: {} block {}: {}", manifest.member, page.path, page.block, page.why));
+    }
+    if (manifest.damaged_pages() > kMostLines)
+        environment.progress().warn(fmt::format(
+            "{}: {} pages are damaged in all; tidemark list backups names the backup, tidemark "
+            "show names the pages",
+            manifest.member, manifest.damaged_pages()));
+}
+
 int run_backup(Environment& environment)
 {
     require_members(environment);
@@ -109,14 +125,9 @@ int run_backup(Environment& environment)
                        base::format_size(totals.stored_bytes),
                        std::to_string(totals.pages_verified), base::format_duration(member.took)});
             json damaged = json::array();
-            for (const auto& page : member.manifest.value.damaged) {
-                environment.progress().warn(fmt::format("{}: {} block {}: {}", member.name,
-                                                        page.path, page.block, page.why));
+            for (const auto& page : member.manifest.value.damaged)
                 damaged.push_back({{"path", page.path}, {"block", page.block}, {"why", page.why}});
-            }
-            if (totals.pages_damaged != 0)
-                environment.progress().warn(
-                    fmt::format("{}: {} damaged pages in all", member.name, totals.pages_damaged));
+            warn_of_damage(environment, member.manifest.value);
             list.push_back({{"name", member.name},
                             {"backup", fmt::format("b-{}", member.manifest.number())},
                             {"files", totals.files},
@@ -126,6 +137,7 @@ int run_backup(Environment& environment)
                             {"pages_reread", totals.pages_reread},
                             {"took_us", member.took.count()},
                             {"damaged", damaged},
+                            {"pages_damaged", member.manifest.value.damaged_pages()},
                             {"new_chain", member.new_chain},
                             {"over_wire", member.manifest.value.over_wire}});
         }
