@@ -89,6 +89,9 @@ void GroupLog::catch_up()
         sessions_[i]->set_deadline(answer_due());
         auto target = sessions_[i]->insert_position().offset;
         auto deadline = steady_clock::now() + kCatchUpPatience;
+        auto stored = receivers_[i]->durable().offset;
+        context_.progress.stage(context_.group.members[i].name, "receive log",
+                                target - std::min(target, stored));
         sessions_[i]->ensure_flushed(target, std::min(deadline, answer_due()));
         sessions_[i]->set_deadline(steady_clock::time_point::max());
         receivers_[i]->advance(target, deadline, stop);
@@ -168,6 +171,8 @@ void GroupLog::finish()
 {
     crew_.run([&](std::size_t i, std::stop_token) {
         receivers_[i]->finish();
+        // What was due with the mark is done.
+        sessions_[i]->set_deadline(answer_due());
         keep_log_on_standbys(context_, context_.group.members[i], *sessions_[i],
                              receivers_[i]->durable().offset);
     });

@@ -285,6 +285,8 @@ void LogReceiver::store_piece()
                   .indexed = true,
                   .key = ref.object.key});
     durable_ = range.to;
+    stored_ += range.to - range.from;
+    context_.progress.advance(member_.name, stored_);
     source_->confirm(range.to);
 }
 

@@ -87,6 +87,7 @@ private:
     model::Offset known_from_ = 0; ///< where they begin
     std::vector<model::PieceRef> refs_;
     std::uint64_t received_ = 0;
+    std::uint64_t stored_ = 0; ///< of these, what is durable
 };
 
 } // namespace tidemark::job

@@ -7,6 +7,8 @@
 #include "repo/identities.h"
 #include "repo/log_reader.h"
 
+#include <algorithm>
+
 namespace tidemark::job {
 
 using base::Code;
@@ -73,13 +75,26 @@ model::CutMember read_cut_member(const Context& context, const model::Mark& mark
         .name = stored.name, .url = {}, .data_dir = {}, .gid_pattern = "identical"};
     auto rebuild = index_rebuilder(context, spec != nullptr ? *spec : nameless, recorded.identity,
                                    reader.catalog(), stored.history, {.every_time = true});
+    auto known = chain_start;
+    if (previous != nullptr) {
+        auto table = previous->members.find(stored.name);
+        if (table != previous->members.end()) known = std::max(known, table->second.e);
+    }
+    context.progress.stage(stored.name, "decode log", end.offset - std::min(end.offset, known));
+    std::uint64_t done = 0;
     auto indexes = read_indexes(reader.catalog(),
                                 {.history = stored.history,
                                  .previous = previous,
                                  .member = stored.name,
                                  .chain_start = {stored.history.epoch_at(chain_start), chain_start},
                                  .end = end},
-                                rebuild);
+                                [&](const repo::LogPiece& piece) {
+                                    auto index = rebuild(piece);
+                                    done += piece.range.to - piece.range.from;
+                                    context.progress.advance(stored.name, done);
+                                    return index;
+                                });
+    context.progress.finished(stored.name);
     for (auto& index : indexes) {
         visit(index);
         for (auto& event : index.transactions)

@@ -40,9 +40,11 @@ void Meanwhile::run(const std::stop_token& stop)
         try {
             act_(context_);
             ++done_;
-        } catch (const base::Error& error) {
+        } catch (const std::exception& error) {
             // Whoever holds the lease stores the log.
-            if (error.code() == base::Code::lease_held) continue;
+            const auto* known = dynamic_cast<const base::Error*>(&error);
+            if (known != nullptr && known->code() == base::Code::lease_held) continue;
+            // The root of this thread: nothing may end the backup that it runs beside.
             aside_.note(fmt::format("no {} while the full backup runs: {}", what_, error.what()));
         }
     }

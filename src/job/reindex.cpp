@@ -111,6 +111,10 @@ ReindexReport reindex(const Context& context)
         if (!recorded) continue;
         auto catalog = repo::LogCatalog::load(context.storage(), id);
         repo::LogReader reader(context.storage(), catalog);
+        std::uint64_t total = 0, done = 0;
+        for (const auto& piece : catalog.pieces)
+            total += piece.range.to - piece.range.from;
+        context.progress.stage(member.name, "index log", total);
         for (const auto& piece : catalog.pieces) {
             ++report.pieces;
             try {
@@ -126,7 +130,10 @@ ReindexReport reindex(const Context& context)
                     throw;
                 report.problems.push_back(piece.key + ": " + error.what());
             }
+            done += piece.range.to - piece.range.from;
+            context.progress.advance(member.name, done);
         }
+        context.progress.finished(member.name);
     }
     return report;
 }

@@ -214,7 +214,7 @@ void Lease::keep_renewing(std::stop_token stop)
         try {
             renew_locked();
             pause = mine_.ttl / 3;
-        } catch (const Error& error) {
+        } catch (const std::exception& error) { // the root of this thread
             base::log_warning("cannot renew the lease \"{}\" of group {}: {}", activity_, group_,
                               error.what());
             pause = mine_.ttl / 10;

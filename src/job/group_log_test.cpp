@@ -1,0 +1,78 @@
+#include "job/group_log.h"
+
+#include "job/audit.h"
+#include "job/reindex.h"
+#include "job/world_testing.h"
+
+#include <map>
+
+namespace tidemark::job {
+namespace {
+
+/// What a screen would show at the end of each stage.
+class Screen final : public Progress {
+public:
+    struct Row {
+        std::uint64_t total = 0;
+        std::uint64_t done = 0;
+    };
+    void stage(std::string_view who, std::string_view what, std::uint64_t total) override
+    {
+        std::lock_guard lock(mutex_);
+        now_[std::string(who)] = what;
+        rows_[std::string(what) + " of " + std::string(who)] = {.total = total};
+    }
+    void advance(std::string_view who, std::uint64_t done) override
+    {
+        std::lock_guard lock(mutex_);
+        auto name = std::string(who);
+        rows_[now_[name] + " of " + name].done = done;
+    }
+    void finished(std::string_view) override {}
+    void note(std::string_view) override {}
+    void warn(std::string_view) override {}
+    Row row(const std::string& name)
+    {
+        std::lock_guard lock(mutex_);
+        return rows_[name];
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<std::string, std::string> now_;
+    std::map<std::string, Row> rows_;
+};
+
+TEST(GroupLogTest, HowMuchLogIsStillToComeIsShown)
+{
+    World world;
+    back_up_log(world.context());
+    world.server(0).noise(200'000);
+    Screen screen;
+    auto quiet = world.context();
+    back_up_log(quiet.telling(screen));
+    auto row = screen.row("receive log of a");
+    EXPECT_GE(row.total, 200'000U);
+    EXPECT_GE(row.done, row.total);
+    EXPECT_LT(screen.row("receive log of b").total, 100'000U);
+}
+
+TEST(GroupLogTest, DecodingIsShownToo)
+{
+    World world;
+    world.server(0).noise(200'000);
+    auto mark = place_mark(world.context(), MarkOptions{}).mark;
+    Screen screen;
+    auto quiet = world.context();
+    EXPECT_TRUE(audit_mark(quiet.telling(screen), repo::mark_id(mark.number())).good());
+    auto row = screen.row("decode log of a");
+    EXPECT_GE(row.total, 200'000U);
+    EXPECT_GE(row.done, row.total);
+    reindex(quiet.telling(screen));
+    row = screen.row("index log of a");
+    EXPECT_GE(row.total, 200'000U);
+    EXPECT_EQ(row.done, row.total);
+}
+
+} // namespace
+} // namespace tidemark::job

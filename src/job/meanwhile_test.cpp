@@ -1,0 +1,53 @@
+#include "job/meanwhile.h"
+
+#include "job/world_testing.h"
+
+#include <latch>
+#include <stdexcept>
+
+namespace tidemark::job {
+namespace {
+
+/// Keeps notes.
+class Notes final : public Progress {
+public:
+    void stage(std::string_view, std::string_view, std::uint64_t) override {}
+    void advance(std::string_view, std::uint64_t) override {}
+    void finished(std::string_view) override {}
+    void note(std::string_view text) override
+    {
+        std::lock_guard lock(mutex_);
+        all_ += text;
+    }
+    void warn(std::string_view) override {}
+    std::string all()
+    {
+        std::lock_guard lock(mutex_);
+        return all_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::string all_;
+};
+
+TEST(MeanwhileTest, NothingThatItThrowsEndsTheBackupBesideIt)
+{
+    World world;
+    Notes notes;
+    auto quiet = world.context();
+    std::latch turns(2);
+    std::atomic<int> turn = 0;
+    Meanwhile meanwhile(quiet.telling(notes), "mark", std::chrono::milliseconds{1},
+                        [&](const Context&) {
+                            auto now = ++turn;
+                            if (now <= 2) turns.count_down();
+                            if (now == 1) throw std::runtime_error("no memory");
+                        });
+    turns.wait();
+    EXPECT_GE(meanwhile.finish(), 1U);
+    EXPECT_NE(notes.all().find("no mark while the full backup runs: no memory"), std::string::npos);
+}
+
+} // namespace
+} // namespace tidemark::job
