@@ -6,20 +6,34 @@
 
 namespace tidemark::job {
 
+namespace {
+
+Context copy(const Context& context, const model::GroupSpec& group, Progress& progress)
+{
+    return {.repository = context.repository,
+            .engine = context.engine,
+            .group = group,
+            .progress = progress,
+            .clock = context.clock,
+            .stop = context.stop,
+            .compression_level = context.compression_level,
+            .workers = context.workers,
+            .command = context.command,
+            .host = context.host,
+            .lease_ttl = context.lease_ttl,
+            .silence = context.silence};
+}
+
+} // namespace
+
 Context Context::telling(Progress& other) const
 {
-    return {.repository = repository,
-            .engine = engine,
-            .group = group,
-            .progress = other,
-            .clock = clock,
-            .stop = stop,
-            .compression_level = compression_level,
-            .workers = workers,
-            .command = command,
-            .host = host,
-            .lease_ttl = lease_ttl,
-            .silence = silence};
+    return copy(*this, group, other);
+}
+
+Context Context::for_group(const model::GroupSpec& other) const
+{
+    return copy(*this, other, progress);
 }
 
 std::string slot_name(const std::string& group)

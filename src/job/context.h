@@ -31,6 +31,8 @@ struct Context {
 
     /// The same, telling somebody else what it is doing.
     Context telling(Progress& other) const;
+    /// The same, about other members; `other` outlives it.
+    Context for_group(const model::GroupSpec& other) const;
     store::Storage& storage() const { return repository.storage(); }
     repo::LeaseOwner owner() const { return repo::LeaseOwner::this_process(command); }
 };

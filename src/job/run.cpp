@@ -101,20 +101,8 @@ void save_each_log(const Context& context)
     for (const auto& member : context.group.members) {
         auto alone = context.group;
         alone.members = {member};
-        Context one{.repository = context.repository,
-                    .engine = context.engine,
-                    .group = alone,
-                    .progress = context.progress,
-                    .clock = context.clock,
-                    .stop = context.stop,
-                    .compression_level = context.compression_level,
-                    .workers = context.workers,
-                    .command = context.command,
-                    .host = context.host,
-                    .lease_ttl = context.lease_ttl,
-                    .silence = context.silence};
         try {
-            back_up_log(one);
+            back_up_log(context.for_group(alone));
         } catch (const Error& error) {
             context.progress.note(
                 fmt::format("{}: its log is not backed up either: {}", member.name, error.what()));

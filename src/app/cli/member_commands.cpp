@@ -168,21 +168,6 @@ Arrival plan_arrival(Environment& environment)
     return out;
 }
 
-job::Context context_of(Environment& environment, const model::GroupSpec& group)
-{
-    auto whole = environment.context();
-    return {.repository = whole.repository,
-            .engine = whole.engine,
-            .group = group,
-            .progress = whole.progress,
-            .clock = whole.clock,
-            .stop = whole.stop,
-            .compression_level = whole.compression_level,
-            .workers = whole.workers,
-            .command = whole.command,
-            .host = whole.host};
-}
-
 // ---- leave
 
 struct Departure {
@@ -272,7 +257,7 @@ bool confirmed(Environment& environment)
 
 void drop_and_tell(Environment& environment, const Departure& departure)
 {
-    auto context = context_of(environment, departure.leaving);
+    auto context = environment.context().for_group(departure.leaving);
     const auto slot = job::slot_name(departure.leaving.name);
     auto& list = environment.output().document()["servers"] = json::array();
     for (const auto& server : job::drop_slots(context)) {
@@ -298,7 +283,7 @@ int run_add_member(Environment& environment)
     if (environment.options().plan) return ended(environment);
     return recorded_run(environment, [&](model::Run&) {
         auto outcome =
-            job::initialise(context_of(environment, arrival.alone),
+            job::initialise(environment.context().for_group(arrival.alone),
                             {.unbounded = environment.options().unbounded, .late = true});
         // Last: until the file names it, nobody uses what was made, and the command can be
         // repeated.
@@ -323,7 +308,7 @@ int run_leave(Environment& environment)
     auto departure = plan_departure(environment);
     auto sql = undo_sql(departure);
     describe_departure(environment, departure,
-                       job::find_slots(context_of(environment, departure.leaving)), sql);
+                       job::find_slots(environment.context().for_group(departure.leaving)), sql);
     environment.output().document()["sql"] = sql;
     if (environment.options().plan) return ended(environment);
     if (!confirmed(environment)) {
