@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "cli/group_lab.h"
+#include "cli/standbys.h"
 #include "engine/postgres/pq.h"
 
 #include <fmt/format.h>
@@ -11,28 +12,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <thread>
 
 namespace tidemark::support {
 namespace {
 
 namespace fs = std::filesystem;
 using engine::postgres::Connection;
-using namespace std::chrono_literals;
-
-bool within(std::chrono::seconds patience, const std::function<bool()>& reached)
-{
-    for (auto until = std::chrono::steady_clock::now() + patience;
-         std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(20ms)) {
-        if (reached()) return true;
-    }
-    return false;
-}
-
-std::string ask(const std::string& url, const std::string& query)
-{
-    return std::string(Connection::open(url).exec(query).get(0, 0));
-}
 
 /// The cases are one story and run in their order, each on what the one before left.
 class FailoverTest : public ::testing::Test {
@@ -61,31 +46,9 @@ protected:
     /// A standby of m0 with a slot of ours, as an operator makes it who wants no gap (rule 14).
     static void make_standby()
     {
-        standby_ = std::make_unique<app::LabCluster>(
-            app::LabClusterOptions{.name = "s0", .folder = lab_->lab.folder()});
-        primary().stop();
-        auto data = standby_->data_dir();
-        fs::remove_all(data);
-        auto copied = base::run({"cp", "-a", primary().data_dir().string(), data.string()});
-        ASSERT_TRUE(copied.exit.success()) << copied.err;
-        fs::remove_all(data / "pg_replslot/tidemark_shop");
-        base::replace_file(data / "standby.signal", {});
-        app::give_to_lab_user(data / "standby.signal");
-        standby_->configure(
-            {{"unix_socket_directories", standby_->socket_dir().string()},
-             {"port", std::to_string(standby_->port())},
-             {"primary_conninfo", fmt::format("host={} port={} user=postgres",
-                                              primary().socket_dir().string(), primary().port())}});
-        primary().start();
-        standby_->start();
+        standby_ = new_standby("s0", lab_->lab.folder(), primary());
         Connection::open(standby_->url())
             .exec("SELECT pg_create_physical_replication_slot('tidemark_shop', true)");
-    }
-
-    static bool standby_has_all()
-    {
-        auto there = ask(primary().url(), "SELECT pg_current_wal_flush_lsn()");
-        return ask(standby_->url(), "SELECT pg_last_wal_replay_lsn() >= '" + there + "'") == "t";
     }
 
     /// The configuration with m0 at the standby.
@@ -126,16 +89,15 @@ TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndSaysSo)
         << status.text();
     lab_->commits(load, 50);
     load.stop();
-    ASSERT_TRUE(within(30s, standby_has_all));
+    ASSERT_TRUE(eventually([] { return caught_up(*standby_, primary()); }));
     // From here on the standby hears nothing: what follows is a tail that only we have.
     {
         auto sql = Connection::open(standby_->url());
         sql.exec("ALTER SYSTEM SET primary_conninfo = ''");
         sql.exec("SELECT pg_reload_conf()");
     }
-    ASSERT_TRUE(within(30s, [] {
-        return ask(standby_->url(), "SELECT count(*) FROM pg_stat_wal_receiver") == "0";
-    }));
+    ASSERT_TRUE(eventually(
+        [] { return ask(standby_->url(), "SELECT count(*) FROM pg_stat_wal_receiver") == "0"; }));
     for (std::size_t i = 0; i < 2; ++i) {
         auto sql = Connection::open(lab_->lab.cluster(i).url());
         sql.exec("BEGIN; CREATE TABLE public.torn (i int); PREPARE TRANSACTION 'torn'");
