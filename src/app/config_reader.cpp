@@ -2,13 +2,13 @@
 
 #include "base/error.h"
 #include "base/time_zone.h"
+#include "model/gid_pattern.h"
 #include "model/ids.h"
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <fmt/format.h>
-#include <regex>
 #include <set>
 
 namespace tidemark::app {
@@ -113,19 +113,14 @@ void read_objective(const Section& entry, model::GroupSpec& spec)
     spec.objective.drill_every = objective->duration("drill_every");
 }
 
+/// What no mark could be placed with is told before the first backup.
 void check_pattern(const Section& entry, const std::string& value)
 {
-    if (value == "identical") return;
-    if (!value.starts_with("regex:")) {
-        entry.mistake("gid_pattern", R"(must be "identical" or "regex:..." with one capture)");
-        return;
-    }
     try {
-        std::regex pattern(value.substr(6));
-        if (pattern.mark_count() != 1)
-            entry.mistake("gid_pattern", "needs exactly one capture, the global id");
-    } catch (const std::regex_error& error) {
-        entry.mistake("gid_pattern", fmt::format("is not a regular expression: {}", error.what()));
+        model::GidPattern::parse(value);
+    } catch (const base::Error& error) {
+        entry.mistake("gid_pattern",
+                      fmt::format("is refused: {}; {}", error.message(), error.hint()));
     }
 }
 

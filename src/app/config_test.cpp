@@ -129,8 +129,20 @@ gid_pattern = "regex:no-capture"
     EXPECT_THAT(text, HasSubstr("t.toml:4: group.Shop.mark.wait must be a duration"));
     EXPECT_THAT(text, HasSubstr("t.toml:6: group.Shop.member.name 'a b' must match"));
     EXPECT_THAT(text, HasSubstr("t.toml:7: group.Shop.member.url must be a text"));
-    EXPECT_THAT(text,
-                HasSubstr("t.toml:8: group.Shop.member.gid_pattern needs exactly one capture"));
+    EXPECT_THAT(text, HasSubstr("t.toml:8: group.Shop.member.gid_pattern is refused: gid_pattern "
+                                "\"regex:no-capture\": has 0 captures, and must have one"));
+}
+
+// Otherwise the first mark says so, at the end of the first backup.
+TEST(ConfigTest, APatternThatNoMarkCanUseIsAMistake)
+{
+    for (const char* pattern : {"regex:(a)\\\\1", "regex:(a|", "regexp:(.*)", "regex:"}) {
+        auto text = mistakes_of("[repository.main]\nurl = \"/x\"\n[group.g]\n"
+                                "[[group.g.member]]\nname = \"a\"\nurl = \"host=a\"\n"
+                                "gid_pattern = \"" +
+                                std::string(pattern) + "\"\n");
+        EXPECT_THAT(text, HasSubstr("t.toml:7: group.g.member.gid_pattern is refused")) << pattern;
+    }
 }
 
 TEST(ConfigTest, SyntaxErrorNamesItsLine)

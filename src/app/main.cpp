@@ -1,9 +1,11 @@
 #include "app/cli/commands.h"
 #include "base/log.h"
 #include "job/log_feeder.h"
+#include "repo/repository.h"
 
 #include <cstdio>
 #include <exception>
+#include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -36,7 +38,10 @@ int run(const Options& options)
         return job::fetch_log(options.fetch_plan, options.log_name, options.log_target);
     Output output(options.command, options.json);
     if (options.command == "version") {
-        output.text(version_text() + "\n");
+        auto format = repo::RepositoryHead{}.format;
+        output.text(fmt::format("{}\nrepository format {}\n", version_text(), format));
+        output.document()["version"] = version_text().substr(version_text().find(' ') + 1);
+        output.document()["repository_format"] = format;
         return output.finish(0, nullptr);
     }
     if (options.command == "completion") {

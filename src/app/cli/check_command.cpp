@@ -60,7 +60,8 @@ bool on_this_host(const std::string& url)
 }
 
 /// The repository must not die with a member: not on the device of a data directory or its log.
-std::vector<engine::Check> repository_checks(Environment& environment)
+/// `worst`: why it cannot be used.
+std::vector<engine::Check> repository_checks(Environment& environment, std::optional<Code>& worst)
 {
     std::vector<engine::Check> checks;
     try {
@@ -111,6 +112,7 @@ std::vector<engine::Check> repository_checks(Environment& environment)
         }
     } catch (const Error& error) {
         checks.push_back(failed("repository", error.what(), error.hint()));
+        worst = error.code();
     }
     if (environment.config() != nullptr) {
         for (const auto& key : environment.config()->inactive) {
@@ -133,7 +135,8 @@ std::string state_word(engine::CheckState state)
 
 struct Findings {
     std::vector<NamedCheck> checks;
-    std::optional<Code> worst; ///< of a member or repository that could not be reached
+    std::optional<Code> worst;      ///< of a member or repository that could not be reached
+    std::optional<Code> repository; ///< why the repository cannot be used
 
     std::size_t count(engine::CheckState state) const
     {
@@ -240,12 +243,9 @@ Findings find_everything(Environment& environment)
     std::vector<std::optional<base::Duration>> clocks;
     check_members(environment, findings, clocks);
     if (auto check = compare_clocks(clocks)) findings.checks.push_back({"group", *check});
-    for (auto& check : repository_checks(environment)) {
-        if (check.state == engine::CheckState::failed && check.name == "repository" &&
-            !findings.worst)
-            findings.worst = Code::repository_unreachable;
+    for (auto& check : repository_checks(environment, findings.repository))
         findings.checks.push_back({"group", std::move(check)});
-    }
+    if (!findings.worst) findings.worst = findings.repository;
     return findings;
 }
 
@@ -292,7 +292,7 @@ int describe_for_nagios(Environment& environment, const Findings& findings)
         return code;
     };
     auto failures = findings.count(engine::CheckState::failed);
-    if (findings.worst == Code::repository_unreachable) return answer(2, "CRITICAL", problem, "");
+    if (findings.repository) return answer(2, "CRITICAL", problem, "");
     auto status = job::read_status(environment.context(), environment.recent_view(), {});
     std::string figures = fmt::format("failed_checks={};;0", failures);
     if (!status.restorable) return answer(2, "CRITICAL", "no mark can be restored", figures);

@@ -97,6 +97,20 @@ void Environment::watch_signals()
     });
 }
 
+/// Whoever names a repository needs no configuration: on a bare machine, one that lies about and
+/// cannot be read must not stand in the way of a restore.
+std::optional<Config> Environment::load_or_leave(const std::filesystem::path& path)
+{
+    try {
+        return load_config(path);
+    } catch (const Error& error) {
+        if (options_.config || options_.repository.empty() || options_.command == "init") throw;
+        progress_.note(
+            fmt::format("the configuration {} is left aside: {}", path.native(), error.what()));
+        return std::nullopt;
+    }
+}
+
 const Config* Environment::config()
 {
     if (!config_) {
@@ -104,7 +118,7 @@ const Config* Environment::config()
         config_.emplace();
         // init is what makes a file that is not there yet.
         bool to_be_made = options_.command == "init" && path && !std::filesystem::exists(*path);
-        if (path && !to_be_made) *config_ = load_config(*path);
+        if (path && !to_be_made) *config_ = load_or_leave(*path);
     }
     return *config_ ? &**config_ : nullptr;
 }

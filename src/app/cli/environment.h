@@ -57,6 +57,7 @@ private:
     void watch_signals();
     void pick_group();
     bool names_another_repository();
+    std::optional<Config> load_or_leave(const std::filesystem::path& path);
 
     const Options& options_;
     Output& output_;

@@ -100,8 +100,25 @@ void write_config(const NewConfig& made)
     base::fsync_fd(fd.get(), made.path.string());
 }
 
-void find_data_dirs(Environment& environment, NewConfig& made)
+/// What `check` would call failed, but for the slot, which comes next.
+void list_missing(Environment& environment, const std::string& member, engine::Session& session)
 {
+    for (const auto& check : session.check()) {
+        if (check.state != engine::CheckState::failed || check.name == "slot" ||
+            check.name == "slot_bound")
+            continue;
+        environment.output().text(fmt::format("    missing: {}: {}\n      fix: {}\n", check.name,
+                                              check.cause, check.fix));
+        environment.output().document()["missing"].push_back({{"member", member},
+                                                              {"check", check.name},
+                                                              {"cause", check.cause},
+                                                              {"fix", check.fix}});
+    }
+}
+
+void look_at_members(Environment& environment, NewConfig& made)
+{
+    environment.output().document()["missing"] = json::array();
     for (auto& member : made.group.members) {
         auto session = engine_for(member.url).connect(job::member_config(made.group, member));
         auto identity = session->identify();
@@ -111,6 +128,7 @@ void find_data_dirs(Environment& environment, NewConfig& made)
                         identity.version, identity.system_id, identity.position.epoch,
                         member.data_dir ? "files read in " + member.data_dir->string()
                                         : "read over the connection"));
+        list_missing(environment, member.name, *session);
     }
 }
 
@@ -136,7 +154,7 @@ int run_init(Environment& environment)
     if (!existing) {
         auto made = plan_config(environment);
         output.text("members found:\n");
-        find_data_dirs(environment, made);
+        look_at_members(environment, made);
         environment.set_repository(made.repository);
         environment.set_group(made.group);
         auto& place = environment.open_place(true);
@@ -157,6 +175,7 @@ int run_init(Environment& environment)
                     : fmt::format(", {} transactions were prepared already", member.seeds)));
             output.document()["members"].push_back({{"name", member.name},
                                                     {"system_id", member.identity.system_id},
+                                                    {"recorded", member.recorded},
                                                     {"slot_created", member.slot_created},
                                                     {"seeds", member.seeds}});
         }
@@ -165,7 +184,9 @@ int run_init(Environment& environment)
         store_sheet(file, sheet);
         output.document()["sheet"] = file.string();
         output.text(fmt::format("recovery sheet written to {}:\n\n{}\n", file.string(), sheet));
-        output.text("next: tidemark check, then tidemark backup\n");
+        output.text(output.document()["missing"].empty()
+                        ? "next: tidemark check, then tidemark backup\n"
+                        : "next: the fixes above, tidemark check, then tidemark backup\n");
         return 0;
     }
     auto& place = environment.open_place(true);
@@ -180,8 +201,10 @@ int run_init(Environment& environment)
             fmt::format("  {}: {}\n", member.name,
                         member.recorded ? "slot and identity recorded" : "nothing was missing"));
         output.document()["members"].push_back({{"name", member.name},
+                                                {"system_id", member.identity.system_id},
                                                 {"recorded", member.recorded},
-                                                {"slot_created", member.slot_created}});
+                                                {"slot_created", member.slot_created},
+                                                {"seeds", member.seeds}});
     }
     return 0;
 }

@@ -1,16 +1,29 @@
 // The way a person goes: every command once, on real clusters under load, by the real program.
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "cli/group_lab.h"
 #include "engine/postgres/pq.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <set>
+
 namespace tidemark::support {
 namespace {
+
+/// Every name of a field, at any depth.
+void collect_names(const nlohmann::json& value, std::set<std::string>& into)
+{
+    for (const auto& [name, one] : value.items()) {
+        if (value.is_object()) into.insert(name);
+        if (one.is_structured()) collect_names(one, into);
+    }
+}
 
 class CommandsTest : public ::testing::Test {
 protected:
@@ -123,6 +136,43 @@ TEST_F(CommandsTest, ShowTakesEveryKindOfId)
         auto run = lab_->run({"show", what});
         EXPECT_EQ(run.code(), 2) << run.text();
         EXPECT_TRUE(run.explained()) << run.text();
+    }
+}
+
+TEST_F(CommandsTest, EveryFieldOfJsonIsDocumented)
+{
+    auto bytes = base::read_file(TIDEMARK_SOURCE_DIR "/docs/guide/json.md", 1U << 20);
+    std::string page(base::as_text(bytes));
+    for (const Tool::Arguments& line :
+         std::vector<Tool::Arguments>{{"check"},
+                                      {"status"},
+                                      {"list", "marks"},
+                                      {"list", "backups"},
+                                      {"list", "sets"},
+                                      {"list", "runs"},
+                                      {"list", "windows"},
+                                      {"list", "drills"},
+                                      {"list", "holds"},
+                                      {"log"},
+                                      {"audit", "noon", "--explain", "no-such-gid"},
+                                      {"verify"},
+                                      {"reindex"},
+                                      {"expire", "--plan"},
+                                      {"restore", "--to", "last", "--plan"},
+                                      {"restore", "--to", base::format_time(between_), "--plan"},
+                                      {"sheet"},
+                                      {"mark", "--name", "m-1"}, // refused: an error
+                                      {"version"}}) {
+        auto arguments = line;
+        arguments.emplace_back("--json");
+        auto run = lab_->run(arguments);
+        std::set<std::string> names;
+        collect_names(run.json(), names);
+        EXPECT_GT(names.size(), 3U) << run.text();
+        for (const auto& name : names)
+            EXPECT_TRUE(page.find("`" + name + "`") != page.npos ||
+                        page.find("`" + name + "[]`") != page.npos)
+                << line.front() << ": " << name;
     }
 }
 
@@ -245,6 +295,15 @@ TEST_F(CommandsTest, TheRepositoryAloneIsEnough)
     auto backup = lab_->tool.run({"--repo", repo, "backup"});
     EXPECT_EQ(backup.code(), 2) << backup.text();
     EXPECT_TRUE(backup.explained()) << backup.text();
+    // Nor does one that lies about and is broken stand in the way.
+    auto stray = lab_->folder() / "scratch" / "tidemark.toml";
+    std::ofstream(stray) << "[group.shop\n";
+    auto marks = lab_->tool.run({"--repo", repo, "list", "marks"});
+    EXPECT_EQ(marks.code(), 0) << marks.text();
+    EXPECT_NE(marks.err.find("is left aside"), std::string::npos) << marks.text();
+    EXPECT_EQ(lab_->tool.run({"list", "marks"}).code(), 2);
+    EXPECT_EQ(lab_->tool.run({"--repo", repo, "list", "marks", "--config", stray}).code(), 2);
+    std::filesystem::remove(stray);
 }
 
 TEST_F(CommandsTest, InitOverwritesNothing)
@@ -256,6 +315,8 @@ TEST_F(CommandsTest, InitOverwritesNothing)
     EXPECT_EQ(missing.code(), 0) << missing.text();
     auto version = lab_->tool.run({"version"});
     EXPECT_EQ(version.code(), 0) << version.text();
+    EXPECT_NE(version.out.find("repository format 1\n"), std::string::npos) << version.text();
+    EXPECT_EQ(lab_->tool.run({"version", "--json"}).json().at("repository_format"), 1);
     EXPECT_EQ(lab_->tool.run({"completion", "bash"}).code(), 0);
     EXPECT_EQ(lab_->tool.run({"no-such-command"}).code(), 2);
 }

@@ -245,6 +245,7 @@ TEST_F(ErrorsTest, ARepositoryOfANewerVersionIsRefused)
     }
     auto config = changed_config(lab_->repository.string(), newer.string());
     expect(lab_->tool.run({"mark", "--config", config.string()}), 14);
+    EXPECT_EQ(lab_->tool.run({"check", "--config", config.string()}).code(), 14);
     fs::remove_all(newer);
     expect_healthy();
 }

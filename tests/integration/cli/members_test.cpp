@@ -69,6 +69,29 @@ std::unique_ptr<LabCluster> MembersTest::standby_;
 std::string MembersTest::before_;
 bool MembersTest::ready_ = false;
 
+TEST_F(MembersTest, InitSaysWhatIsMissing)
+{
+    LabCluster poor(
+        {.name = "poor",
+         .folder = lab_->lab.folder(),
+         .settings = {{"max_slot_wal_keep_size", "4GB"}, {"max_prepared_transactions", "0"}}});
+    poor.start();
+    Tool::Arguments arguments{"init",     "poor=" + poor.url(),
+                              "--repo",   (lab_->folder() / "poor-repository").string(),
+                              "--group",  "poor",
+                              "--config", (lab_->folder() / "poor.toml").string()};
+    auto init = lab_->tool.run(arguments);
+    EXPECT_EQ(init.code(), 0) << init.text();
+    EXPECT_NE(init.out.find("missing: max_prepared_transactions"), std::string::npos)
+        << init.text();
+    EXPECT_NE(init.out.find("ALTER SYSTEM SET max_prepared_transactions"), std::string::npos)
+        << init.text();
+    EXPECT_EQ(init.out.find("missing: slot"), std::string::npos) << init.text();
+    auto again = lab_->tool.run({"init", "--config", arguments.back(), "--json"});
+    EXPECT_EQ(again.code(), 0) << again.text();
+    EXPECT_EQ(again.json().at("members").at(0).at("recorded"), false) << again.text();
+}
+
 TEST_F(MembersTest, APlanChangesNothing)
 {
     before_ = config();
