@@ -1,16 +1,47 @@
 #include "cli/tool.h"
 
+#include "base/fd.h"
+
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace tidemark::support {
 
 namespace {
 
 constexpr std::chrono::seconds kPatience{120};
+
+/// Every name of a field, at any depth.
+void collect_names(const nlohmann::json& value, std::set<std::string>& into)
+{
+    for (const auto& [name, one] : value.items()) {
+        if (value.is_object()) into.insert(name);
+        if (one.is_structured()) collect_names(one, into);
+    }
+}
+
+/// What docs/guide/json.md does not say. `show` prints stored objects, which are described
+/// elsewhere.
+void expect_documented(const ToolRun& run)
+{
+    static const auto bytes = base::read_file(TIDEMARK_SOURCE_DIR "/docs/guide/json.md", 1U << 20);
+    auto page = base::as_text(bytes);
+    auto document = run.json();
+    if (document.is_null() || document.at("command") == "show") return;
+    std::set<std::string> names;
+    collect_names(document, names);
+    for (const auto& name : names) {
+        bool there =
+            page.find("`" + name + "`") != page.npos || page.find("`" + name + "[]`") != page.npos;
+        EXPECT_TRUE(there) << name << " is not in docs/guide/json.md: " << run.line;
+    }
+}
 
 std::string line_of(const Tool::Arguments& arguments)
 {
@@ -75,7 +106,9 @@ ToolRun Tool::finish(base::Process process, const Arguments& arguments)
         exit = process.wait();
         exit->timed_out = true;
     }
-    return {line_of(arguments), *exit, process.out(), process.err()};
+    ToolRun run{line_of(arguments), *exit, process.out(), process.err()};
+    if (std::ranges::find(arguments, "--json") != arguments.end()) expect_documented(run);
+    return run;
 }
 
 ToolRun Tool::run(const Arguments& arguments) const
