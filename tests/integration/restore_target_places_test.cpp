@@ -273,6 +273,32 @@ TEST_F(RestoreTargetTest, AnotherRolesBranchIsSettledAndCollationsAreCompared)
 }
 
 // rule 29
+TEST_F(RestoreTargetTest, AServerInAFolderOfAnyNameIsStarted)
+{
+    auto odd = home_ / "it's \"$HOME`x\\";
+    fs::create_directory(odd);
+    fs::rename(data_, odd / "data");
+    config_.dir = odd / "data";
+    config_.work_dir = odd / "work";
+    auto target = recovered();
+    target->promote({});
+    hand_over(*target, {}, true);
+    auto running = find_running_server(config_.dir, config_.work_dir);
+    ASSERT_TRUE(running);
+    EXPECT_FALSE(running->ours);
+    target->take_back();
+    EXPECT_FALSE(find_running_server(config_.dir, config_.work_dir));
+    target->resume({});
+    // As a person does it.
+    auto handed = hand_over(*target, {}, false);
+    auto typed = base::run({"/bin/sh", "-c", handed.start_command + " > /dev/null 2>&1"},
+                           {.process = {.directory = "/"}, .deadline = 60s});
+    EXPECT_TRUE(typed.exit.success()) << handed.start_command;
+    EXPECT_TRUE(find_running_server(config_.dir, config_.work_dir)) << handed.start_command;
+    target->take_back();
+}
+
+// rule 29
 TEST_F(RestoreTargetTest, LongPathsGetAShortSocketFolder)
 {
     config_.work_dir = home_ / std::string(100, 'w');

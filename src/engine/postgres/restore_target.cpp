@@ -12,6 +12,7 @@
 #include "engine/postgres/recovery_log.h"
 #include "engine/postgres/recovery_run.h"
 #include "engine/postgres/restore_work.h"
+#include "engine/postgres/start_command.h"
 #include "engine/postgres/trial_start.h"
 
 #include <fmt/format.h>
@@ -408,10 +409,8 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
     // In quarantine the server has run under nearly the same text until now.
     if (options.as_production)
         try_configuration(plain_launch(), work_.folder(), apart, std::move(stop));
-    auto command = fmt::format("{} -D {} -l {} start", (bin_dir() / "pg_ctl").native(),
-                               config_.dir.native(), (config_.dir / "server.log").native());
     result.start_command =
-        work_.user() ? fmt::format("runuser -u {} -- {}", work_.user()->name, command) : command;
+        start_command(bin_dir(), config_.dir, work_.user() ? work_.user()->name : "");
     return result;
 }
 
@@ -425,9 +424,12 @@ void PostgresTarget::start_handed_over(HandOver& result)
 {
     auto options = server_process_options(plain_launch());
     options.new_session = true;
-    auto log = config_.dir / "server.log";
+    const auto log = config_.dir / "server.log";
+    const bool within = pg_ctl_misreads(config_.dir);
+    if (within) options.directory = config_.dir;
     auto started =
-        base::run({bin_dir() / "pg_ctl", "-D", config_.dir, "-l", log, "-w", "-t", "600", "start"},
+        base::run({bin_dir() / "pg_ctl", "-D", within ? fs::path(".") : config_.dir, "-l",
+                   within ? fs::path("server.log") : log, "-w", "-t", "600", "start"},
                   {.process = options});
     if (!started.exit.success()) {
         throw Error{
