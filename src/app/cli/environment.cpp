@@ -313,16 +313,24 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
             base::log_warning("this run could not be recorded in the repository: {}", error.what());
         }
     };
+    auto failed = [&](const Error& error) {
+        run.error = model::RunError{.code = std::string(base::code_name(error.code())),
+                                    .message = error.what(),
+                                    .hint = error.hint()};
+        finish(static_cast<int>(error.code()));
+    };
     try {
         int code = work(run);
         finish(code);
         return code;
     } catch (const Error& error) {
-        run.error = model::RunError{.code = std::string(base::code_name(error.code())),
-                                    .message = error.what(),
-                                    .hint = error.hint()};
-        finish(static_cast<int>(error.code()));
+        failed(error);
         throw;
+    } catch (const std::exception& error) {
+        // Whoever waits for an Error, to tell somebody of it, shall hear of this too.
+        Error ours{Code::failed, error.what()};
+        failed(ours);
+        throw ours;
     }
 }
 
