@@ -73,11 +73,6 @@ Facts read_facts(Connection& sql)
     return facts;
 }
 
-std::string set_and_restart(const std::string& setting, const std::string& value)
-{
-    return fmt::format("ALTER SYSTEM SET {} = {}; then restart the server", setting, value);
-}
-
 void check_server(const Facts& facts, std::vector<Check>& out)
 {
     const int major = facts.version / 10000;
@@ -272,6 +267,11 @@ Check check_data_dir(const MemberConfig& member, const std::string& system_id)
 }
 
 } // namespace
+
+std::string set_and_restart(const std::string& setting, const std::string& value)
+{
+    return fmt::format("ALTER SYSTEM SET {} = {}; then restart the server", setting, value);
+}
 
 Check check_clock(base::Duration offset, base::Duration round_trip)
 {

@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 #include "engine/postgres/pq.h"
 
+#include <string>
 #include <vector>
 
 namespace tidemark::engine::postgres {
@@ -12,6 +13,9 @@ namespace tidemark::engine::postgres {
 /// operator should mend them. `failed` keeps backups from working or makes them lose log,
 /// `waiting` deserves a look.
 std::vector<Check> run_checks(Connection& sql, const MemberConfig& member);
+
+/// What to do about a setting that only a restart changes.
+std::string set_and_restart(const std::string& setting, const std::string& value);
 
 /// A prepared transaction this old has probably been forgotten by its coordinator.
 inline constexpr std::chrono::hours kOrphanAge{1};

@@ -1,5 +1,7 @@
 #include "engine/postgres/slot.h"
 
+#include "engine/postgres/checks.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,6 +28,16 @@ SELECT s.slot_type, s.active, s.wal_status, s.restart_lsn, s.safe_wal_size,
 // Holds whether the slot exists or not: init asks before it makes one.
 constexpr const char* kReadBound =
     "SELECT g.setting::bigint FROM pg_settings g WHERE g.name = 'max_slot_wal_keep_size'";
+
+/// The server as it is configured has no slots at all: the settings that decide it, as checks do.
+std::string slots_fix(Connection& sql)
+{
+    const Result row = sql.exec("SELECT pg_catalog.current_setting('wal_level'), "
+                                "pg_catalog.current_setting('max_replication_slots')");
+    if (row.get(0, 0) == "minimal") return set_and_restart("wal_level", "replica");
+    if (row.get(0, 1) == "0") return set_and_restart("max_replication_slots", "10");
+    return {}; // the general step: tidemark check
+}
 
 } // namespace
 
@@ -89,6 +101,8 @@ model::Offset create_slot(Connection& sql, const std::string& name)
                         fmt::format("no replication slot is free at {}", sql.description()),
                         {.hint = "raise max_replication_slots and restart the server, or drop a "
                                  "slot that nobody needs"}};
+        if (error.sqlstate() == "55000")
+            throw Error{Code::member_not_ready, error.message(), {.hint = slots_fix(sql)}};
         throw;
     }
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -155,6 +156,19 @@ TEST_F(SessionTest, SlotsComeAndGo)
     EXPECT_FALSE(session->slot().exists);
     EXPECT_NO_THROW(session->drop_slot());
     EXPECT_EQ(error_of([&] { member().session("Not Legal")->create_slot(); }).code(), Code::usage);
+}
+
+TEST(MinimalServer, HasNoSlotsAndSaysWhatCheckSays)
+{
+    Member minimal("minimal", {{"wal_level", "minimal"}, {"max_wal_senders", "0"}});
+    auto session = minimal.session();
+    const auto error = error_of([&] { session->create_slot(); });
+    EXPECT_EQ(error.code(), Code::member_not_ready) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr("wal_level"));
+    const auto checks = session->check();
+    const auto level = std::ranges::find(checks, "wal_level", &Check::name);
+    ASSERT_NE(level, checks.end());
+    EXPECT_EQ(error.hint(), level->fix);
 }
 
 TEST_F(SessionTest, HistoryBeginsWithTheSecondTimeline)
