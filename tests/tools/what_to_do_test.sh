@@ -19,6 +19,11 @@ for check in $checks; do
     grep -qx "## $check" $page || fail "no section '## $check'"
 done
 
+# The result of a run goes to stdout, and cron mails whatever it sees there.
+crontabs=$(grep -hE '^[*0-9/,-]+( +[*0-9/,-]+){4} .*tidemark run' README.md docs/*.md docs/guide/*.md)
+[ -n "$crontabs" ] || fail "no crontab line found in the guide"
+if printf '%s\n' "$crontabs" | grep -v '>/dev/null$'; then fail "this crontab line mails every run"; fi
+
 for file in docs/*.md docs/guide/*.md; do
     grep -oE '\]\([^)#:]+\.md' "$file" | sed 's/](//' | while read -r target; do
         [ -f "$(dirname "$file")/$target" ] || fail "$file links to $target, which is not there"
