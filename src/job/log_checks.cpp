@@ -1,6 +1,8 @@
 #include "job/log_checks.h"
 
 #include "base/error.h"
+#include "job/chain_gap.h"
+#include "repo/identities.h"
 #include "repo/log_reader.h"
 
 #include <algorithm>
@@ -23,26 +25,55 @@ model::History history_of(engine::Session& session, model::Epoch epoch)
     return text ? model::parse_history(epoch, *text) : model::History(epoch);
 }
 
+/// Why the server that answers is not the one that was backed up so far.
+std::optional<Check> check_identity(const repo::MemberView& stored, engine::Session& session)
+{
+    if (stored.identities.empty()) return std::nullopt;
+    try {
+        repo::check_identity(stored.identities.front().value, session.identify());
+    } catch (const base::Error& error) {
+        if (error.code() != base::Code::identity_mismatch) throw;
+        return Check{.name = "identity",
+                     .state = CheckState::failed,
+                     .cause = error.what(),
+                     .fix = error.hint()};
+    }
+    return std::nullopt;
+}
+
+/// A run that had begun a new chain died before its base backup.
+void check_chain(const repo::MemberView& stored, std::vector<Check>& out)
+{
+    auto gap = announced_gap(stored);
+    if (!gap) return;
+    out.push_back(
+        {.name = "chain",
+         .state = CheckState::failed,
+         .cause = fmt::format("log from {} to {} was never stored, and no base backup "
+                              "begins behind it yet",
+                              model::format_position(gap->from), model::format_position(gap->to)),
+         .fix = "tidemark run, or tidemark backup, ends it with a full backup"});
+}
+
 /// A slot that stands beyond what is stored was confirmed by somebody who is not us.
-void check_slot_position(const repo::MemberView& stored, const model::History& history,
-                         engine::Session& session, std::vector<Check>& out)
+void check_slot_position(store::Storage& storage, const repo::MemberView& stored,
+                         const model::History& history, engine::Session& session,
+                         std::vector<Check>& out)
 {
     auto slot = session.slot();
-    if (!slot.exists || slot.lost || !slot.restart || stored.identities.empty()) return;
+    if (stored.identities.empty()) return;
     const auto& recorded = stored.identities.front().value;
-    Offset end = recorded.log_start.offset;
-    if (auto durable = stored.log.durable_end(history)) end = std::max(end, durable->offset);
-    auto first = *slot.restart - *slot.restart % recorded.identity.log_segment_size;
-    if (first <= end) return;
-    out.push_back(
-        {.name = "slot_position",
-         .state = CheckState::failed,
-         .cause = fmt::format("the slot stands at {}, but log is stored up to {} only: "
-                              "another consumer has moved it",
-                              model::format_offset(*slot.restart), model::format_offset(end)),
-         .fix = "find who reads our slot (pg_receivewal, another tidemark with the same "
-                "group name, primary_slot_name); then tidemark backup begins a new "
-                "chain"});
+    auto gap = slot_gap(storage, stored, history, recorded.identity.log_segment_size, slot);
+    if (!gap || gap->to.offset <= recorded.log_start.offset) return;
+    out.push_back({.name = "slot_position",
+                   .state = CheckState::failed,
+                   .cause = fmt::format("the slot stands at {}, but log is stored up to {} only: "
+                                        "another consumer has moved it",
+                                        model::format_offset(*slot.restart),
+                                        model::format_offset(gap->from.offset)),
+                   .fix = "find who reads our slot (pg_receivewal, another tidemark with the same "
+                          "group name, primary_slot_name); then tidemark backup begins a new "
+                          "chain"});
 }
 
 /// Stored log that the server's history has left behind: a failover that lost a tail, or one member
@@ -105,11 +136,12 @@ void check_wal_level(store::Storage& storage, const repo::MemberView& stored,
 } // namespace
 
 std::vector<Check> check_stored_log(store::Storage& storage, const repo::MemberView& stored,
-                                    engine::Session& session)
+                                    engine::Session& session, std::vector<Check> out)
 {
-    std::vector<Check> out;
+    if (auto other = check_identity(stored, session)) return {*other};
     auto history = history_of(session, session.insert_position().epoch);
-    check_slot_position(stored, history, session, out);
+    check_chain(stored, out);
+    check_slot_position(storage, stored, history, session, out);
     check_lost_tail(stored, history, out);
     check_wal_level(storage, stored, out);
     return out;

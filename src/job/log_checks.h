@@ -7,10 +7,13 @@
 
 namespace tidemark::job {
 
-/// What a member's server and the log that is stored of it tell about each other: somebody else
-/// moves our slot, the server was put back without the rest of its group, its log was written with
-/// wal_level below replica for a while. Only what is not as it should be is listed.
+/// What a member's server and the log that is stored of it tell about each other: another cluster
+/// answers, a run died while it healed the chain, somebody else moves our slot, the server was put
+/// back without the rest of its group, its log was written with wal_level below replica for a
+/// while. Only what is not as it should be is added to `checks`, those of the session itself. Of
+/// another cluster nothing else is told: what would mend that one makes it worse.
 std::vector<engine::Check> check_stored_log(store::Storage& storage, const repo::MemberView& stored,
-                                            engine::Session& session);
+                                            engine::Session& session,
+                                            std::vector<engine::Check> checks);
 
 } // namespace tidemark::job

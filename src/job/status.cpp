@@ -1,10 +1,12 @@
 #include "job/status.h"
 
 #include "base/error.h"
+#include "job/chain_gap.h"
 #include "job/crew.h"
 #include "job/group_log.h"
 #include "model/lost.h"
 #include "model/schedule.h"
+#include "repo/identities.h"
 #include "repo/restore_plan.h"
 
 #include <algorithm>
@@ -19,6 +21,13 @@ namespace {
 /// A member that hangs must not hang the status of the others.
 constexpr auto kPatience = std::chrono::seconds{10};
 
+void describe_gap(MemberStatus& out, const ChainGap& gap)
+{
+    out.chain = fmt::format("gap {} - {}", model::format_position(gap.from),
+                            model::format_position(gap.to));
+    out.chain_broken = true;
+}
+
 void describe_chain(MemberStatus& out, const repo::MemberView& stored)
 {
     if (stored.log.pieces.empty()) {
@@ -32,6 +41,7 @@ void describe_chain(MemberStatus& out, const repo::MemberView& stored)
         out.chain_broken = true;
         return;
     }
+    if (auto gap = announced_gap(stored)) return describe_gap(out, *gap);
     auto chains = repo::find_chains(stored.log.pieces, history->second);
     out.chain = "complete";
     if (chains.size() <= 1) return;
@@ -45,10 +55,12 @@ void describe_chain(MemberStatus& out, const repo::MemberView& stored)
 }
 
 void ask(MemberStatus& out, engine::Session& session, base::Time now,
-         const std::vector<std::string>& known_slots)
+         const model::MemberIdentity* recorded, const std::vector<std::string>& known_slots)
 {
     session.set_deadline(std::chrono::steady_clock::now() + kPatience);
-    out.identity = session.identify();
+    auto identity = session.identify();
+    if (recorded != nullptr) repo::check_identity(*recorded, identity);
+    out.identity = std::move(identity);
     out.slot = session.slot();
     out.standbys = session.standbys({});
     out.stray_slots = stray_slots(session, known_slots);
@@ -60,7 +72,7 @@ void ask(MemberStatus& out, engine::Session& session, base::Time now,
     }
 }
 
-void compare(MemberStatus& out, const repo::MemberView& stored)
+void compare(MemberStatus& out, store::Storage& storage, const repo::MemberView& stored)
 {
     if (!out.identity) return;
     auto history = stored.histories.find(out.identity->position.epoch);
@@ -68,6 +80,18 @@ void compare(MemberStatus& out, const repo::MemberView& stored)
     auto end = stored.log.durable_end(history->second);
     if (end && out.identity->position.offset >= end->offset)
         out.behind_bytes = out.identity->position.offset - end->offset;
+    if (out.chain_broken) return;
+    if (auto gap =
+            slot_gap(storage, stored, history->second, out.identity->log_segment_size, out.slot))
+        describe_gap(out, *gap);
+}
+
+const model::MemberIdentity* recorded_identity(const repo::RepositoryView& view,
+                                               const std::string& member)
+{
+    auto stored = view.members.find(member);
+    if (stored == view.members.end() || stored->second.identities.empty()) return nullptr;
+    return &stored->second.identities.front().value;
 }
 
 } // namespace
@@ -149,16 +173,17 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         if (options.ask_members) {
             try {
                 ask(member, *connect(context, context.group.members[i]), out.now,
-                    options.known_slots);
+                    recorded_identity(view, member.name), options.known_slots);
             } catch (const Error& error) {
                 member.error = error.what();
+                member.other_cluster = error.code() == base::Code::identity_mismatch;
             }
         }
         auto stored = view.members.find(member.name);
         member.chain = "no log stored";
         if (stored == view.members.end()) return;
         describe_chain(member, stored->second);
-        compare(member, stored->second);
+        compare(member, context.storage(), stored->second);
         if (!stored->second.backups.empty()) member.backup = stored->second.backups.front();
     });
     return out;

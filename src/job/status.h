@@ -29,6 +29,9 @@ struct MemberStatus {
     std::vector<engine::Standby> standbys;    ///< the other servers that its urls name
     std::vector<engine::OwnSlot> stray_slots; ///< of ours, but no configuration names them
     std::string error;                        ///< why it did not answer
+    /// Another cluster answered than the one that is stored: `error` says so, and nothing else is
+    /// told of it.
+    bool other_cluster = false;
 
     std::string chain; ///< of the stored log: "complete", or where the newest gap is
     bool chain_broken = false;

@@ -47,9 +47,9 @@ void check_identity(const model::MemberIdentity& recorded, const model::Identity
     auto refuse = [&](std::string_view what, const std::string& here, const std::string& there) {
         throw base::Error{
             base::Code::identity_mismatch,
-            fmt::format("member {} is not the database that was backed up so far: its {} is {}, "
-                        "the repository knows {}",
-                        recorded.member, what, here, there),
+            fmt::format("this is not the database that was backed up so far: its {} is {}, the "
+                        "repository knows {}",
+                        what, here, there),
             {.hint = "check the member's url; a new database needs a member name of its own"}};
     };
     if (known.engine != live.engine) refuse("engine", live.engine, known.engine);

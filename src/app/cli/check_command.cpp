@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
@@ -188,9 +187,12 @@ void check_members(Environment& environment, Findings& findings,
             for (const auto& slot : job::stray_slots(*session, known))
                 results[i].push_back(stray(slot));
             if (auto stored = view.members.find(member.name); stored != view.members.end())
-                std::ranges::move(job::check_stored_log(environment.repository().storage(),
-                                                        stored->second, *session),
-                                  std::back_inserter(results[i]));
+                results[i] = job::check_stored_log(environment.repository().storage(),
+                                                   stored->second, *session, std::move(results[i]));
+            if (std::ranges::count(results[i], "identity", &engine::Check::name) > 0) {
+                std::lock_guard lock(mutex);
+                if (!findings.worst) findings.worst = Code::identity_mismatch;
+            }
             auto before = environment.clock().now();
             auto theirs = session->clock();
             clocks[i] = theirs - (before + (environment.clock().now() - before) / 2);

@@ -59,6 +59,7 @@ std::string slot_text(const job::MemberStatus& member)
 
 std::string role_text(const job::MemberStatus& member)
 {
+    if (member.other_cluster) return "OTHER CLUSTER";
     if (!member.identity) return member.error.empty() ? "-" : "unreachable";
     return member.identity->in_recovery ? "standby" : "primary";
 }
@@ -148,6 +149,7 @@ json member_json(const job::MemberStatus& member)
                               {"file_bytes", member.backup->value.totals.file_bytes}};
     }
     if (!member.error.empty()) out["error"] = member.error;
+    if (member.other_cluster) out["other_cluster"] = true;
     if (!member.identity) return out;
     out["role"] = role_text(member);
     out["version"] = member.identity->version;

@@ -1,0 +1,108 @@
+#include "job/status.h"
+
+#include "base/error.h"
+#include "job/group_log.h"
+#include "job/log_checks.h"
+#include "job/run.h"
+#include "job/world_testing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using base::Error;
+using testing::HasSubstr;
+using testing::Not;
+using namespace std::chrono_literals;
+
+std::vector<std::string> names_of_checks(World& world, std::size_t member)
+{
+    auto context = world.context();
+    auto session = connect(context, world.group().members[member]);
+    auto view = world.view();
+    std::vector<std::string> names;
+    for (const auto& check :
+         check_stored_log(world.storage(), view.members.at(world.group().members[member].name),
+                          *session, {{.name = "slot", .cause = "", .fix = ""}}))
+        names.push_back(check.name);
+    return names;
+}
+
+TEST(Status, ARunThatDiedWhileItHealedLeavesABrokenChain)
+{
+    World world;
+    EXPECT_FALSE(read_status(world.context(), world.view(), {}).needs_attention());
+    world.server(0).noise(400'000); // several segments that nobody stored
+    world.server(0).lose_slot();
+    world.server(0).fail("copy", Error{Code::cancelled, "killed"});
+    EXPECT_THROW(run_scheduled(world.context()), Error);
+    auto status = read_status(world.context(), world.view(), {});
+    EXPECT_TRUE(status.is_restorable());
+    EXPECT_TRUE(status.members[0].slot.exists);
+    EXPECT_TRUE(status.members[0].chain_broken) << status.members[0].chain;
+    EXPECT_THAT(status.members[0].chain, HasSubstr("gap "));
+    EXPECT_FALSE(status.members[1].chain_broken) << status.members[1].chain;
+    EXPECT_TRUE(status.needs_attention());
+    EXPECT_THAT(names_of_checks(world, 0), testing::ElementsAre("slot", "chain"));
+    EXPECT_THAT(names_of_checks(world, 1), testing::ElementsAre("slot"));
+
+    world.wait_for_leases();
+    EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
+    status = read_status(world.context(), world.view(), {});
+    EXPECT_FALSE(status.members[0].chain_broken) << status.members[0].chain;
+    EXPECT_THAT(names_of_checks(world, 0), testing::ElementsAre("slot"));
+}
+
+TEST(Status, ASlotThatStandsBehindTheStoredLogIsABrokenChain)
+{
+    World world;
+    auto context = world.context();
+    auto session = connect(context, world.group().members[0]);
+    session->drop_slot();
+    world.server(0).noise(400'000);
+    session->create_slot(); // by hand: no identity records it
+    auto view = world.view();
+    auto status = read_status(context, view, {});
+    EXPECT_TRUE(status.members[0].chain_broken) << status.members[0].chain;
+    EXPECT_TRUE(status.needs_attention());
+    EXPECT_THAT(names_of_checks(world, 0), testing::ElementsAre("slot", "slot_position"));
+}
+
+TEST(Status, AJobThatMovesTheSlotMeanwhileIsNoGap)
+{
+    World world;
+    auto before = world.view();
+    world.server(0).noise(400'000);
+    back_up_log(world.context());
+    auto status = read_status(world.context(), before, {});
+    EXPECT_FALSE(status.members[0].chain_broken) << status.members[0].chain;
+    EXPECT_FALSE(status.needs_attention());
+}
+
+TEST(Status, AnotherClusterIsNamedAndNothingElseIsToldOfIt)
+{
+    World world;
+    world.server(1).change_system_id("7099");
+    auto status = read_status(world.context(), world.view(), {});
+    const auto& member = status.members[1];
+    EXPECT_TRUE(member.other_cluster);
+    EXPECT_FALSE(member.identity);
+    EXPECT_THAT(member.error, HasSubstr("system identifier is 7099"));
+    EXPECT_TRUE(status.needs_attention());
+    EXPECT_FALSE(status.members[0].other_cluster);
+    EXPECT_THAT(names_of_checks(world, 1), testing::ElementsAre("identity"));
+    try {
+        run_scheduled(world.context());
+        ADD_FAILURE() << "it was backed up";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::identity_mismatch);
+        EXPECT_THAT(error.what(), HasSubstr("member b: this is not the database"));
+        EXPECT_THAT(error.what(), Not(HasSubstr("member b: member b")));
+    }
+}
+
+} // namespace
+} // namespace tidemark::job
