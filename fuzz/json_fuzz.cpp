@@ -7,6 +7,7 @@
 #include "repo/joined.h"
 #include "repo/lease_codec.h"
 #include "repo/marks.h"
+#include "repo/restore_book.h"
 #include "repo/runs.h"
 #include "repo/sets.h"
 #include "repo/tombstones.h"
@@ -51,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     round_trip(input.bytes, repo::decode_tombstone, repo::encode_tombstone);
     round_trip(input.bytes, repo::decode_holds, repo::encode_holds);
     round_trip(input.bytes, repo::decode_joined, repo::encode_joined);
+    round_trip(input.bytes, repo::decode_restores, repo::encode_restores);
     try {
         auto intent = repo::decode_intent(input.bytes, "intent");
         if (repo::decode_intent(repo::encode_intent(intent), "intent") != intent) __builtin_trap();

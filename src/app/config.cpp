@@ -127,6 +127,8 @@ std::string render_member(const std::string& group, const model::MemberSpec& mem
         out += fmt::format("gid_pattern = {}\n", quoted_toml(member.gid_pattern));
     if (member.backup_from)
         out += fmt::format("backup_from = {}\n", quoted_toml(*member.backup_from));
+    if (!member.decision.empty())
+        out += fmt::format("decision = {}\n", quoted_toml(member.decision));
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/time_zone.h"
+#include "model/decision_table.h"
 #include "model/gid_pattern.h"
 #include "model/ids.h"
 
@@ -126,7 +127,7 @@ void check_pattern(const Section& entry, const std::string& value)
 
 model::MemberSpec read_member(const Section& entry)
 {
-    entry.allow({{"name", "url", "data_dir", "gid_pattern", "backup_from"}, {"decision"}});
+    entry.allow({{"name", "url", "data_dir", "gid_pattern", "backup_from", "decision"}, {}});
     model::MemberSpec member;
     member.name = entry.text("name").value_or("");
     // Its servers, whichever of them is the primary.
@@ -150,6 +151,11 @@ model::MemberSpec read_member(const Section& entry)
     if (auto value = entry.text("gid_pattern")) {
         member.gid_pattern = *value;
         check_pattern(entry, *value);
+    }
+    if (auto value = entry.text("decision")) {
+        member.decision = *value;
+        if (*value != model::kNoDecisionTable && !model::parse_table_column(*value))
+            entry.mistake("decision", R"(must be "schema.table.column", or "none")");
     }
     return member;
 }

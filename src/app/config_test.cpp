@@ -27,6 +27,8 @@ objective = { lose_at_most = "30m", restore_within = "1h" }
 name = "orders"
 url = "postgresql://tidemark@orders-db/postgres"
 data_dir = "/var/lib/postgresql/15/main"
+gid_pattern = "pgjdbc"
+decision = "public.outcome.gid"
 
 [[group.shop.member]]
 name = "billing"
@@ -59,6 +61,9 @@ TEST(ConfigTest, ReadsEverythingTheBlueprintNames)
     EXPECT_EQ(shop->objective.restore_within, std::chrono::hours{1});
     EXPECT_FALSE(shop->objective.drill_every.has_value());
     EXPECT_EQ(shop->members[0].data_dir, "/var/lib/postgresql/15/main");
+    EXPECT_EQ(shop->members[0].gid_pattern, "pgjdbc");
+    EXPECT_EQ(shop->members[0].decision, "public.outcome.gid");
+    EXPECT_EQ(shop->members[1].decision, "");
     EXPECT_EQ(shop->members[1].gid_pattern, "regex:^(.*)_[0-9]+$");
     EXPECT_THAT(config.inactive,
                 testing::UnorderedElementsAre("group.shop.incr", "group.shop.keep.weekly"));
@@ -120,6 +125,11 @@ mark = { evry = "5m", wait = "soon" }
 name = "a b"
 url = 7
 gid_pattern = "regex:no-capture"
+decision = "outcome.gid"
+[[group.Shop.member]]
+name = "b"
+url = "x"
+gid_pattern = "jdbc"
 )");
     EXPECT_THAT(text, HasSubstr("t.toml:2: unknown key repository.main.urll (did you mean url?)"));
     EXPECT_THAT(text, HasSubstr("t.toml:1: repository.main needs a url"));
@@ -131,6 +141,9 @@ gid_pattern = "regex:no-capture"
     EXPECT_THAT(text, HasSubstr("t.toml:7: group.Shop.member.url must be a text"));
     EXPECT_THAT(text, HasSubstr("t.toml:8: group.Shop.member.gid_pattern is refused: gid_pattern "
                                 "\"regex:no-capture\": has 0 captures, and must have one"));
+    EXPECT_THAT(text, HasSubstr("t.toml:9: group.Shop.member.decision must be"));
+    EXPECT_THAT(text, HasSubstr("t.toml:13: group.Shop.member.gid_pattern is refused: gid_pattern "
+                                "\"jdbc\": none of \"identical\", \"psycopg\""));
 }
 
 // Otherwise the first mark says so, at the end of the first backup.
@@ -162,6 +175,7 @@ TEST(ConfigTest, WhatInitWritesCanBeRead)
     Config again = parse_config(render_config(good.repositories[0], good.groups[0]), "t.toml");
     EXPECT_EQ(again.groups[0].members[1].url, good.groups[0].members[1].url);
     EXPECT_EQ(again.groups[0].members[1].gid_pattern, good.groups[0].members[1].gid_pattern);
+    EXPECT_EQ(again.groups[0].members[0].decision, "public.outcome.gid");
     EXPECT_EQ(again.groups[0].keep_days, 30);
 }
 

@@ -46,7 +46,8 @@ int digits(std::string_view text, std::size_t at, std::size_t width)
 /// Offset of a zone suffix, or nothing when it is not one.
 std::optional<minutes> parse_zone(std::string_view text)
 {
-    if (text.empty() || text == "Z" || text == "UTC" || text == " UTC") return minutes{0};
+    if (text.size() > 1 && text.front() == ' ') text.remove_prefix(1);
+    if (text.empty() || text == "Z" || text == "UTC") return minutes{0};
     if (text.front() != '+' && text.front() != '-') return std::nullopt;
     int hour = digits(text, 1, 2);
     int minute = 0;

@@ -19,6 +19,7 @@ TEST(ClockTest, ZonesAreApplied)
 {
     EXPECT_EQ(parse_time("2026-11-22 14:31:07+02:00"), parse_time("2026-11-22 12:31:07"));
     EXPECT_EQ(parse_time("2026-11-22 14:31:07-0130"), parse_time("2026-11-22 16:01:07 UTC"));
+    EXPECT_EQ(parse_time("2026-11-22 15:30:00 +01:00"), parse_time("2026-11-22T14:30:00Z"));
     EXPECT_EQ(parse_time("2026-11-22"), parse_time("2026-11-22 00:00"));
 }
 

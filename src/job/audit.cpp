@@ -73,6 +73,7 @@ AuditReport audit_mark(const Context& context, const std::string& name)
     model::CutInput input;
     input.previous = previous ? &previous->value.table : nullptr;
     input.anchor = mark.anchor;
+    input.decision_tables = mark.decision_tables;
     for (const auto& member : mark.members) {
         base::with_context("member " + member.name, [&] {
             auto cut = read_cut_member(

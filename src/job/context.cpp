@@ -53,6 +53,14 @@ engine::MemberConfig member_config(const model::GroupSpec& group, const model::M
             .backup_from = member.backup_from};
 }
 
+std::vector<model::DecisionTable> decision_tables(const model::GroupSpec& group)
+{
+    std::vector<model::DecisionTable> out;
+    for (const auto& member : group.members)
+        if (!member.decision.empty()) out.push_back({member.name, member.decision});
+    return out;
+}
+
 std::unique_ptr<engine::Session> connect(const Context& context, const model::MemberSpec& member,
                                          base::Duration within)
 {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "job/progress.h"
+#include "model/cut.h"
 #include "model/group.h"
 #include "repo/lease.h"
 #include "repo/repository.h"
@@ -43,6 +44,9 @@ std::string slot_name(const std::string& group);
 
 /// The engine's view of a configured member.
 engine::MemberConfig member_config(const model::GroupSpec& group, const model::MemberSpec& member);
+
+/// Of the members whose coordinators commit their own part in one phase.
+std::vector<model::DecisionTable> decision_tables(const model::GroupSpec& group);
 
 /// Connects to one member. Above zero, `within` bounds connecting and all calls until the session
 /// is given another deadline.

@@ -5,6 +5,7 @@
 #include "repo/intents.h"
 #include "repo/layout.h"
 #include "repo/planner.h"
+#include "repo/restore_book.h"
 #include "repo/runs.h"
 
 #include <algorithm>
@@ -37,6 +38,9 @@ public:
         for (const auto& hold : repo::HoldBook(storage_, group_).holds())
             if (hold.in_force(input_.now))
                 input_.held.emplace(hold.mark, hold.note.empty() ? "held" : "held: " + hold.note);
+        for (const auto& restore : repo::RestoreBook(storage_, group_).open())
+            input_.held.emplace(restore.mark,
+                                model::restore_id(restore.number) + " is not finished");
         add_readers();
         add_marks();
         add_sets();
@@ -235,13 +239,14 @@ private:
         collect_generations();
     }
 
-    /// Of holds and joined catalogues the newest two are enough.
+    /// Of holds, joined catalogues and books of restores the newest two are enough.
     void collect_generations()
     {
         std::map<std::string, std::vector<std::string>> generations;
         for (const auto& [key, info] : out_.objects) {
             auto parsed = repo::parse_key(key);
-            if (parsed && (parsed->kind == KeyKind::joined || parsed->kind == KeyKind::hold))
+            if (parsed && (parsed->kind == KeyKind::joined || parsed->kind == KeyKind::hold ||
+                           parsed->kind == KeyKind::restore))
                 generations[key.substr(0, key.rfind('/'))].push_back(key);
         }
         for (const auto& [prefix, keys] : generations)

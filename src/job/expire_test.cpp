@@ -7,6 +7,7 @@
 #include "repo/holds.h"
 #include "repo/identities.h"
 #include "repo/log_reader.h"
+#include "repo/restore_book.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -120,6 +121,28 @@ TEST_F(ExpireTest, AHeldMarkStaysAndOneThatGoesCannotBeHeld)
     EXPECT_TRUE(book.release(held));
     expire(world.context(), options(world));
     EXPECT_FALSE(repo::Marks(world.storage(), "shop").load(held).has_value());
+    check_good(world);
+}
+
+TEST_F(ExpireTest, TheMarkOfAnUnfinishedRestoreStays)
+{
+    World world;
+    world.group().keep_days = 1;
+    live(world, 2);
+    auto mark = world.view().marks.front().number();
+    repo::RestoreBook book(world.storage(), "shop");
+    model::JointReport report{
+        .host = "here", .folder = "/r", .ticket = "t", .program = "p", .at = world.clock().now()};
+    auto restore =
+        book.enlist({.mark = mark, .all_members = {"a", "b"}, .reports = {{"a", report}}});
+    live(world, 3);
+    expire(world.context(), options(world));
+    check_good(world);
+    EXPECT_TRUE(repo::plan_restore(world.view(), mark).plan.has_value());
+    EXPECT_EQ(plan_of(world).marks.at(mark).why, "restore-1 is not finished");
+    EXPECT_TRUE(book.forget(restore.number, world.clock().now()));
+    expire(world.context(), options(world));
+    EXPECT_FALSE(repo::Marks(world.storage(), "shop").load(mark).has_value());
     check_good(world);
 }
 

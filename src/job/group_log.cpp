@@ -131,6 +131,11 @@ Placement GroupLog::place(const std::string& name, steady_clock::time_point dead
     crew_.run([&](std::size_t i, std::stop_token) {
         placement.members[i].clock = read_clock(*sessions_[i]);
     });
+    if (!decision_tables(context_.group).empty()) {
+        crew_.run_together([&](std::size_t i, std::stop_token) {
+            placement.members[i].before = sessions_[i]->insert_position().offset;
+        });
+    }
     crew_.run_together([&](std::size_t i, std::stop_token) {
         placement.members[i].b = sessions_[i]->insert_position().offset;
     });

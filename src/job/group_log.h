@@ -16,6 +16,7 @@ namespace tidemark::job {
 /// What placing restore points on all members yielded, before the cut is computed.
 struct Placement {
     struct Member {
+        model::Offset before = 0; ///< read on all members before b; with decision tables only
         model::Offset b = 0;
         model::Offset r_end = 0;
         model::Offset e = 0;

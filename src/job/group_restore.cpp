@@ -1,9 +1,12 @@
 #include "job/group_restore.h"
 
 #include "base/error.h"
+#include "job/decision_rows.h"
+#include "repo/view.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace tidemark::job {
 
@@ -52,6 +55,8 @@ make_members(const Context& context, const repo::RestorePlan& plan, const Restor
     std::vector<std::unique_ptr<MemberRestore>> members;
     for (const auto& [name, member] : plan.members)
         members.push_back(std::make_unique<MemberRestore>(context, plan, member, options));
+    // Who stops at the mark leaves alone what is open.
+    if (options.joint && !options.joint->opening) return members;
     if (opening_was_interrupted(members) || (!options.force && more_can_be_settled(members))) {
         for (auto& member : members)
             member->take_up_again();
@@ -111,8 +116,89 @@ void GroupRestore::recover()
 
 void GroupRestore::open()
 {
+    bool opened = std::any_of(members_.begin(), members_.end(),
+                              [](const auto& member) { return member->state().opened; });
+    // Users of an open member may have tidied its table; what it decided is in the state files.
+    if (plan_.mark && model::has_decision_tables(plan_.mark->value) && !opened)
+        ask_decision_tables();
     crew_.run_to_end([&](std::size_t i, std::stop_token stop) { members_[i]->promote(stop); });
     crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->settle(); });
+}
+
+void GroupRestore::ask_decision_tables()
+{
+    if (!options_.settle) {
+        warnings_.push_back("everything in doubt is kept, so no decision table was asked whether "
+                            "the mark is consistent");
+        return;
+    }
+    const auto& mark = plan_.mark->value;
+    auto rows = options_.joint ? options_.joint->rows : model::DecisionRows{};
+    model::DecisionRows here;
+    std::map<std::string, model::TableColumn> tables;
+    std::vector<std::string> elsewhere;
+    for (const auto& table : mark.decision_tables) {
+        auto column = model::parse_table_column(table.table);
+        if (!column) continue;
+        if (plan_.members.contains(table.member)) {
+            tables.emplace(table.member, *column);
+            here[table.member]; // made before the threads
+        } else if (!rows.contains(table.member)) {
+            elsewhere.push_back(table.member);
+        }
+    }
+    auto ids = model::ids_to_ask(mark);
+    crew_.run_to_end([&](std::size_t i, std::stop_token stop) {
+        auto table = tables.find(crew_.name(i));
+        if (table == tables.end()) return;
+        members_[i]->promote(stop);
+        here.at(table->first) =
+            read_decisions(members_[i]->target(), table->second, ids, std::move(stop));
+    });
+    if (options_.joint && !here.empty()) options_.joint->publish_rows(here);
+    for (auto& [member, held] : here)
+        rows[member] = std::move(held);
+    if (!elsewhere.empty()) {
+        auto names = fmt::format("{}", fmt::join(elsewhere, ", "));
+        if (options_.joint)
+            throw Error{Code::member_not_ready,
+                        "the decision table of " + names + " is not known yet; nothing was settled",
+                        {.hint = "say --open on the host of that member first, then here again"}};
+        warnings_.push_back("the decision table of " + names +
+                            " is not here: what only it can decide is kept prepared");
+        return;
+    }
+    judgement_ = model::judge_by_tables(mark, rows);
+    if (!judgement_.contradictions.empty()) refuse(judgement_);
+    for (auto& member : members_)
+        member->use_verdicts(judgement_.verdicts);
+}
+
+void GroupRestore::refuse(const model::TableJudgement& judgement) const
+{
+    auto view = repo::load_view(context_.storage(), plan_.group, {.proofs = false});
+    std::optional<model::Number> before;
+    auto time = plan_.mark->value.created;
+    for (const auto& mark : view.marks) { // newest first
+        if (mark.number() == plan_.mark->number() || mark.value.created >= time) continue;
+        if (!repo::plan_restore(view, mark.number()).plan) continue;
+        before = mark.number();
+        break;
+    }
+    auto shown = judgement.contradictions;
+    if (shown.size() > 3) shown.resize(3);
+    throw Error{
+        Code::not_restorable,
+        fmt::format(
+            "the mark is not consistent, and nothing was opened: {}{}", fmt::join(shown, "; "),
+            shown.size() < judgement.contradictions.size()
+                ? fmt::format(" and {} more", judgement.contradictions.size() - shown.size())
+                : std::string()),
+        {.hint = before ? fmt::format("the nearest earlier mark is {}: restore --to {}, in another "
+                                      "folder or after --discard",
+                                      repo::mark_id(*before), repo::mark_id(*before))
+                        : std::string("there is no earlier mark that can be restored; a later one "
+                                      "may be consistent")}};
 }
 
 void GroupRestore::hand_over()

@@ -30,7 +30,9 @@ public:
     /// Phase 1: every member comes to exactly its position and stops there. One that fails does not
     /// undo the others.
     void recover();
-    /// Phase 2, when all stand there: open on private sockets, settle.
+    /// Phase 2, when all stand there: open on private sockets, settle. Members with a decision
+    /// table come first; when it contradicts what is committed elsewhere nobody else is started.
+    /// Error{not_restorable}.
     void open();
     /// Opens all members or none: each is configured (and, as production, tried) before the first
     /// is started, and when one cannot be, those that were are closed again.
@@ -43,6 +45,8 @@ public:
 
 private:
     void take_back(base::Error& why);
+    void ask_decision_tables();
+    [[noreturn]] void refuse(const model::TableJudgement& judgement) const;
 
     const Context& context_;
     const repo::RestorePlan& plan_;
@@ -51,6 +55,7 @@ private:
     std::vector<std::unique_ptr<MemberRestore>> members_;
     base::Time started_;
     std::vector<std::string> warnings_;
+    model::TableJudgement judgement_;
 };
 
 } // namespace tidemark::job

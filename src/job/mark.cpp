@@ -5,6 +5,7 @@
 #include "job/init.h"
 #include "job/member_events.h"
 #include "job/reindex.h"
+#include "model/decision_table.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -176,6 +177,7 @@ private:
         log_.crew().run(
             [&](std::size_t i, std::stop_token) { input.members[i] = read_member(i, placement); });
         if (!previous_) input.anchor = log_.receiver(0).recorded().anchor;
+        input.decision_tables = decision_tables(context_.group);
         return input;
     }
 
@@ -273,6 +275,11 @@ private:
                                      .gid_pattern = in.log.pattern.text()};
             mark.members.push_back(std::move(member));
         }
+        model::Sweep since;
+        for (std::size_t i = 0; i < input.members.size(); ++i)
+            since[mark.members[i].name] = placement.members[i].before;
+        mark.decision_tables = input.decision_tables;
+        mark.decided = model::late_commits(input, cut, since);
         mark.iterations = cut.iterations;
         if (previous_) mark.previous = repo::mark_id(previous_->number());
         mark.anchor = input.anchor;

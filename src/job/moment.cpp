@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/group_log.h"
 #include "job/mark_input.h"
+#include "model/decision_table.h"
 #include "repo/marks.h"
 #include "repo/restore_plan.h"
 
@@ -202,7 +203,12 @@ private:
                 input.members.push_back(std::move(cut));
             });
         }
+        input.decision_tables = out.mark.decision_tables;
         auto cut = model::compute_cut(input);
+        model::Sweep since;
+        for (const auto& [name, known] : previous->table.members)
+            since[name] = known.e;
+        out.mark.decided = model::late_commits(input, cut, since);
         for (const auto& violation : cut.violations) {
             if (violation.kind == model::ViolationKind::before_previous) return std::nullopt;
             refuse(

@@ -1,10 +1,18 @@
 #include "job/restore.h"
 
+#include "base/error.h"
 #include "job/group_restore.h"
 #include "job/reading.h"
+#include "job/restore_claim.h"
 #include "job/restore_member.h"
 
+#include <algorithm>
+#include <fmt/format.h>
+
 namespace tidemark::job {
+
+using base::Code;
+using base::Error;
 
 std::vector<std::string> check_restore(const Context& context, const repo::RestorePlan& plan,
                                        const RestoreOptions& options)
@@ -15,6 +23,31 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
     for (auto& warning : preflight(members))
         warnings.push_back(std::move(warning));
     return warnings;
+}
+
+void keep_backups(const repo::RepositoryView& view, const RestoreOptions& options,
+                  repo::RestorePlan& plan)
+{
+    for (auto& [name, member] : plan.members) {
+        auto folder = member_folder(options, name);
+        auto state = known_state(folder);
+        if (!state || state->target != member.target || state->phase < RestorePhase::at_mark ||
+            state->backup == member.backup.number())
+            continue;
+        const auto& backups = view.members.at(name).backups;
+        auto found = std::find_if(backups.begin(), backups.end(), [&](const auto& backup) {
+            return backup.number() == state->backup;
+        });
+        if (found == backups.end()) {
+            if (state->phase == RestorePhase::handed_over) continue; // a copy of its own by now
+            throw Error{Code::not_restorable,
+                        fmt::format("the repository no longer holds b-{} of {}, from which {} was "
+                                    "restored",
+                                    state->backup, name, folder.string()),
+                        {.hint = "give this restore up with --discard and begin anew"}};
+        }
+        member.backup = *found;
+    }
 }
 
 RestoreReport restore_group(const Context& context, const repo::RestorePlan& plan,

@@ -2,6 +2,7 @@
 
 #include "job/context.h"
 #include "job/restore_state.h"
+#include "model/decision_table.h"
 #include "repo/restore_plan.h"
 
 #include <filesystem>
@@ -14,6 +15,16 @@
 namespace tidemark::job {
 
 struct RestoreReport;
+
+/// What a host's part of a restore over several hosts (joint_restore.h) knows of the others.
+struct JointPart {
+    model::Number number = 0; ///< of the restore; 0 until it is entered in the book
+    bool opening = false;     ///< false: stops at the mark, closed
+    std::map<std::string, std::string> tickets = {}; ///< of the copies here, by member
+    /// What decision tables of members elsewhere hold, and who wants to know what those here do.
+    model::DecisionRows rows = {};
+    std::function<void(const model::DecisionRows&)> publish_rows = {};
+};
 
 struct RestoreOptions {
     std::filesystem::path dir;                        ///< DIR/MEMBER/data is made for each member
@@ -34,6 +45,7 @@ struct RestoreOptions {
     bool as_production = false;
     /// A copy that is thrown away: its new timelines' numbers are not taken in the repository.
     bool scratch = false;
+    std::optional<JointPart> joint = {};
     /// Stop after phase 1 of an arbitrary vector and let the server itself find the point
     /// (contrasts only).
     std::map<std::string, engine::RecoveryGoal> goals = {};
@@ -83,6 +95,11 @@ struct RestoreReport {
 /// out_of_space, member_not_ready; returns warnings.
 std::vector<std::string> check_restore(const Context& context, const repo::RestorePlan& plan,
                                        const RestoreOptions& options);
+
+/// A restore that goes on keeps the base backup it was begun from, which need not be the one that a
+/// plan made later names. Error{not_restorable} when the repository has lost it.
+void keep_backups(const repo::RepositoryView& view, const RestoreOptions& options,
+                  repo::RestorePlan& plan);
 
 /// Restores the group by `plan` (design.md 3). Continues an unfinished restore of the same mark in
 /// the same place.

@@ -2,20 +2,13 @@
 
 #include "base/error.h"
 #include "base/subprocess.h"
-#include "job/host_locales.h"
-#include "job/log_needs.h"
 #include "job/restore_claim.h"
 #include "job/restore_files.h"
-#include "job/restore_space.h"
 #include "job/target_folders.h"
 #include "repo/histories.h"
 
 #include <algorithm>
-#include <csignal>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <fstream>
-#include <set>
 #include <unistd.h>
 
 namespace tidemark::job {
@@ -26,10 +19,6 @@ namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
 namespace {
-
-/// Room for log segments in flight and the server's own files.
-constexpr std::uint64_t kHeadroom = 256ULL << 20;
-constexpr std::string_view kKept = "kept";
 
 /// An argument of restore_command, which PostgreSQL hands to a shell; '%' is its own escape.
 std::string shell_quoted(const std::string& text)
@@ -132,158 +121,6 @@ void MemberRestore::enter(RestorePhase phase)
     save_restore_state(state_file(), state_);
 }
 
-void MemberRestore::refuse_running_server(const fs::path& data_dir) const
-{
-    std::ifstream file(data_dir / "postmaster.pid");
-    long pid = 0;
-    if (!(file >> pid) || pid <= 0) return;
-    if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return;
-    throw Error{Code::target_not_empty,
-                fmt::format("a server runs in {} (process {})", data_dir.string(), pid),
-                {.hint = "choose another folder; a running server is never overwritten, not even "
-                         "with --force"}};
-}
-
-void MemberRestore::refuse_occupied() const
-{
-    refuse_running_server(folder_);
-    refuse_running_server(data_dir_);
-    auto ours = removals();
-    std::vector<fs::path> places{folder_};
-    for (const auto& [oid, place] : state_.tablespaces)
-        if (!place.starts_with((folder_ / "tablespaces" / "").native())) places.emplace_back(place);
-    for (const auto& place : places) {
-        bool replaced =
-            options_.force && (place == folder_ ? holds_restore(folder_)
-                                                : std::count(ours.begin(), ours.end(), place) > 0);
-        if (replaced || is_free(place)) continue;
-        throw Error{Code::target_not_empty,
-                    place.string() + " is not empty",
-                    {.hint = "choose another folder with --dir, --map or --tablespace, or empty it "
-                             "yourself; --force removes only what a restore wrote"}};
-    }
-}
-
-std::vector<SpaceNeed> MemberRestore::space_needs() const
-{
-    if (continues()) return {};
-    std::vector<SpaceNeed> needs;
-    auto rest = member_.bytes_to_write;
-    bool mapped = std::any_of(options_.tablespaces.begin(), options_.tablespaces.end(),
-                              [&](const auto& one) { return one.first.first == member_.member; });
-    if (mapped) {
-        for (const auto& [oid, size] : tablespace_sizes(context_.storage(), member_.backup)) {
-            auto part = std::min(size, rest);
-            rest -= part;
-            needs.push_back({tablespace(oid), part, member_.member});
-        }
-    }
-    needs.push_back({folder_, rest + kHeadroom, member_.member});
-    return needs;
-}
-
-bool MemberRestore::is_same_restore(const RestoreState& stored) const
-{
-    return stored.repository == state_.repository && stored.group == state_.group &&
-           stored.member == state_.member && stored.mark == state_.mark &&
-           stored.target == state_.target;
-}
-
-/// An unfinished restore to the same mark, with or without --force.
-bool MemberRestore::continues(const std::optional<RestoreState>& stored) const
-{
-    return stored && is_same_restore(*stored) &&
-           (takes_up_again_ || stored->phase != RestorePhase::handed_over);
-}
-
-bool MemberRestore::continues() const
-{
-    return continues(known_state(folder_));
-}
-
-std::optional<RestorePhase> MemberRestore::phase_here() const
-{
-    auto stored = known_state(folder_);
-    return stored && is_same_restore(*stored) ? std::optional(stored->phase) : std::nullopt;
-}
-
-std::size_t MemberRestore::kept_here() const
-{
-    auto stored = known_state(folder_);
-    if (!stored || !is_same_restore(*stored)) return 0;
-    return static_cast<std::size_t>(
-        std::count_if(stored->decisions.begin(), stored->decisions.end(),
-                      [](const Decision& one) { return one.action == kKept; }));
-}
-
-bool MemberRestore::would_settle_more() const
-{
-    auto stored = known_state(folder_);
-    if (!stored || !is_same_restore(*stored) || !options_.settle) return false;
-    return std::any_of(stored->decisions.begin(), stored->decisions.end(),
-                       [&](const Decision& decision) {
-                           return decision.action == kKept &&
-                                  options_.decisions.contains({member_.member, decision.gid});
-                       });
-}
-
-void MemberRestore::refuse_other_restore(const RestoreState& stored) const
-{
-    if (is_same_restore(stored))
-        throw Error{Code::target_not_empty,
-                    folder_.string() + " was restored to this mark and handed over already",
-                    {.hint = "choose another folder, or --force to restore once more"}};
-    auto point =
-        stored.mark == 0 ? model::format_position(stored.target) : repo::mark_id(stored.mark);
-    throw Error{Code::target_not_empty,
-                fmt::format("{} holds a restore of {} to {} ({})", folder_.string(), stored.member,
-                            point, phase_name(stored.phase)),
-                {.hint = "go on with that one, give it up with --discard, or replace it with "
-                         "--force"}};
-}
-
-/// Replay ends at the first record whose library is not loaded (rules.md 23: only what the operator
-/// names is).
-void MemberRestore::require_extensions() const
-{
-    if (!options_.preload.empty()) return;
-    auto managers = extension_managers(context_.storage(), id_, member_);
-    if (managers.empty()) return;
-    const auto& settings = member_.backup.value.identity.settings;
-    auto preloaded = settings.find("shared_preload_libraries");
-    auto known = preloaded != settings.end() && !preloaded->second.empty();
-    throw Error{Code::point_not_reachable,
-                fmt::format("the log of {} holds records of extensions (resource managers {}), "
-                            "which cannot be replayed without their libraries",
-                            member_.member, fmt::join(managers, ", ")),
-                {.hint = known ? fmt::format("its server preloaded {} at the backup: name what is "
-                                             "needed of it with --preload",
-                                             preloaded->second)
-                               : "name the libraries with --preload"}};
-}
-
-std::vector<std::string> MemberRestore::preflight()
-{
-    std::vector<std::string> warnings;
-    auto stored = options_.force ? known_state(folder_) : load_restore_state(state_file());
-    if (continues(stored)) {
-        if (stored->tablespaces != state_.tablespaces)
-            throw Error{Code::target_not_empty,
-                        folder_.string() + " holds this restore with its tablespaces elsewhere",
-                        {.hint = "say the same --tablespace as before, or --discard first"}};
-        context_.progress.note(
-            fmt::format("{} goes on from phase '{}'", member_.member, phase_name(stored->phase)));
-    } else {
-        if (stored && !options_.force) refuse_other_restore(*stored);
-        refuse_occupied();
-    }
-    target_->preflight();
-    for (auto& warning : foreseen_collations(member_.backup.value.facts.collation_versions))
-        warnings.push_back(member_.member + ": " + warning);
-    require_extensions();
-    return warnings;
-}
-
 void MemberRestore::begin()
 {
     auto stored = known_state(folder_);
@@ -292,42 +129,34 @@ void MemberRestore::begin()
     top_ = take_folder(folder_, {}, enterable());
     work_ = make_folder(work_dir(), {}, enterable());
     lock_ = lock_target(work_dir());
-    if (resumed) {
-        state_ = *stored;
-        report_.evidence = state_.reached;
-        report_.reached = state_.target;
-        // Before anything is closed: whatever happens, the same command goes on from here.
-        if (state_.phase == RestorePhase::handed_over) enter(RestorePhase::settled);
-        return;
+    if (options_.joint) {
+        state_.joint = options_.joint->number;
+        state_.ticket = options_.joint->tickets.at(member_.member);
     }
-    enter(RestorePhase::writing);
+    if (resumed)
+        take_up(*stored);
+    else
+        enter(RestorePhase::writing);
 }
 
-std::vector<fs::path> MemberRestore::removals() const
+void MemberRestore::take_up(const RestoreState& stored)
 {
-    return what_a_restore_left(folder_);
-}
-
-void MemberRestore::require_discardable() const
-{
-    refuse_running_server(folder_);
-    if (is_free(folder_)) return;
-    if (!holds_restore(folder_))
-        throw Error{Code::target_not_empty,
-                    folder_.string() + " holds no restore of Tidemark, so nothing is removed",
-                    {.hint = "check --dir and --map"}};
-    auto stored = known_state(folder_);
-    if (stored && stored->member != member_.member)
-        throw Error{Code::target_not_empty,
-                    fmt::format("{} holds a restore of {}, not of {}", folder_.string(),
-                                stored->member, member_.member),
-                    {.hint = "check --dir and --map"}};
-    bool opened = stored && (stored->opened || stored->phase == RestorePhase::handed_over);
-    if (opened && !options_.force)
-        throw Error{Code::target_not_empty,
-                    folder_.string() + " was handed over: it may hold new work by now",
-                    {.hint = "add --force to remove it all the same; where the group's restore was "
-                             "interrupted, the same restore command goes on"}};
+    refuse_other_part(stored);
+    auto fresh = state_;
+    state_ = stored;
+    state_.joint = fresh.joint;
+    state_.ticket = fresh.ticket;
+    if (state_.phase < RestorePhase::at_mark && state_.backup != fresh.backup) {
+        // The plan has come to prefer another base backup: its label must not meet these files.
+        state_.backup = fresh.backup;
+        state_.phase = RestorePhase::writing;
+    }
+    // Before anything is closed: whatever happens, the same command goes on from here.
+    if (state_.phase == RestorePhase::handed_over) state_.phase = RestorePhase::settled;
+    if (state_ != stored) save_restore_state(state_file(), state_);
+    if (state_.phase < RestorePhase::at_mark) return;
+    report_.evidence = state_.reached;
+    report_.reached = state_.target;
 }
 
 std::vector<fs::path> MemberRestore::discard()
@@ -461,93 +290,14 @@ void MemberRestore::promote(std::stop_token stop)
     enter(RestorePhase::promoted);
 }
 
-/// What recovery left prepared must be what the mark says is in doubt: no more, no less.
-void MemberRestore::compare_prepared(const std::vector<engine::PreparedBranch>& prepared) const
-{
-    if (!plan_.mark) return;
-    std::set<std::string> expected;
-    for (const auto& doubt : plan_.mark->value.at.in_doubt) {
-        if (doubt.branch.member == member_.member) expected.insert(doubt.branch.gid);
-    }
-    std::string missing, surplus;
-    for (const auto& branch : prepared) {
-        if (expected.erase(branch.gid) == 0) surplus += (surplus.empty() ? "" : ", ") + branch.gid;
-    }
-    for (const auto& gid : expected)
-        missing += (missing.empty() ? "" : ", ") + gid;
-    if (missing.empty() && surplus.empty()) return;
-    throw Error{Code::not_restorable,
-                fmt::format("what is prepared after recovery is not what the mark says:{}{}",
-                            missing.empty() ? "" : " missing " + missing,
-                            surplus.empty() ? "" : " unexpected " + surplus),
-                {.hint = "the members stay closed on their private sockets; tidemark audit shows "
-                         "the mark's proof; "
-                         "restore to an earlier mark with --discard first"}};
-}
-
-Decision MemberRestore::decide(const engine::PreparedBranch& branch) const
-{
-    std::optional<bool> commit;
-    Decision decision{.xid = branch.xid,
-                      .gid = branch.gid,
-                      .global_id = branch.gid,
-                      .database = branch.database,
-                      .action = std::string(kKept),
-                      .evidence = "the mark says nothing about it"};
-    const model::InDoubt* found = nullptr;
-    if (plan_.mark) {
-        for (const auto& doubt : plan_.mark->value.at.in_doubt) {
-            if (doubt.branch.member == member_.member && doubt.branch.gid == branch.gid)
-                found = &doubt;
-        }
-    }
-    if (found != nullptr) {
-        decision.global_id = found->branch.global_id;
-        decision.evidence = found->verdict.evidence;
-        decision.differs_from_production = found->differs_from_production;
-        if (found->verdict.decision == model::Decision::commit) commit = true;
-        if (found->verdict.decision == model::Decision::rollback) commit = false;
-    }
-    if (!commit) {
-        auto word = options_.decisions.find({member_.member, branch.gid});
-        if (word != options_.decisions.end()) {
-            commit = word->second;
-            decision.evidence += "; decided by the operator";
-        }
-    }
-    if (!options_.settle) commit.reset();
-    if (commit) decision.action = *commit ? "commit" : "rollback";
-    return decision;
-}
-
-/// Only what the mark left in doubt: once members are open, their users prepare more, perhaps
-/// under gids that they used before.
-void MemberRestore::decide_all(const std::vector<engine::PreparedBranch>& prepared)
-{
-    if (state_.phase < RestorePhase::compared) {
-        compare_prepared(prepared);
-        state_.decisions.clear();
-        for (const auto& branch : prepared)
-            state_.decisions.push_back(decide(branch));
-        return;
-    }
-    for (auto& decision : state_.decisions) {
-        auto branch = std::find_if(prepared.begin(), prepared.end(), [&](const auto& one) {
-            return one.xid == decision.xid && one.gid == decision.gid;
-        });
-        if (branch != prepared.end()) {
-            decision = decide(*branch);
-        } else if (decision.action == kKept) {
-            decision.action = "by hand";
-            decision.evidence += "; finished by somebody else";
-        }
-    }
-}
-
 void MemberRestore::settle()
 {
     auto prepared = target_->prepared();
-    decide_all(prepared);
+    InDoubt doubt(plan_.mark ? &plan_.mark->value : nullptr, member_.member, options_, verdicts_);
+    if (state_.phase < RestorePhase::compared)
+        state_.decisions = doubt.decide(prepared);
+    else
+        doubt.decide_again(prepared, state_.decisions);
     // What was done and why outlives us, so it is written first.
     enter(std::max(state_.phase, RestorePhase::compared));
     for (const auto& branch : prepared) {
@@ -590,20 +340,6 @@ void MemberRestore::take_back()
 {
     target_->take_back();
     if (state_.phase == RestorePhase::handed_over) enter(RestorePhase::settled);
-}
-
-std::vector<std::string> preflight(const std::vector<std::unique_ptr<MemberRestore>>& members)
-{
-    std::vector<std::string> warnings;
-    std::vector<SpaceNeed> needs;
-    for (const auto& member : members) {
-        for (auto& warning : member->preflight())
-            warnings.push_back(std::move(warning));
-        for (auto& need : member->space_needs())
-            needs.push_back(std::move(need));
-    }
-    require_room(needs);
-    return warnings;
 }
 
 } // namespace tidemark::job

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "job/context.h"
+#include "job/in_doubt.h"
 #include "job/log_feeder.h"
 #include "job/restore.h"
 #include "job/restore_space.h"
@@ -30,6 +31,8 @@ public:
     /// Phase 2.
     void promote(std::stop_token stop);
     void settle();
+    /// Verdicts of decision tables, by member and gid; used by settle() and owned by the caller.
+    void use_verdicts(const TableVerdicts& all) { verdicts_ = &all; }
     /// Writes what the member is handed over with, and tries it where only we see it.
     void prepare_hand_over(std::stop_token stop);
     /// Opens it; the state does not say so before finish().
@@ -68,15 +71,14 @@ private:
     void refuse_running_server(const std::filesystem::path& data_dir) const;
     void refuse_occupied() const;
     void refuse_other_restore(const RestoreState& stored) const;
+    void refuse_other_part(const RestoreState& stored) const;
+    void take_up(const RestoreState& stored);
     bool continues(const std::optional<RestoreState>& stored) const;
     void require_extensions() const;
     engine::RecoverySpec recovery_spec() const;
     std::string helper_path() const;
     void start_feeder();
     bool is_same_restore(const RestoreState& stored) const;
-    Decision decide(const engine::PreparedBranch& branch) const;
-    void decide_all(const std::vector<engine::PreparedBranch>& prepared);
-    void compare_prepared(const std::vector<engine::PreparedBranch>& prepared) const;
 
     const Context& context_;
     const repo::RestorePlan& plan_;
@@ -93,6 +95,7 @@ private:
     RestoredMember report_;
     bool unsettled_ = false;
     bool takes_up_again_ = false;
+    const TableVerdicts* verdicts_ = nullptr;
     std::unique_ptr<engine::RestoreTarget> target_;
     std::unique_ptr<LogFeeder> feeder_;
 };

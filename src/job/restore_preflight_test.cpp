@@ -1,11 +1,13 @@
 #include "base/error.h"
 #include "base/temp_dir.h"
+#include "job/backup.h"
 #include "job/mark.h"
 #include "job/restore_member.h"
 #include "job/world_testing.h"
 #include "repo/log_reader.h"
 #include "repo/restore_plan.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace tidemark::job {
@@ -42,6 +44,85 @@ TEST(RestorePreflightTest, RecordsOfExtensionsNeedTheirLibraries)
     EXPECT_FALSE(std::filesystem::exists(options.dir));
     options.preload = {"its_library"};
     EXPECT_NO_THROW(check_restore(world.context(), plan, options));
+}
+
+/// A plan that was made later may prefer another base backup. Its label must not meet files that
+/// the first one wrote.
+class OtherBackupTest : public ::testing::Test {
+protected:
+    OtherBackupTest()
+    {
+        world_.engine().restored().set_log_reader([this](const std::string& member,
+                                                         model::Epoch epoch, model::Offset from,
+                                                         model::Offset to) {
+            auto& server = world_.server(member == "a" ? 0 : 1);
+            return server.log(epoch, from, std::min(to, server.insert_position().offset));
+        });
+        back_up_group(world_.context(), {});
+        world_.work();
+        auto mark = place_mark(world_.context(), {}).mark.number();
+        view_ = world_.view();
+        newer_ = repo::need_plan(repo::plan_restore(view_, mark));
+        auto before = view_;
+        for (auto& [name, member] : before.members)
+            member.backups.erase(member.backups.begin());
+        older_ = repo::need_plan(repo::plan_restore(before, mark));
+        options_.dir = dir_.path();
+    }
+    void fail(const char* step, const repo::RestorePlan& plan)
+    {
+        world_.engine().restored().fail("a", step, {base::Code::failed, "went wrong"});
+        EXPECT_THROW(restore_group(world_.context(), plan, options_), base::Error);
+    }
+    RestoreState state() const
+    {
+        return load_restore_state(dir_.path() / "a/tidemark/state.json").value();
+    }
+    std::string label() const
+    {
+        return world_.engine().restored().at(dir_.path() / "a/data").spec.backup_label;
+    }
+
+    base::TempDir dir_{"other"};
+    mutable World world_;
+    repo::RepositoryView view_;
+    repo::RestorePlan newer_, older_;
+    RestoreOptions options_;
+};
+
+TEST_F(OtherBackupTest, BeforeTheMarkItsFilesAreWrittenAnew)
+{
+    fail("recover", older_);
+    ASSERT_EQ(state().phase, RestorePhase::written);
+    auto plan = newer_;
+    keep_backups(view_, options_, plan);
+    EXPECT_EQ(plan.members.at("a").backup.number(), newer_.members.at("a").backup.number());
+    restore_group(world_.context(), plan, options_);
+    EXPECT_EQ(state().phase, RestorePhase::handed_over);
+    EXPECT_EQ(state().backup, newer_.members.at("a").backup.number());
+    EXPECT_EQ(label(), newer_.members.at("a").backup.value.backup_label);
+    EXPECT_NE(label(), older_.members.at("a").backup.value.backup_label);
+}
+
+TEST_F(OtherBackupTest, AtTheMarkTheFirstOneIsKept)
+{
+    fail("promote", older_);
+    ASSERT_EQ(state().phase, RestorePhase::claimed);
+    auto plan = newer_;
+    keep_backups(view_, options_, plan);
+    EXPECT_EQ(plan.members.at("a").backup.number(), older_.members.at("a").backup.number());
+    restore_group(world_.context(), plan, options_);
+    EXPECT_EQ(state().backup, older_.members.at("a").backup.number());
+    EXPECT_EQ(label(), older_.members.at("a").backup.value.backup_label);
+    // Gone meanwhile: said, not papered over; and a copy that is open needs it no more.
+    auto gone = view_;
+    gone.members.at("a").backups.resize(1);
+    auto again = newer_;
+    EXPECT_NO_THROW(keep_backups(gone, options_, again));
+    auto changed = state();
+    changed.phase = RestorePhase::at_mark;
+    save_restore_state(dir_.path() / "a/tidemark/state.json", changed);
+    EXPECT_THROW(keep_backups(gone, options_, again), base::Error);
 }
 
 // rule 29

@@ -127,7 +127,9 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
                             .reached = json.at("reached"),
                             .tablespaces = std::move(tablespaces),
                             .decisions = std::move(decisions),
-                            .opened = json.value("opened", false)};
+                            .opened = json.value("opened", false),
+                            .joint = json.value("joint", model::Number{0}),
+                            .ticket = json.value("ticket", std::string{})};
     } catch (const nlohmann::json::exception& error) {
         throw Error{Code::failed,
                     fmt::format("{} cannot be understood: {}", file.string(), error.what()),
@@ -155,6 +157,10 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
     for (const auto& decision : state.decisions)
         json["decisions"].push_back(decision_json(decision));
     if (state.opened) json["opened"] = true;
+    if (state.joint != 0) {
+        json["joint"] = state.joint;
+        json["ticket"] = state.ticket;
+    }
     base::replace_file_in(base::open_real_folder(file.parent_path()), file.filename().native(),
                           base::as_bytes(json.dump(2) + "\n"), file.native());
 }

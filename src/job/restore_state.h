@@ -55,6 +55,9 @@ struct RestoreState {
     std::vector<Decision> decisions = {};
     /// Has been handed over once, so it may hold new work, whatever the phase.
     bool opened = false;
+    /// Part of a restore over several hosts: its number, and what tells this copy from others.
+    model::Number joint = 0;
+    std::string ticket = {};
     friend bool operator==(const RestoreState&, const RestoreState&) = default;
 };
 

@@ -1,6 +1,7 @@
 #include "model/cut.h"
 
 #include "base/error.h"
+#include "model/decision_table.h"
 #include "model/fixpoint.h"
 #include "model/known.h"
 
@@ -173,7 +174,10 @@ std::vector<Violation> violations_of(const CutInput& input, const Known& known,
 CutFlags flags_of(const CutInput& input, const Evaluation& at, bool by_clocks)
 {
     CutFlags flags;
-    flags.two_phase_only = !input.decision_rule;
+    flags.two_phase_only = input.decision_tables.empty() ||
+                           std::ranges::any_of(input.decision_tables, [](const auto& one) {
+                               return one.table == kNoDecisionTable;
+                           });
     flags.heuristic_damage = !at.damaged.empty();
     flags.lost_prepares = !at.lost.empty();
     flags.unknown_finishes = !at.unknown_finishes.empty();
@@ -270,6 +274,7 @@ CutResult compute_cut(const CutInput& input)
     }
     result.iterations = fixpoint.rounds;
     result.at = evaluate(known, fixpoint.cuts);
+    withhold_rollbacks(result.at, input.decision_tables);
     result.table = table_of(input, known, fixpoint);
     result.violations = violations_of(input, known, fixpoint);
     result.flags = flags_of(input, result.at, by_clocks);

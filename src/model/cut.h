@@ -25,6 +25,14 @@ struct CutMember {
     std::optional<Offset> wanted = {};
 };
 
+/// A member whose coordinator commits its own part in one phase, and what shows its decisions:
+/// "schema.table.column", or "none" (decision_table.h).
+struct DecisionTable {
+    std::string member = {};
+    std::string table = {};
+    friend bool operator==(const DecisionTable&, const DecisionTable&) = default;
+};
+
 struct CutInput {
     std::vector<CutMember> members = {};
     /// Table of the latest mark; null for the first one.
@@ -34,8 +42,9 @@ struct CutInput {
     /// gap or when a member has joined; better twice. Without them the next mark has no rollback
     /// verdicts.
     std::vector<Sweep> anchor = {};
-    /// The group names its decision table, so coordinators that commit in one phase are covered.
-    bool decision_rule = false;
+    /// Members whose coordinators commit their own part in one phase. With a table for each of them
+    /// such coordinators are covered.
+    std::vector<DecisionTable> decision_tables = {};
 };
 
 /// Why a member's cut lies before its restore point.

@@ -358,6 +358,8 @@ std::string_view reason_name(Reason reason)
         return "commit_of_unknown";
     case Reason::unmatched_gid:
         return "unmatched_gid";
+    case Reason::one_phase:
+        return "one_phase";
     case Reason::log_incomplete:
         break;
     }

@@ -22,6 +22,7 @@ enum class Reason : std::uint8_t {
     ambiguous_id = 4,      ///< unknown: the id was used again too soon to tell the uses apart
     commit_of_unknown = 5, ///< unknown: a COMMIT PREPARED of an unknown branch may be its commit
     unmatched_gid = 6,     ///< unknown: the gid does not match the member's gid_pattern
+    one_phase = 7, ///< unknown: its coordinator may have committed its own part in one phase
 };
 
 /// "commit", "rollback", "unknown"; "committed", "log_incomplete", ...: as in JSON.

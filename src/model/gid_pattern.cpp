@@ -3,7 +3,10 @@
 #include "base/error.h"
 #include "base/log.h"
 
+#include "model/gid_preset.h"
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <regex>
 
@@ -18,7 +21,8 @@ base::Error refused(std::string_view text, std::string_view why)
     return base::Error{base::Code::usage,
                        fmt::format("gid_pattern \"{}\": {}", base::escape_controls(text), why),
                        {.hint =
-                            "write \"identical\", or \"regex:\" and an expression that matches "
+                            "write \"identical\", the name of a driver, or \"regex:\" and an "
+                            "expression that matches "
                             "the whole gid and has one pair of parentheses around the part that "
                             "all branches of a transaction share"}};
 }
@@ -26,15 +30,22 @@ base::Error refused(std::string_view text, std::string_view why)
 } // namespace
 
 struct GidPattern::Matcher {
-    std::regex regex;
+    GidRule preset = nullptr; ///< or
+    std::regex regex = {};
 };
 
 GidPattern GidPattern::parse(std::string_view text)
 {
     GidPattern pattern;
     if (text == "identical") return pattern;
+    if (auto preset = gid_preset(text)) {
+        pattern.text_ = text;
+        pattern.matcher_ = std::make_shared<Matcher>(Matcher{.preset = preset});
+        return pattern;
+    }
     if (!text.starts_with(kRegexPrefix))
-        throw refused(text, "neither \"identical\" nor \"regex:...\"");
+        throw refused(text, fmt::format("none of \"identical\", \"{}\", \"regex:...\"",
+                                        fmt::join(gid_preset_names(), "\", \"")));
     std::string expression(text.substr(kRegexPrefix.size()));
     if (expression.empty()) throw refused(text, "the expression is empty");
     if (expression.size() > kMaxPattern) {
@@ -63,6 +74,7 @@ std::optional<std::string> GidPattern::global_id(std::string_view gid) const
 {
     if (identical()) return std::string(gid);
     if (gid.size() > kMaxGid) return std::nullopt;
+    if (matcher_->preset != nullptr) return matcher_->preset(gid);
     std::match_results<std::string_view::const_iterator> match;
     if (!std::regex_match(gid.begin(), gid.end(), match, matcher_->regex)) return std::nullopt;
     if (!match[1].matched || match.length(1) == 0) return std::nullopt;

@@ -14,6 +14,7 @@ namespace tidemark::model {
 /// "regex:RE":  RE must match the whole gid (ECMAScript, no back-references) and has exactly one
 ///              capture, the global id. Matching is polynomial in the gid's length, never
 ///              exponential.
+/// "psycopg", "pgjdbc", "citus": what those write, see gid_preset.h.
 ///
 /// A gid that does not match belongs to a coordinator nobody told us about: the branch stands
 /// alone, takes no part in cuts, and when it is in doubt its verdict is unknown.

@@ -23,6 +23,9 @@ struct MemberSpec {
     std::vector<std::string> more_urls = {};
     /// A standby that base backups are read from, to spare the primary.
     std::optional<std::string> backup_from = {};
+    /// Where its coordinator, which commits its own part in one phase, leaves its decisions:
+    /// "schema.table.column", or "none"; empty: there is no such coordinator.
+    std::string decision = {};
 };
 
 /// What to do about log that our slot holds back at a server. Shares are of the slot's bound or of

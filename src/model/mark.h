@@ -38,6 +38,15 @@ struct MarkMember {
     friend bool operator==(const MarkMember&, const MarkMember&) = default;
 };
 
+/// A branch that was committed inside the cut so late that its decision might lie outside.
+struct LateCommit {
+    std::string member = {};
+    std::string gid = {};
+    std::string global_id = {};
+    LogPosition commit = {};
+    friend bool operator==(const LateCommit&, const LateCommit&) = default;
+};
+
 /// A named cut with its proof (rules.md 2, 4). A value; src/repo stores it.
 struct Mark {
     std::string id = {};      ///< object name in the repository: time first, so ids sort by age
@@ -56,6 +65,8 @@ struct Mark {
     OpenTransactions table = {};
     std::vector<Violation> violations = {};
     CutFlags flags = {};
+    std::vector<DecisionTable> decision_tables = {};
+    std::vector<LateCommit> decided = {}; ///< only with decision tables
 
     /// A cut taken later from the stored logs, not from restore points. Its table serves nobody:
     /// the next mark goes on from the newest one that is no moment.

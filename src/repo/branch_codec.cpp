@@ -24,7 +24,8 @@ constexpr EnumName<Reason> kReasons[] = {{Reason::committed, "committed"},
                                          {Reason::log_incomplete, "log_incomplete"},
                                          {Reason::ambiguous_id, "ambiguous_id"},
                                          {Reason::commit_of_unknown, "commit_of_unknown"},
-                                         {Reason::unmatched_gid, "unmatched_gid"}};
+                                         {Reason::unmatched_gid, "unmatched_gid"},
+                                         {Reason::one_phase, "one_phase"}};
 constexpr EnumName<StateAt> kStates[] = {{StateAt::absent, "absent"},
                                          {StateAt::in_doubt, "in_doubt"},
                                          {StateAt::committed, "committed"},

@@ -341,10 +341,21 @@ TEST(Codecs, Mark)
     EXPECT_EQ(back.value, expected);
 }
 
+TEST(Codecs, MarkWithDecisionTables)
+{
+    auto one = mark();
+    one.decision_tables = {{"orders", "public.outcome.gid"}, {"stock", "none"}};
+    one.decided = {
+        {.member = "stock", .gid = "g/1", .global_id = "g", .commit = {.epoch = 3, .offset = 77}}};
+    auto back = decode_mark(encode_mark(one, header(7)), object());
+    EXPECT_EQ(back.value.decision_tables, one.decision_tables);
+    EXPECT_EQ(back.value.decided, one.decided);
+}
+
 TEST(Codecs, EveryEnumerator)
 {
     auto one = mark();
-    for (std::uint8_t i = 0; i <= 6; ++i) {
+    for (std::uint8_t i = 0; i <= 7; ++i) {
         one.at.in_doubt[0].verdict.reason = static_cast<model::Reason>(i);
         one.at.in_doubt[0].verdict.decision = static_cast<model::Decision>(i % 3);
         one.at.in_doubt[0].branch.finish = static_cast<model::Finish>(i % 5);

@@ -110,6 +110,10 @@ std::string holds_prefix(std::string_view group)
 {
     return group_prefix(group) + "holds/";
 }
+std::string restores_prefix(std::string_view group)
+{
+    return group_prefix(group) + "restores/";
+}
 std::string joined_prefix(const MemberId& id)
 {
     return member_prefix(id) + "joined/";
@@ -188,6 +192,10 @@ std::string hold_key(std::string_view group, Number number)
 {
     return holds_prefix(group) + ten(number);
 }
+std::string restores_key(std::string_view group, Number number)
+{
+    return restores_prefix(group) + ten(number);
+}
 std::string joined_key(const MemberId& id, Number number)
 {
     return joined_prefix(id) + ten(number);
@@ -231,6 +239,8 @@ std::string format_key(const Key& key)
         return tombstone_key(id.group, key.number);
     case KeyKind::hold:
         return hold_key(id.group, key.number);
+    case KeyKind::restore:
+        return restores_key(id.group, key.number);
     case KeyKind::joined:
         return joined_key(id, key.number);
     }
@@ -344,7 +354,7 @@ bool parse_numbered(const Parts& parts, Key& key)
         {"marks", KeyKind::mark},     {"sets", KeyKind::set},
         {"runs", KeyKind::run},       {"drills", KeyKind::drill},
         {"intents", KeyKind::intent}, {"tombstones", KeyKind::tombstone},
-        {"holds", KeyKind::hold},
+        {"holds", KeyKind::hold},     {"restores", KeyKind::restore},
     };
     if (parts.size() != 4 || !parse_number(parts[3], key.number)) return false;
     for (auto [name, kind] : kKinds) {

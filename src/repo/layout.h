@@ -55,6 +55,7 @@ enum class KeyKind {
     tombstone,
     hold,
     joined,
+    restore,
 };
 
 /// A key taken apart; which fields mean something depends on `kind`.
@@ -62,7 +63,7 @@ struct Key {
     KeyKind kind = KeyKind::head;
     MemberId id;       ///< the member part is empty for objects of the group
     Number number = 0; ///< backup, identity, mark, set, run, drill, lease, intent, tombstone, hold,
-                       ///< joined; history generation
+                       ///< joined, restore; history generation
     Number lease = 0;  ///< page map, pack, piece, index
     std::uint32_t pack = 0;
     model::LogRange range; ///< piece, index; of history and claim only the epoch
@@ -98,6 +99,8 @@ std::string lease_key(std::string_view group, std::string_view activity, Number 
 std::string intent_key(std::string_view group, Number number);
 std::string tombstone_key(std::string_view group, Number number);
 std::string hold_key(std::string_view group, Number number);
+/// The book of restores over several hosts.
+std::string restores_key(std::string_view group, Number number);
 /// The catalogue of a member's joined log pieces (rules.md 36).
 std::string joined_key(const MemberId& id, Number number);
 
@@ -120,6 +123,7 @@ std::string leases_prefix(std::string_view group, std::string_view activity);
 std::string intents_prefix(std::string_view group);
 std::string tombstones_prefix(std::string_view group);
 std::string holds_prefix(std::string_view group);
+std::string restores_prefix(std::string_view group);
 std::string joined_prefix(const MemberId& id);
 
 } // namespace tidemark::repo

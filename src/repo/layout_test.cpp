@@ -30,6 +30,7 @@ TEST(LayoutTest, KeysAreThese)
     EXPECT_EQ(lease_key("shop", "backup/orders", 9), "groups/shop/leases/backup/orders/0000000009");
     EXPECT_EQ(intent_key("shop", 5), "groups/shop/intents/0000000005");
     EXPECT_EQ(tombstone_key("shop", 5), "groups/shop/tombstones/0000000005");
+    EXPECT_EQ(restores_key("shop", 5), "groups/shop/restores/0000000005");
 }
 
 TEST(LayoutTest, EveryKeyComesBack)
@@ -54,6 +55,7 @@ TEST(LayoutTest, EveryKeyComesBack)
         lease_key("g", "backup/m-1", 4),
         intent_key("g", 4),
         tombstone_key("g", 4),
+        restores_key("g", 4),
     };
     for (const std::string& key : keys) {
         auto parsed = parse_key(key);

@@ -128,6 +128,34 @@ model::CutFlags read_flags(const JsonObject& from)
             .relies_on_clocks = from.flag("relies_on_clocks")};
 }
 
+JsonBuilder table_to_json(const model::DecisionTable& table)
+{
+    JsonBuilder out;
+    out.text("member", table.member).text("table", table.table);
+    return out;
+}
+
+model::DecisionTable read_table(const JsonObject& from)
+{
+    return {.member = from.text("member"), .table = from.text("table")};
+}
+
+JsonBuilder commit_to_json(const model::LateCommit& commit)
+{
+    JsonBuilder out;
+    out.text("member", commit.member).text("gid", commit.gid);
+    out.text("global_id", commit.global_id).position("commit", commit.commit);
+    return out;
+}
+
+model::LateCommit read_commit(const JsonObject& from)
+{
+    return {.member = from.text("member"),
+            .gid = from.text("gid"),
+            .global_id = from.text("global_id"),
+            .commit = from.position("commit")};
+}
+
 } // namespace
 
 base::Bytes encode_mark(const model::Mark& mark, const CommitHeader& header)
@@ -145,6 +173,9 @@ base::Bytes encode_mark(const model::Mark& mark, const CommitHeader& header)
     put_list(out, "anchor", mark.anchor, sweep_to_json);
     out.object("flags", flags_to_json(mark.flags));
     put_list(out, "violations", mark.violations, violation_to_json);
+    if (!mark.decision_tables.empty())
+        put_list(out, "decision_tables", mark.decision_tables, table_to_json);
+    if (!mark.decided.empty()) put_list(out, "decided", mark.decided, commit_to_json);
     out.object("at", to_json(mark.at)).object("table", to_json(mark.table));
     return out.bytes();
 }
@@ -171,6 +202,8 @@ StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
     value.anchor = get_list(from, "anchor", sweep);
     value.flags = read_flags(from.object("flags"));
     value.violations = get_list(from, "violations", read_violation);
+    value.decision_tables = get_list(from, "decision_tables", read_table);
+    value.decided = get_list(from, "decided", read_commit);
     value.at = evaluation(from.object("at"));
     value.table = open_transactions(from.object("table"));
     for (const auto& member : value.members) {

@@ -3,6 +3,7 @@
 #include "repo/holds.h"
 #include "repo/joined.h"
 #include "repo/layout.h"
+#include "repo/restore_book.h"
 #include "repo/runs.h"
 #include "repo/verify_parts.h"
 
@@ -189,6 +190,7 @@ void check_chains(store::Storage& storage, const RepositoryView& view, const mod
     check(runs_prefix(group), header_by(decode_run));
     check(drills_prefix(group), header_by(decode_drill));
     check_generations(holds_prefix(group), header_by(decode_holds));
+    check_generations(restores_prefix(group), header_by(decode_restores));
     check_generations(tombstones_prefix(group), header_by(decode_tombstone));
     for (const auto& [name, member] : view.members) {
         const model::MemberId& id = member.log.id;

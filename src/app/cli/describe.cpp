@@ -1,6 +1,7 @@
 #include "app/cli/describe.h"
 
 #include "app/cli/table.h"
+#include "model/decision_table.h"
 #include "model/gid_text.h"
 #include "model/lost.h"
 
@@ -97,6 +98,9 @@ std::string mark_text(const repo::StoredMark& mark)
     if (value.flags.two_phase_only)
         out += "two-phase only: coordinators that commit their own part in one phase are not "
                "covered\n";
+    for (const auto& table : value.decision_tables)
+        out += fmt::format("decision table: {} of {}, {} late commits to be looked for\n",
+                           table.table, table.member, value.decided.size());
     for (const auto& damaged : value.at.damaged)
         out += fmt::format("heuristic damage in production: {} is committed at one member and "
                            "rolled back at another\n",
@@ -174,6 +178,10 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
         out +=
             fmt::format("\nin doubt at the mark: {} ({} to commit, {} to roll back, {} unknown)\n",
                         plan.mark->value.at.in_doubt.size(), counts[1], counts[2], counts[0]);
+        for (const auto& asked : plan.mark->value.decision_tables)
+            if (asked.table != model::kNoDecisionTable)
+                out += fmt::format("asked first: decision table {} of {}\n", asked.table,
+                                   asked.member);
     }
     for (const auto& warning : plan.warnings)
         out += "warning: " + warning + "\n";

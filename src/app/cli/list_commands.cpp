@@ -1,6 +1,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/describe.h"
 #include "app/cli/drill_report.h"
+#include "app/cli/restore_setup.h"
 #include "app/cli/table.h"
 #include "job/moment.h"
 #include "repo/drills.h"
@@ -202,9 +203,11 @@ std::optional<model::Number> number_after(std::string_view text, std::string_vie
 
 [[noreturn]] void throw_unknown(const std::string& id)
 {
-    throw Error{Code::usage,
-                "there is no " + id,
-                {.hint = "tidemark list marks|backups|sets|runs|drills|holds shows what there is"}};
+    throw Error{
+        Code::usage,
+        "there is no " + id,
+        {.hint =
+             "tidemark list marks|backups|sets|runs|drills|holds|restores shows what there is"}};
 }
 
 /// A stored JSON object, as it lies in the repository.
@@ -240,6 +243,10 @@ repo::ViewOptions needed_for(const std::string& what)
 int run_list(Environment& environment)
 {
     const auto& what = environment.options().subject;
+    if (what == "restores") {
+        list_restores(environment);
+        return 0;
+    }
     if (what == "holds") {
         list_holds(environment);
         return 0;

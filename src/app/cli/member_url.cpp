@@ -22,8 +22,8 @@ bool is_connection_string(std::string_view text)
     return false;
 }
 
-/// First label of the host; empty for a socket folder or no host.
-std::string host_label(std::string_view url)
+/// "db1:5432,db2", between user and database.
+std::string_view host_part(std::string_view url)
 {
     std::string_view host;
     if (auto scheme = url.find("://"); scheme != std::string_view::npos) {
@@ -34,6 +34,13 @@ std::string host_label(std::string_view url)
         host = url.substr(at + 5);
         host = host.substr(0, host.find(' '));
     }
+    return host;
+}
+
+/// First label of the host; empty for a socket folder or no host.
+std::string host_label(std::string_view url)
+{
+    auto host = host_part(url);
     host = host.substr(0, host.find_first_of(":,."));
     std::string name;
     for (char c : host) {
@@ -49,6 +56,25 @@ std::string host_label(std::string_view url)
 }
 
 } // namespace
+
+std::string host_of_url(std::string_view url)
+{
+    std::string out;
+    auto rest = host_part(url);
+    while (!rest.empty()) {
+        auto one = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+        // "[::1]:5432": the colons inside the brackets belong to the host.
+        auto colon = one.find(':', one.starts_with('[') ? one.find(']') : 0);
+        one = one.substr(0, colon);
+        if (one.empty() || one.starts_with('/') || one.starts_with("%2F") ||
+            one.starts_with("%2f") || one == "localhost" || one.starts_with("127.") ||
+            one == "[::1]")
+            continue;
+        out += (out.empty() ? "" : ", ") + std::string(one);
+    }
+    return out;
+}
 
 std::vector<model::MemberSpec> members_of_urls(const std::vector<std::string>& urls)
 {

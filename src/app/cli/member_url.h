@@ -3,6 +3,7 @@
 #include "model/group.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tidemark::app {
@@ -11,5 +12,9 @@ namespace tidemark::app {
 /// member. Names are made valid and unique ("db", "db-2"). Error{usage} for what is no connection
 /// string.
 std::vector<model::MemberSpec> members_of_urls(const std::vector<std::string>& urls);
+
+/// The hosts that a url names, as written, without ports; empty for a socket, this machine, or
+/// none.
+std::string host_of_url(std::string_view url);
 
 } // namespace tidemark::app

@@ -23,6 +23,19 @@ TEST(MemberUrlTest, NamesComeFromTheArgumentOrTheHost)
     EXPECT_EQ(members[4].url, "host=/run/audit port=5433");
 }
 
+TEST(MemberUrlTest, HostsAsASheetNamesThem)
+{
+    EXPECT_EQ(host_of_url("postgresql://u:p@db1.example:5433/postgres?sslmode=require"),
+              "db1.example");
+    EXPECT_EQ(host_of_url("postgresql://db1:5432,db2/postgres"), "db1, db2");
+    EXPECT_EQ(host_of_url("postgresql://u@[2001:db8::1]:5432/"), "[2001:db8::1]");
+    EXPECT_EQ(host_of_url("host=db3 port=5432 dbname=x"), "db3");
+    for (const char* here :
+         {"host=/run/postgresql", "postgresql:///x?host=/tmp", "postgresql://%2Frun/x", "dbname=x",
+          "postgresql://localhost:1/", "postgresql://127.0.0.1/"})
+        EXPECT_EQ(host_of_url(here), "") << here;
+}
+
 TEST(MemberUrlTest, NonsenseIsRefused)
 {
     EXPECT_THROW(members_of_urls({"orders"}), base::Error);

@@ -164,12 +164,13 @@ private:
 
     void add_look()
     {
-        auto* list = command("list", "list marks, backups, sets, runs, drills, holds or windows");
+        auto* list =
+            command("list", "list marks, backups, sets, runs, drills, holds, restores or windows");
         list->add_option("what", o_.subject,
-                         "marks | backups | sets | runs | drills | holds | windows")
+                         "marks | backups | sets | runs | drills | holds | restores | windows")
             ->required()
-            ->check(
-                CLI::IsMember({"marks", "backups", "sets", "runs", "drills", "holds", "windows"}));
+            ->check(CLI::IsMember(
+                {"marks", "backups", "sets", "runs", "drills", "holds", "restores", "windows"}));
         list->add_option("group", o_.group, "the group")->type_name("G");
         auto* show = command("show", "one mark, backup, set, run or drill in full");
         show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9, drill-3, a mark's name")
@@ -224,11 +225,34 @@ private:
             ->type_name("LIB")
             ->expected(1)
             ->take_all();
+        add_several_hosts(restore);
         auto* fetch = command("fetch-log", "called by PostgreSQL during a restore");
         fetch->group("");
         fetch->add_option("plan", o_.fetch_plan)->required();
         fetch->add_option("name", o_.log_name)->required();
         fetch->add_option("target", o_.log_target)->required();
+    }
+
+    void add_several_hosts(CLI::App* restore)
+    {
+        restore
+            ->add_option("--only", o_.only,
+                         "bring this member to the mark and stop there, unopened (other hosts "
+                         "bring the others)")
+            ->type_name("MEMBER")
+            ->expected(1)
+            ->take_all();
+        restore->add_flag("--open", o_.open,
+                          "open what --only brought to the mark here, once all members are there");
+        restore->add_flag("--alone", o_.alone,
+                          "with --only: restore these members by themselves; the group is then "
+                          "not consistent");
+        restore->add_flag("--instead", o_.instead,
+                          "with --only: this copy counts, not the one that another host reported");
+        restore
+            ->add_option("--forget", o_.forget,
+                         "end an unfinished restore over several hosts; removes nothing")
+            ->type_name("restore-N");
     }
 
     void add_report(CLI::App* sub, const std::string& help)

@@ -67,6 +67,11 @@ struct Options {
     bool force = false;
     bool discard = false;
     bool as_production = false;
+    std::vector<std::string> only; ///< members
+    bool alone = false;
+    bool open = false;
+    bool instead = false;
+    std::string forget; ///< restore-3
 
     // drill
     std::optional<std::filesystem::path> assertions; ///< --sql

@@ -5,8 +5,11 @@
 #include "base/fd.h"
 #include "base/subprocess.h"
 #include "job/drill.h"
+#include "job/joint_copies.h"
+#include "job/joint_restore.h"
 #include "job/restore.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -75,14 +78,14 @@ job::RestoreOptions restore_options(Environment& environment)
 
 /// A time that lies below some later mark's bounds is reached exactly; nothing when it cannot be.
 std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::RepositoryView view,
-                                             base::Time at)
+                                             base::Time at, const repo::PlanOptions& members)
 {
     try {
         auto moment = job::find_moment(environment.context(), view, at);
         repo::StoredMark mark;
         mark.value = moment.mark;
         view.marks.insert(view.marks.begin(), std::move(mark));
-        auto plan = repo::need_plan(repo::plan_restore(view, 0));
+        auto plan = repo::need_plan(repo::plan_restore(view, 0, members));
         environment.output().text(moment_text(moment) + "\n");
         environment.output().document()["moment"] = moment_json(moment);
         return plan;
@@ -96,11 +99,14 @@ std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::Rep
     }
 }
 
-repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView& view)
+repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView& view,
+                            const std::vector<std::string>& members)
 {
+    repo::PlanOptions plan_options{.members = members};
     auto selector = repo::parse_mark_selector(environment.options().to);
     if (selector.kind == repo::MarkSelector::Kind::time && !view.marks.empty()) {
-        if (auto plan = plan_moment(environment, view, selector.time)) return std::move(*plan);
+        if (auto plan = plan_moment(environment, view, selector.time, plan_options))
+            return std::move(*plan);
     }
     if (view.marks.empty()) {
         throw Error{Code::point_not_reachable,
@@ -132,7 +138,34 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
         }
         number = mark->number();
     }
-    return repo::need_plan(repo::plan_restore(view, number));
+    return repo::need_plan(repo::plan_restore(view, number, plan_options));
+}
+
+/// Members that were named, of those that there are.
+void require_members(const std::vector<std::string>& only, const repo::RepositoryView& view)
+{
+    for (const auto& name : only) {
+        if (!view.members.contains(name))
+            throw Error{Code::usage, "--only names " + name + ", which is no member"};
+    }
+}
+
+/// A member by itself is as it was at the mark, and the group is not.
+std::string alone_warning(const repo::RestorePlan& plan)
+{
+    if (!plan.mark) return {};
+    std::size_t shared = 0;
+    for (const auto& transaction : plan.mark->value.at.spanning) {
+        shared +=
+            std::any_of(transaction.parts.begin(), transaction.parts.end(), [&](const auto& part) {
+                return plan.members.contains(part.branch.member);
+            });
+    }
+    return fmt::format(
+        "restored alone: the GROUP IS NOT CONSISTENT with it; the other members stand "
+        "elsewhere, and every distributed transaction after the mark is there and not "
+        "here ({} spanned the mark and were settled by its verdicts)",
+        shared);
 }
 
 void require_all_mapped(const job::RestoreOptions& options, const repo::RestorePlan& plan)
@@ -210,32 +243,28 @@ job::RestoreOptions restore_setup(Environment& environment)
     return restore_options(environment);
 }
 
-repo::RestorePlan planned_restore(Environment& environment, const repo::RepositoryView& view)
+repo::RestorePlan planned_restore(Environment& environment, const repo::RepositoryView& view,
+                                  const std::vector<std::string>& members)
 {
-    return make_plan(environment, view);
+    return make_plan(environment, view, members);
 }
 
-int run_restore(Environment& environment)
+int show_restore_plan(Environment& environment, const repo::RestorePlan& plan,
+                      const job::RestoreOptions& options)
 {
-    auto options = restore_options(environment);
-    // A plan that is carried out checks every piece of log against the set that names it.
-    bool recent = environment.options().plan && environment.options().to == "latest";
-    auto view = recent ? environment.recent_view() : environment.view();
-    auto plan = make_plan(environment, view);
-    auto& output = environment.output();
-    auto& document = output.document();
-    document["plan"] = plan_json(plan);
-    if (environment.options().plan) return show_plan(environment, plan, options);
-    require_all_mapped(options, plan);
-    if (environment.options().discard) {
-        for (const auto& path : job::discard_restore(environment.context(), plan, options))
-            output.text("removed " + path.string() + "\n");
-        return 0;
-    }
-    if (!environment.options().quiet && !environment.options().json)
-        environment.progress().note(plan_text(plan, options));
-    options.keep_report = [&](const job::RestoreReport& report) { write_report(options, report); };
-    auto report = job::restore_group(environment.context(), plan, options);
+    return show_plan(environment, plan, options);
+}
+
+void keep_report_beside(job::RestoreOptions& options)
+{
+    options.keep_report = [places = options](const job::RestoreReport& report) {
+        write_report(places, report);
+    };
+}
+
+void finish_restore(Environment& environment, const job::RestoreOptions& options,
+                    job::RestoreReport& report)
+{
     try {
         write_report(options, report);
     } catch (const Error& error) {
@@ -243,11 +272,54 @@ int run_restore(Environment& environment)
         report.warnings.push_back("the report in " + options.dir.string() +
                                   " is not complete: " + error.what());
     }
-    record_proof(environment, plan, report);
-    document["report"] = report_json(report);
-    output.text(report_text(report));
+    environment.output().document()["report"] = report_json(report);
+    environment.output().text(report_text(report));
     for (const auto& warning : report.warnings)
         environment.progress().warn(warning);
+}
+
+void prove(Environment& environment, const repo::RestorePlan& plan,
+           const job::RestoreReport& report)
+{
+    record_proof(environment, plan, report);
+}
+
+int run_restore(Environment& environment)
+{
+    const auto& asked = environment.options();
+    if (!asked.forget.empty() || asked.open || asked.instead ||
+        (!asked.only.empty() && !asked.alone && !asked.discard))
+        return run_joint_restore(environment);
+    if (asked.alone && asked.only.empty()) throw Error{Code::usage, "--alone needs --only MEMBER"};
+    auto options = restore_options(environment);
+    // A plan that is carried out checks every piece of log against the set that names it.
+    bool recent = asked.plan && asked.to == "latest";
+    auto view = recent ? environment.recent_view() : environment.view();
+    require_members(asked.only, view);
+    auto plan = make_plan(environment, view, asked.only);
+    if (asked.alone) plan.warnings.push_back(alone_warning(plan));
+    if (!recent && !asked.discard) job::keep_backups(view, options, plan);
+    auto& output = environment.output();
+    auto& document = output.document();
+    document["plan"] = plan_json(plan);
+    if (environment.options().plan) return show_plan(environment, plan, options);
+    require_all_mapped(options, plan);
+    if (environment.options().discard) {
+        job::would_remove(environment.context(), plan, options,
+                          true); // throws what stands against it
+        auto here = job::joint_members(options, asked.only);
+        job::withdraw_members(environment.context(), here);
+        for (const auto& path : job::discard_restore(environment.context(), plan, options))
+            output.text("removed " + path.string() + "\n");
+        return 0;
+    }
+    if (!environment.options().quiet && !environment.options().json)
+        environment.progress().note(plan_text(plan, options));
+    if (options.force) job::withdraw_replaced(environment.context(), plan, options);
+    keep_report_beside(options);
+    auto report = job::restore_group(environment.context(), plan, options);
+    finish_restore(environment, options, report);
+    record_proof(environment, plan, report);
     return static_cast<int>(
         report.unsettled || !environment.progress().warnings().empty() ? Code::warnings : Code::ok);
 }

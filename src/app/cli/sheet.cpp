@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <map>
 #include <set>
 
 namespace tidemark::app {
@@ -179,6 +180,34 @@ void add_commands(Page& page, const SheetFacts& facts)
         "in both lines.");
 }
 
+/// When the members shall go back onto hosts of their own.
+void add_several_hosts(Page& page, const SheetFacts& facts)
+{
+    std::map<std::string, std::string> by_host; // -> "--only" of its members
+    for (const auto& member : facts.members)
+        by_host[member.host] += " --only " + word(member.name);
+    if (by_host.size() < 2) return;
+    page.heading("Instead of step 4, when each member shall go back onto a host of its own");
+    page.paragraph("The repository must be mounted on all of them, writable. Steps 1 and 2 on "
+                   "each; then, at the same time or one after the other, the line of each host. "
+                   "Its members stop at the mark, closed. Interrupted or failed: the same line "
+                   "again. The first one fixes the mark; one that says so otherwise prints what "
+                   "to do.");
+    auto group = word(facts.group);
+    auto dir = word(facts.dir.string());
+    for (const auto& [host, only] : by_host) {
+        page.paragraph("instead of " + (host.empty() ? std::string("this host") : host) + ":");
+        page.commands({fmt::format("install -d -m 0755 {}", dir),
+                       tidemark(facts, fmt::format("restore {}{} --to latest --dir {} --user "
+                                                   "postgres",
+                                                   group, only, dir))});
+    }
+    page.paragraph("When all of them have ended well, on each host, in any order. While one is "
+                   "missing it opens nothing and says which (exit code 21).");
+    page.commands({tidemark(
+        facts, fmt::format("restore {} --open --dir {} --user postgres --start", group, dir))});
+}
+
 void add_checks(Page& page, const SheetFacts& facts)
 {
     page.heading("What to check afterwards");
@@ -224,7 +253,8 @@ void add_trouble(Page& page)
     page.list({"4: something in the repository is damaged; the message names the nearest mark that "
                "can be restored: use it with --to",
                "13: the repository cannot be read: mount, path, permissions",
-               "21: a package is missing, or the user: the message names it",
+               "21: a package is missing, or the user: the message names it; from --open: a member "
+               "of another host is not there yet",
                "30: the folder is not empty: choose another one",
                "31: no mark there: list marks shows which there are",
                "32: not enough space: another folder, or --map MEMBER=DIR for one member"});
@@ -241,6 +271,7 @@ std::string render_sheet(const SheetFacts& facts, SheetFormat format)
     add_state(page, facts);
     add_needs(page, facts);
     add_commands(page, facts);
+    add_several_hosts(page, facts);
     add_checks(page, facts);
     add_trouble(page);
     return page.text();

@@ -21,6 +21,7 @@ struct SheetMember {
     std::string version = {};       ///< "15.18"; empty while there is no backup
     int version_num = 0;            ///< 150018
     std::string place = {};         ///< its url without secrets; empty when not configured
+    std::string host = {};          ///< of its url; empty when not known, or this machine
     std::string superuser = {};     ///< bootstrap superuser
     std::uint64_t bytes = 0;        ///< that a restore writes
     std::uint64_t stored_bytes = 0; ///< that it reads

@@ -1,4 +1,5 @@
 #include "app/cli/commands.h"
+#include "app/cli/member_url.h"
 #include "app/cli/options.h"
 #include "app/cli/sheet.h"
 #include "base/fd.h"
@@ -18,6 +19,7 @@ SheetMember describe(const model::MemberSpec& spec, const repo::RepositoryView& 
 {
     SheetMember out{.name = spec.name};
     if (!spec.url.empty()) out.place = engine::postgres::redact_url(spec.url);
+    out.host = host_of_url(spec.url);
     auto stored = view.members.find(spec.name);
     if (stored == view.members.end() || stored->second.backups.empty()) return out;
     const auto& backup = stored->second.backups.front().value;

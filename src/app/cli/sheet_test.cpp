@@ -56,6 +56,21 @@ TEST(SheetTest, CommandsAreCompleteAndQuoted)
     EXPECT_THAT(plain, Not(HasSubstr("```")));
 }
 
+TEST(SheetTest, MembersOnHostsOfTheirOwnHaveCommandsOfTheirOwn)
+{
+    auto facts = sample();
+    EXPECT_THAT(render_sheet(facts, SheetFormat::markdown), Not(HasSubstr("--only")));
+    facts.members[0].host = facts.members[1].host = "db1";
+    EXPECT_THAT(render_sheet(facts, SheetFormat::markdown), Not(HasSubstr("--only")));
+    facts.members[1].host = "db2, db3";
+    auto text = render_sheet(facts, SheetFormat::markdown);
+    for (const char* expected :
+         {"instead of db1:", "instead of db2, db3:",
+          "restore shop --only audit --to latest --dir /restore --user postgres\n",
+          "restore shop --open --dir /restore --user postgres --start\n"})
+        EXPECT_THAT(text, HasSubstr(expected));
+}
+
 TEST(SheetTest, SaysWhenItWasProvenAndWhenThereIsNothing)
 {
     auto facts = sample();

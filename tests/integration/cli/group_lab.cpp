@@ -96,7 +96,12 @@ app::BankOptions GroupLab::restored_bank(const ToolRun& run) const
 
 app::BankVerdict GroupLab::check(const ToolRun& run, const std::string& mark) const
 {
-    return app::check_bank(restored_bank(run), witness, windows_.at(mark));
+    return check(restored_bank(run), mark);
+}
+
+app::BankVerdict GroupLab::check(const app::BankOptions& restored, const std::string& mark) const
+{
+    return app::check_bank(restored, witness, windows_.at(mark));
 }
 
 void GroupLab::commits(const app::Bank& load, std::uint64_t more) const

@@ -37,6 +37,7 @@ public:
     app::BankOptions restored_bank(const ToolRun& run) const;
     /// The invariants at a restored mark.
     app::BankVerdict check(const ToolRun& run, const std::string& mark) const;
+    app::BankVerdict check(const app::BankOptions& restored, const std::string& mark) const;
 
     void commits(const app::Bank& bank, std::uint64_t more) const;
     std::filesystem::path target(const std::string& dir) const { return folder() / dir; }

@@ -1,0 +1,224 @@
+#include "model/decision_table.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::model {
+namespace {
+
+constexpr Offset kRecord = 10;
+
+TransactionEvent event(EventKind kind, Offset start, std::uint32_t xid, std::string gid = {})
+{
+    return {.kind = kind,
+            .epoch = 1,
+            .start = start,
+            .end = start + kRecord,
+            .xid = xid,
+            .gid = std::move(gid),
+            .at = base::Time{std::chrono::milliseconds{1'000'000 + start}}};
+}
+
+TransactionEvent prepared(Offset start, std::uint32_t xid, std::string gid)
+{
+    return event(EventKind::prepare, start, xid, std::move(gid));
+}
+
+TransactionEvent committed(Offset start, std::uint32_t xid)
+{
+    return event(EventKind::commit, start, xid);
+}
+
+/// b 400, r 500, e 600; "d" coordinates, "a" and "b" have branches.
+struct Group {
+    std::vector<TransactionEvent> d, a, b;
+    std::vector<DecisionTable> tables = {{"d", "public.outcome.gid"}};
+
+    CutInput input() const
+    {
+        CutInput out;
+        for (const auto& [name, events] :
+             {std::pair{"d", &d}, std::pair{"a", &a}, std::pair{"b", &b}}) {
+            CutMember member{.b = 400, .r = 500, .r_end = 510, .e = 600};
+            member.log.name = name;
+            member.log.complete_since = 100;
+            member.log.events = *events;
+            out.members.push_back(std::move(member));
+        }
+        out.anchor = {{{"d", 110}, {"a", 110}, {"b", 110}}};
+        out.decision_tables = tables;
+        return out;
+    }
+    Mark mark(const Sweep& since = {}) const
+    {
+        auto in = input();
+        auto cut = compute_cut(in);
+        Mark out;
+        out.decision_tables = tables;
+        out.decided = late_commits(in, cut, since);
+        out.at = cut.at;
+        out.flags = cut.flags;
+        return out;
+    }
+};
+
+Decision verdict(const TableJudgement& judgement, const char* member, const char* gid)
+{
+    auto found = judgement.verdicts.find({member, gid});
+    return found == judgement.verdicts.end() ? Decision::unknown : found->second.decision;
+}
+
+TEST(DecisionTableTest, TheRowIsTheVerdict)
+{
+    Group group;
+    group.a = {prepared(200, 1, "yes"), prepared(220, 2, "no")};
+    group.b = {prepared(200, 7, "yes"), prepared(220, 8, "no")};
+    auto mark = group.mark();
+    EXPECT_FALSE(mark.flags.two_phase_only);
+    ASSERT_EQ(mark.at.in_doubt.size(), 4U);
+    for (const auto& doubt : mark.at.in_doubt) {
+        EXPECT_EQ(doubt.verdict.decision, Decision::unknown);
+        EXPECT_EQ(doubt.verdict.reason, Reason::one_phase);
+        EXPECT_NE(doubt.verdict.evidence.find("public.outcome.gid of d decides"),
+                  std::string::npos);
+    }
+    EXPECT_EQ(ids_to_ask(mark), (std::set<std::string>{"no", "yes"}));
+    auto judgement = judge_by_tables(mark, {{"d", {"yes"}}});
+    EXPECT_TRUE(judgement.contradictions.empty());
+    for (const char* member : {"a", "b"}) {
+        EXPECT_EQ(verdict(judgement, member, "yes"), Decision::commit);
+        EXPECT_EQ(verdict(judgement, member, "no"), Decision::rollback);
+    }
+}
+
+TEST(DecisionTableTest, ACommitWithoutARowContradicts)
+{
+    Group group;
+    group.a = {prepared(200, 1, "g"), committed(300, 1)};
+    group.b = {prepared(200, 7, "g")};
+    auto mark = group.mark({{"d", 350}, {"a", 350}, {"b", 350}});
+    EXPECT_TRUE(mark.decided.empty()) << "it was committed before";
+    EXPECT_TRUE(judge_by_tables(mark, {{"d", {"g"}}}).contradictions.empty());
+    auto judgement = judge_by_tables(mark, {{"d", {}}});
+    ASSERT_EQ(judgement.contradictions.size(), 1U);
+    EXPECT_NE(judgement.contradictions[0].find("g is committed at a"), std::string::npos);
+}
+
+/// Nothing is in doubt any more: the coordinator's own part may lie after its cut all the same.
+TEST(DecisionTableTest, ALateCommitNeedsItsRow)
+{
+    Group group;
+    group.a = {prepared(200, 1, "early"), committed(300, 1),         prepared(320, 2, "late"),
+               committed(450, 2),         prepared(460, 3, "after"), committed(550, 3)};
+    auto mark = group.mark({{"d", 390}, {"a", 390}, {"b", 390}});
+    ASSERT_EQ(mark.decided.size(), 1U);
+    EXPECT_EQ(mark.decided[0].gid, "late");
+    EXPECT_EQ(mark.decided[0].member, "a");
+    EXPECT_EQ(mark.decided[0].commit, (LogPosition{1, 450}));
+    EXPECT_EQ(judge_by_tables(mark, {{"d", {}}}).contradictions.size(), 1U);
+    EXPECT_TRUE(judge_by_tables(mark, {{"d", {"late"}}}).contradictions.empty());
+    // Of "after" nothing is committed inside: it is undecided there, and so everywhere.
+    EXPECT_EQ(verdict(judge_by_tables(mark, {{"d", {"late"}}}), "a", "after"), Decision::rollback);
+}
+
+/// The gid of a commit may stand in the table of the mark before.
+TEST(DecisionTableTest, ALateCommitIsKnownFromTheTableOfTheMarkBefore)
+{
+    Group group;
+    group.a = {prepared(200, 1, "g")};
+    auto first = compute_cut(group.input());
+    Group later;
+    later.a = {committed(1450, 1)};
+    auto input = later.input();
+    for (auto& member : input.members) {
+        member.b += 1000;
+        member.r += 1000;
+        member.r_end += 1000;
+        member.e += 1000;
+    }
+    input.previous = &first.table;
+    input.anchor.clear();
+    auto cut = compute_cut(input);
+    auto late = late_commits(input, cut, {{"d", 1390}, {"a", 1390}, {"b", 1390}});
+    ASSERT_EQ(late.size(), 1U);
+    EXPECT_EQ(late[0].gid, "g");
+}
+
+TEST(DecisionTableTest, TwoPhaseTransactionsOfTheCoordinatorAreJudgedAsEver)
+{
+    Group group;
+    group.d = {prepared(190, 4, "both"), prepared(210, 5, "half"), committed(410, 5)};
+    group.a = {prepared(200, 1, "both"), prepared(220, 2, "half")};
+    auto mark = group.mark();
+    EXPECT_TRUE(mark.decided.empty());
+    for (const auto& doubt : mark.at.in_doubt)
+        EXPECT_EQ(doubt.verdict.decision,
+                  doubt.branch.gid == "both" ? Decision::rollback : Decision::commit);
+    auto judgement = judge_by_tables(mark, {{"d", {}}});
+    EXPECT_TRUE(judgement.contradictions.empty());
+    EXPECT_TRUE(judgement.verdicts.empty());
+}
+
+TEST(DecisionTableTest, WithoutATableNothingIsRolledBack)
+{
+    Group group;
+    group.tables = {{"d", "none"}};
+    group.a = {prepared(200, 1, "g")};
+    auto mark = group.mark();
+    EXPECT_TRUE(mark.flags.two_phase_only);
+    EXPECT_TRUE(mark.flags.unknown_verdicts);
+    EXPECT_FALSE(has_decision_tables(mark));
+    EXPECT_EQ(mark.at.in_doubt.at(0).verdict.decision, Decision::unknown);
+    // One that is committed somewhere needs no table.
+    group.b = {prepared(200, 7, "g"), committed(300, 7)};
+    EXPECT_EQ(group.mark().at.in_doubt.at(0).verdict.decision, Decision::commit);
+    // And without a word about it a group is two-phase.
+    group.tables.clear();
+    group.b.clear();
+    EXPECT_EQ(group.mark().at.in_doubt.at(0).verdict.decision, Decision::rollback);
+    EXPECT_TRUE(group.mark().flags.two_phase_only);
+}
+
+TEST(DecisionTableTest, ATableMayHoldTheBranchesGids)
+{
+    Group group;
+    group.a = {prepared(200, 1, "citus_0_1_2_3")};
+    group.b = {prepared(200, 7, "citus_0_1_2_4")};
+    auto input = group.input();
+    for (auto& member : input.members)
+        member.log.pattern = GidPattern::parse("citus");
+    Mark mark;
+    mark.decision_tables = group.tables;
+    mark.at = compute_cut(input).at;
+    auto judgement = judge_by_tables(mark, {{"d", {"citus_0_1_2_4"}}});
+    EXPECT_EQ(verdict(judgement, "a", "citus_0_1_2_3"), Decision::commit);
+    EXPECT_EQ(verdict(judgement, "b", "citus_0_1_2_4"), Decision::commit);
+}
+
+/// What is unknown for another reason is not rolled back for want of a row.
+TEST(DecisionTableTest, AnotherDoubtStays)
+{
+    Group group;
+    auto input = group.input();
+    input.members[1].log.seeds = {{.xid = 1, .gid = "old"}};
+    Mark mark;
+    mark.decision_tables = group.tables;
+    mark.at = compute_cut(input).at;
+    ASSERT_EQ(mark.at.in_doubt.size(), 1U);
+    EXPECT_EQ(mark.at.in_doubt[0].verdict.reason, Reason::seeded);
+    EXPECT_TRUE(judge_by_tables(mark, {{"d", {}}}).verdicts.empty());
+    EXPECT_EQ(verdict(judge_by_tables(mark, {{"d", {"old"}}}), "a", "old"), Decision::commit);
+}
+
+TEST(DecisionTableTest, NamesOfColumns)
+{
+    auto column = parse_table_column("public.Decision Log.gid");
+    ASSERT_TRUE(column);
+    EXPECT_EQ(*column, (TableColumn{"public", "Decision Log", "gid"}));
+    for (const char* bad :
+         {"", "none", "a.b", ".b.c", "a..c", "a.b.", "a.b.c.d", "a.\"b\".c", "a.b\n.c"})
+        EXPECT_FALSE(parse_table_column(bad)) << bad;
+    EXPECT_FALSE(parse_table_column("a.b." + std::string(64, 'c')));
+}
+
+} // namespace
+} // namespace tidemark::model
