@@ -5,12 +5,14 @@
 #include "job/crew.h"
 #include "job/group_log.h"
 #include "model/lost.h"
+#include "model/rhythm.h"
 #include "model/schedule.h"
 #include "repo/identities.h"
 #include "repo/restore_plan.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace tidemark::job {
 
@@ -94,7 +96,48 @@ const model::MemberIdentity* recorded_identity(const repo::RepositoryView& view,
     return &stored->second.identities.front().value;
 }
 
+/// Jobs that make what can be restored.
+bool stores(const model::Run& run)
+{
+    return run.command == "run" || run.command == "backup" || run.command == "mark" ||
+           run.command == "log";
+}
+
+/// What became of the latest runs, and how old the newest mark may be by their rhythm.
+void read_runs(GroupStatus& out, const Context& context)
+{
+    constexpr std::size_t kLatest = 16;
+    std::vector<base::Time> starts;
+    std::set<std::string> made_good; // by something newer
+    for (auto& run : repo::Runs(context.storage(), out.group).list(kLatest)) {
+        if (!stores(run.value)) continue;
+        const auto& command = run.value.command;
+        if (command != "log") starts.push_back(run.value.started);
+        if (!out.last_run) out.last_run = run;
+        if (!run_failed(run.value.exit_code)) {
+            made_good.insert(command);
+            // Both do all that the others do.
+            if (run.value.set && (command == "run" || command == "backup"))
+                made_good.insert({"run", "backup", "mark", "log"});
+        } else if (!out.failed_run && !made_good.contains(command)) {
+            out.failed_run = run;
+        }
+    }
+    if (context.group.objective.lose_at_most || !out.restorable) return;
+    model::Objective usual{.lose_at_most = model::usual_patience(std::move(starts))};
+    out.rhythm =
+        model::compare_objective(usual, out.restorable->value.created, {}, out.now).front();
+}
+
 } // namespace
+
+bool run_failed(int exit_code)
+{
+    using base::Code;
+    for (auto fine : {Code::ok, Code::warnings, Code::lease_held, Code::cancelled})
+        if (exit_code == static_cast<int>(fine)) return false;
+    return true;
+}
 
 std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
                                          const std::vector<std::string>& known)
@@ -117,6 +160,7 @@ bool GroupStatus::needs_attention() const
 {
     bool failed_drill = last_drill && !last_drill->value.passed();
     return !is_restorable() || !unreadable.empty() || failed_drill || !meets_objective() ||
+           is_late() || failed_run ||
            std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
                bool slot = member.identity && (!member.slot.exists || member.slot.lost);
                return slot || !member.error.empty() || member.chain_broken ||
@@ -152,6 +196,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         context.group.objective,
         out.restorable ? std::optional{out.restorable->value.created} : std::nullopt, out.proof,
         out.now);
+    read_runs(out, context);
     for (const auto& set : view.sets) {
         if (set.value.kind != model::SetKind::full) continue;
         out.last_full = set;

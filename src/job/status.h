@@ -4,6 +4,7 @@
 #include "job/context.h"
 #include "model/objective.h"
 #include "repo/drills.h"
+#include "repo/runs.h"
 #include "repo/view.h"
 
 #include <optional>
@@ -50,6 +51,12 @@ struct GroupStatus {
     std::optional<model::Proof> proof;            ///< the newest
     std::optional<repo::StoredDrill> last_drill;  ///< or restore, whatever it says
     std::vector<model::ObjectiveState> objective; ///< what is asked for, when configured
+    /// Age of the newest restorable mark beside what the group's own rhythm lets expect
+    /// (model/rhythm.h); absent where the objective says it, and where nothing is restorable.
+    std::optional<model::ObjectiveState> rhythm;
+    std::optional<repo::StoredRun> last_run; ///< of those that store something
+    /// The newest one that failed and that none has made good since.
+    std::optional<repo::StoredRun> failed_run;
     std::vector<MemberStatus> members;
     std::vector<std::string> lost; ///< sentences: what a failover left half there (rules.md 13)
     std::vector<std::string> left; ///< in the repository, no longer in the configuration
@@ -57,9 +64,14 @@ struct GroupStatus {
 
     bool is_restorable() const { return restorable.has_value(); }
     bool meets_objective() const;
+    /// The newest restorable mark is older than this group's marks usually get.
+    bool is_late() const { return rhythm && !rhythm->met; }
     /// Something that an operator should look at.
     bool needs_attention() const;
 };
+
+/// Warnings, another job at work, and being told to stop are no failures of a run.
+bool run_failed(int exit_code);
 
 /// A branch that is prepared for longer than this is called orphaned.
 inline constexpr base::Duration kOrphanAge = std::chrono::seconds{60};

@@ -104,5 +104,67 @@ TEST(Status, AnotherClusterIsNamedAndNothingElseIsToldOfIt)
     }
 }
 
+void record(World& world, const std::string& command, int exit)
+{
+    model::Run run;
+    run.group = "shop";
+    run.command = command;
+    run.host = "here";
+    run.started = run.ended = world.clock().now();
+    run.exit_code = exit;
+    if (exit == 0) run.set = 1;
+    if (exit != 0) run.error = model::RunError{.code = "failed", .message = "no disk", .hint = ""};
+    repo::Runs(world.storage(), "shop").append(run);
+}
+
+TEST(Status, WithoutAnObjectiveTheRhythmOfTheRunsSaysWhatIsOld)
+{
+    World world;
+    auto look = [&] { return read_status(world.context(), world.view(), {.ask_members = false}); };
+    world.clock().advance(23h);
+    EXPECT_FALSE(look().needs_attention()) << "nothing is known of its rhythm";
+    world.clock().advance(2h);
+    EXPECT_TRUE(look().is_late());
+    EXPECT_TRUE(look().needs_attention());
+
+    for (int i = 0; i < 5; ++i) {
+        world.clock().advance(2h);
+        record(world, "run", 0);
+    }
+    place_mark(world.context(), {});
+    world.clock().advance(5h);
+    EXPECT_FALSE(look().needs_attention());
+    world.clock().advance(2h);
+    EXPECT_TRUE(look().is_late()) << "more than three times two hours";
+    EXPECT_EQ(look().rhythm->limit, base::Duration{6h});
+
+    world.group().objective.lose_at_most = 8h;
+    EXPECT_FALSE(look().rhythm);
+    EXPECT_FALSE(look().needs_attention()) << "the objective is what counts";
+}
+
+TEST(Status, AFailedRunIsToldUntilOneMadeItGood)
+{
+    World world;
+    auto look = [&] { return read_status(world.context(), world.view(), {.ask_members = false}); };
+    record(world, "run", 11);
+    EXPECT_FALSE(look().needs_attention()) << "another one was at work";
+    record(world, "run", 13);
+    ASSERT_TRUE(look().failed_run);
+    EXPECT_EQ(look().failed_run->value.exit_code, 13);
+    EXPECT_TRUE(look().needs_attention());
+    record(world, "mark", 0);
+    EXPECT_TRUE(look().failed_run) << "a mark is not all that a run does";
+    EXPECT_EQ(look().last_run->value.command, "mark");
+    record(world, "expire", 1);
+    EXPECT_EQ(look().last_run->value.command, "mark");
+    record(world, "run", 0);
+    EXPECT_FALSE(look().needs_attention());
+    record(world, "mark", 22);
+    EXPECT_TRUE(look().needs_attention());
+    record(world, "run", 0);
+    EXPECT_FALSE(look().needs_attention());
+}
+
 } // namespace
 } // namespace tidemark::job

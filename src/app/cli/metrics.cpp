@@ -5,7 +5,9 @@
 #include "job/log_guard.h"
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
@@ -75,19 +77,80 @@ void set_member(Gauges& out, const job::MemberStatus& member)
             static_cast<double>(member.orphans.size()), name);
 }
 
+void set_repository(Gauges& out, bool up)
+{
+    out.set("repository_up", "1 when the repository could be read", up ? 1 : 0);
+}
+
+void set_attention(Gauges& out, bool needed)
+{
+    out.set("needs_attention", "1 when tidemark status shows something to look at", needed ? 1 : 0);
+}
+
+void set_read(Gauges& out, base::Time now)
+{
+    out.set("status_timestamp_seconds", "when these figures were read", seconds(now));
+}
+
+constexpr const char* kMarkTime = "mark_timestamp_seconds";
+
+void set_mark_time(Gauges& out, double time)
+{
+    out.set(kMarkTime, "time of the newest mark that can be restored", time);
+}
+
+/// What the newest mark's age is compared with, by objective or by the group's own rhythm.
+void set_patience(Gauges& out, const job::GroupStatus& status)
+{
+    const auto* limit = status.rhythm ? &*status.rhythm : nullptr;
+    for (const auto& state : status.objective)
+        if (state.name == "lose_at_most") limit = &state;
+    if (limit == nullptr) return;
+    out.set("mark_age_limit_seconds", "how old the newest restorable mark may be",
+            std::chrono::duration<double>(limit->limit).count());
+}
+
+void set_run(Gauges& out, const LastRun& run)
+{
+    out.set("last_run_exit",
+            "exit code of the newest run; 0, 3 (look), 11 (another one works) and 130 (stopped) "
+            "are no failures",
+            run.exit);
+    out.set("last_run_timestamp_seconds", "when the newest run ended, well or not",
+            seconds(run.ended));
+}
+
+/// A gauge of the whole group in metrics that were written before.
+std::optional<double> find_gauge(std::string_view metrics, const std::string& group,
+                                 const std::string& name)
+{
+    const auto start = "\ntidemark_" + name + "{group=\"" + group + "\"} ";
+    auto at = metrics.find(start);
+    if (at == std::string_view::npos) return std::nullopt;
+    const std::string rest(metrics.substr(at + start.size(), 40));
+    char* end = nullptr;
+    double value = std::strtod(rest.c_str(), &end);
+    if (end == rest.c_str() || !std::isfinite(value)) return std::nullopt;
+    return value;
+}
+
 } // namespace
 
-std::string render_metrics(const job::GroupStatus& status)
+std::string render_metrics(const job::GroupStatus& status, const std::optional<LastRun>& run)
 {
     Gauges out(status.group);
-    out.set("status_timestamp_seconds", "when these figures were read", seconds(status.now));
+    set_read(out, status.now);
+    set_repository(out, true);
+    if (run)
+        set_run(out, *run);
+    else if (status.last_run)
+        set_run(out,
+                {.exit = status.last_run->value.exit_code, .ended = status.last_run->value.ended});
     out.set("restorable", "1 when some mark can be restored", status.is_restorable() ? 1 : 0);
-    out.set("needs_attention", "1 when tidemark status shows something to look at",
-            status.needs_attention() ? 1 : 0);
+    set_attention(out, status.needs_attention() || (run && job::run_failed(run->exit)));
     if (status.restorable) {
         const auto& mark = status.restorable->value;
-        out.set("mark_timestamp_seconds", "time of the newest mark that can be restored",
-                seconds(mark.created));
+        set_mark_time(out, seconds(mark.created));
         out.set("mark_spread_seconds", "from its first to its last restore point",
                 std::chrono::duration<double>(mark.spread).count());
         out.set("mark_in_doubt", "transactions in doubt at it",
@@ -105,6 +168,7 @@ std::string render_metrics(const job::GroupStatus& status)
     if (!status.objective.empty())
         out.set("objective_met", "1 when everything that `objective` asks for is so",
                 status.meets_objective() ? 1 : 0);
+    set_patience(out, status);
     if (status.last_full)
         out.set("full_start_timestamp_seconds", "start of the newest complete full backup",
                 seconds(status.last_full->value.started));
@@ -113,9 +177,19 @@ std::string render_metrics(const job::GroupStatus& status)
     return out.text();
 }
 
-void write_metrics(const std::filesystem::path& file, const job::GroupStatus& status)
+std::string render_outage(const std::string& group, const LastRun& run, std::string_view before)
 {
-    auto text = render_metrics(status);
+    Gauges out(group);
+    set_read(out, run.ended);
+    set_repository(out, false);
+    set_run(out, run);
+    set_attention(out, true);
+    if (auto time = find_gauge(before, group, kMarkTime)) set_mark_time(out, *time);
+    return out.text();
+}
+
+void write_metrics(const std::filesystem::path& file, const std::string& text)
+{
     // The collector reads *.prom only; this name is not one.
     auto unfinished = file;
     unfinished += "." + std::to_string(::getpid()) + ".tmp";

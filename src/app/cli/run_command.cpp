@@ -4,6 +4,7 @@
 #include "app/cli/metrics.h"
 #include "app/cli/sheet.h"
 #include "app/wiring.h"
+#include "base/fd.h"
 #include "job/expire.h"
 #include "job/log_guard.h"
 #include "job/run.h"
@@ -82,13 +83,34 @@ std::string first_warning(Environment& environment)
     return warnings.empty() ? std::string{} : warnings.front();
 }
 
-void refresh_metrics(Environment& environment)
+std::string what_is_there(const std::filesystem::path& file)
+{
+    try {
+        auto bytes = base::read_file(file, 4U << 20);
+        return std::string(base::as_text(bytes));
+    } catch (const Error&) {
+        return {}; // the first time
+    }
+}
+
+/// Also of a run that failed, and without the repository: a file that stays as it was says that all
+/// is well.
+void refresh_metrics(Environment& environment, int exit)
 {
     const auto& file = environment.options().metrics;
     if (!file) return;
+    LastRun run{.exit = exit, .ended = environment.clock().now()};
+    std::string text;
     try {
-        write_metrics(*file,
-                      job::read_status(environment.context(), environment.recent_view(), {}));
+        text = render_metrics(
+            job::read_status(environment.context(), environment.recent_view(), {}), run);
+    } catch (const Error& error) {
+        environment.progress().note(
+            fmt::format("the metrics say that the repository cannot be read: {}", error.what()));
+        text = render_outage(environment.group().name, run, what_is_there(*file));
+    }
+    try {
+        write_metrics(*file, text);
     } catch (const Error& error) {
         environment.progress().warn(fmt::format("no metrics: {}", error.what()));
     }
@@ -156,14 +178,14 @@ int run_run(Environment& environment)
         job::watch_held_log(guarded);
         int code = run_once(environment);
         tell(environment, group, code, first_warning(environment));
-        refresh_metrics(environment);
+        refresh_metrics(environment, code);
         return code;
     } catch (const Error& error) {
         // Another run at work is taking the log; and who was told to stop shall not break chains.
         if (error.code() != Code::lease_held && error.code() != Code::cancelled)
             job::relieve_servers(guarded);
         tell(environment, group, static_cast<int>(error.code()), error.what());
-        refresh_metrics(environment);
+        refresh_metrics(environment, static_cast<int>(error.code()));
         throw;
     }
 }

@@ -3,6 +3,7 @@
 #include "app/cli/drill_report.h"
 #include "app/cli/metrics.h"
 #include "app/cli/table.h"
+#include "base/log.h"
 #include "job/log_guard.h"
 #include "job/status.h"
 
@@ -46,6 +47,25 @@ std::string proven_text(const job::GroupStatus& status)
                            base::format_duration(state.limit),
                            state.actual ? base::format_duration(*state.actual) : "never",
                            state.met ? "met" : "MISSED");
+    return out;
+}
+
+std::string runs_text(const job::GroupStatus& status)
+{
+    std::string out;
+    if (status.failed_run) {
+        const auto& run = status.failed_run->value;
+        out += fmt::format("  LAST RUN FAILED: tidemark {} at {} (run-{}), exit {}{}\n",
+                           run.command, base::format_time_human(run.ended),
+                           status.failed_run->number(), run.exit_code,
+                           run.error ? ": " + base::escape_controls(run.error->message) : "");
+    }
+    if (status.is_late())
+        out +=
+            fmt::format("  THE NEWEST MARK IS OLD: {}, and by the rhythm of this group's runs it "
+                        "is {} at most; objective lose_at_most says it otherwise\n",
+                        base::format_duration(*status.rhythm->actual),
+                        base::format_duration(status.rhythm->limit));
     return out;
 }
 
@@ -178,15 +198,29 @@ json member_json(const job::MemberStatus& member)
     return out;
 }
 
+json state_json(const model::ObjectiveState& state)
+{
+    return {{"name", state.name},
+            {"limit_us", state.limit.count()},
+            {"actual_us", state.actual ? json(state.actual->count()) : json(nullptr)},
+            {"met", state.met}};
+}
+
 json objective_json(const job::GroupStatus& status)
 {
     json out = json::array();
     for (const auto& state : status.objective)
-        out.push_back({{"name", state.name},
-                       {"limit_us", state.limit.count()},
-                       {"actual_us", state.actual ? json(state.actual->count()) : json(nullptr)},
-                       {"met", state.met}});
+        out.push_back(state_json(state));
     return out;
+}
+
+json run_json(const repo::StoredRun& run)
+{
+    return {{"id", fmt::format("run-{}", run.number())},
+            {"command", run.value.command},
+            {"ended", base::format_time(run.value.ended)},
+            {"exit", run.value.exit_code},
+            {"error", run.value.error ? json(run.value.error->message) : json(nullptr)}};
 }
 
 void describe_json(json& document, const job::GroupStatus& status)
@@ -207,6 +241,9 @@ void describe_json(json& document, const job::GroupStatus& status)
         document["last_drill"] = {{"id", repo::drill_id(status.last_drill->number())},
                                   {"passed", status.last_drill->value.passed()}};
     document["objective"] = objective_json(status);
+    if (status.rhythm) document["rhythm"] = state_json(*status.rhythm);
+    if (status.last_run) document["last_run"] = run_json(*status.last_run);
+    if (status.failed_run) document["failed_run"] = run_json(*status.failed_run);
     document["lost"] = status.lost;
     document["needs_attention"] = status.needs_attention();
     document["left"] = status.left;
@@ -233,11 +270,13 @@ int run_status(Environment& environment)
         environment.context(), view,
         {.ask_members = environment.configured(), .known_slots = known_slots(environment)});
     auto& output = environment.output();
-    output.text(headline(status) + members_text(status) + proven_text(status) + notes_text(status));
+    output.text(headline(status) + members_text(status) + runs_text(status) + proven_text(status) +
+                notes_text(status));
     describe_json(output.document(), status);
     for (const auto& [key, why] : status.unreadable)
         environment.progress().warn(key + ": " + why);
-    if (environment.options().metrics) write_metrics(*environment.options().metrics, status);
+    if (environment.options().metrics)
+        write_metrics(*environment.options().metrics, render_metrics(status));
     if (!environment.options().exit_code) return 0;
     if (!status.is_restorable()) return static_cast<int>(Code::not_restorable);
     return static_cast<int>(status.needs_attention() ? Code::warnings : Code::ok);

@@ -125,18 +125,56 @@ TEST(BusyGroup, AFirstFullBackupDoesNotLoseTheSlot)
     EXPECT_EQ(lab.run({"verify"}).code(), 0);
 }
 
-TEST_F(RunTest, PrometheusUnderstandsTheMetrics)
+/// Does nothing where there is no promtool (tools/fetch-promtool).
+void expect_valid_metrics([[maybe_unused]] const fs::path& file)
 {
 #ifdef TIDEMARK_PROMTOOL
-    run_ok();
-    auto file = lab_->folder() / "tidemark.prom";
-    lab_->run({"status", "--metrics", file.string()});
     auto promtool =
         base::run({"sh", "-c", TIDEMARK_PROMTOOL " check metrics < '" + file.string() + "'"});
     EXPECT_TRUE(promtool.exit.success()) << promtool.out << promtool.err;
-#else
-    GTEST_SKIP() << "there is no promtool; tools/fetch-promtool";
 #endif
+}
+
+TEST_F(RunTest, MetricsAreWrittenByEveryRunHoweverItEnds)
+{
+    run_ok();
+    auto file = lab_->folder() / "tidemark.prom";
+    lab_->run({"status", "--metrics", file.string()});
+    EXPECT_NE(text_of(file).find("tidemark_last_run_exit{group=\"shop\"} 0\n"), std::string::npos)
+        << text_of(file);
+    expect_valid_metrics(file);
+
+    auto away = lab_->folder() / "not-mounted";
+    fs::rename(lab_->repository, away);
+    auto failed = lab_->run({"run", "--metrics", file.string()});
+    fs::rename(away, lab_->repository);
+    EXPECT_GT(failed.code(), 0) << failed.text();
+    EXPECT_TRUE(failed.explained()) << failed.text();
+    auto metrics = text_of(file);
+    for (const auto& line :
+         {"tidemark_last_run_exit{group=\"shop\"} " + std::to_string(failed.code()) + "\n",
+          std::string("tidemark_repository_up{group=\"shop\"} 0\n"),
+          std::string("tidemark_mark_timestamp_seconds{group=\"shop\"} ")})
+        EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+    EXPECT_EQ(metrics.find("tidemark_restorable"), std::string::npos) << metrics;
+    expect_valid_metrics(file);
+
+    lab_->lab.cluster(1).stop();
+    failed = lab_->run({"run", "--metrics", file.string()});
+    lab_->lab.cluster(1).start();
+    EXPECT_EQ(failed.code(), 20) << failed.text();
+    EXPECT_NE(text_of(file).find("tidemark_last_run_exit{group=\"shop\"} 20\n"), std::string::npos)
+        << text_of(file);
+    expect_valid_metrics(file);
+    auto status = lab_->run({"status", "--exit-code"});
+    EXPECT_EQ(status.code(), 3) << status.text();
+    EXPECT_NE(status.out.find("LAST RUN FAILED: tidemark run"), std::string::npos) << status.text();
+    auto document = lab_->run({"status", "--json"}).json();
+    EXPECT_EQ(document.at("failed_run").at("exit"), 20) << document;
+    run_ok();
+    document = lab_->run({"status", "--json"}).json();
+    EXPECT_FALSE(document.contains("failed_run")) << document;
+    EXPECT_TRUE(document.at("rhythm").at("met").get<bool>()) << document;
 }
 
 TEST_F(RunTest, MonitorsSeeWhatIsWrong)
