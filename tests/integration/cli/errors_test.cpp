@@ -298,6 +298,14 @@ TEST_F(ErrorsTest, AnotherClusterIsNotTakenForTheMember)
         auto run = lab_->tool.run({command, "--config", config.string()});
         expect(run, 24);
     }
+    auto check = lab_->tool.run({"check", "--config", config.string()});
+    EXPECT_EQ(check.code(), 24) << check.text();
+    EXPECT_NE(check.out.find("identity"), std::string::npos) << check.text();
+    EXPECT_EQ(check.out.find("slot"), std::string::npos) << check.text();
+    auto status = lab_->tool.run({"status", "--exit-code", "--config", config.string()});
+    EXPECT_EQ(status.code(), 3) << status.text();
+    EXPECT_NE(status.out.find("OTHER CLUSTER"), std::string::npos) << status.text();
+    lab_->tool.run({"status", "--json", "--config", config.string()});
     expect_healthy();
 }
 
