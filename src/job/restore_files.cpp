@@ -99,70 +99,115 @@ private:
     std::map<std::uint32_t, std::filesystem::path> links_;
 };
 
-/// First reading of the page map: folders, files of the right size, links.
-class Skeleton final : public repo::PageMapVisitor {
+/// First reading of the page map: folders and links. It is checked as a whole before any is made.
+class Folders final : public repo::PageMapVisitor {
 public:
-    explicit Skeleton(const Trees& trees) : trees_(trees) {}
-
     void file(const model::FileEntry& entry) override
     {
         if (entry.kind == model::FileKind::directory)
             folders_.push_back(entry);
         else if (entry.kind == model::FileKind::tablespace_link)
             links_.push_back(entry.path);
-        else
-            files_.emplace(entry.index, entry);
-    }
-
-    void frame(const repo::FrameRef&, std::span<const repo::Extent> extents) override
-    {
-        for (const auto& extent : extents)
-            covered_[extent.file] += extent.length;
+        else if (entry.size >= kLeastAllocated)
+            long_.emplace(entry.index, 0);
     }
 
     /// Parents before children, whatever the order in the map.
-    void create()
+    void create(const Trees& trees)
     {
         std::sort(folders_.begin(), folders_.end(),
                   [](const auto& a, const auto& b) { return a.path < b.path; });
         for (const auto& folder : folders_) {
-            auto place = trees_.place(folder.path);
+            auto place = trees.place(folder.path);
             place.tree->make_folder(place.path, folder.mode);
         }
         for (const auto& link : links_)
-            trees_.link(link);
-        for (const auto& [index, entry] : files_) {
-            auto place = trees_.place(entry.path);
-            place.tree->make_file(place.path, entry.mode, entry.size);
-            allocate(place, entry);
-            places_.emplace(index, std::move(place));
-        }
-        files_.clear();
-        covered_.clear();
+            trees.link(link);
     }
 
-    const std::unordered_map<std::uint32_t, Place>& places() const { return places_; }
+    /// The bytes that extents cover, of each long file; to be counted.
+    std::unordered_map<std::uint32_t, std::uint64_t> take_long() { return std::move(long_); }
 
 private:
-    void allocate(const Place& place, const model::FileEntry& entry)
+    std::vector<model::FileEntry> folders_;
+    std::vector<std::string> links_;
+    std::unordered_map<std::uint32_t, std::uint64_t> long_;
+};
+
+/// Second reading: files of the right size. There may be millions, so of each only its number,
+/// its folder's number and its name stay in memory.
+class Files final : public repo::PageMapVisitor {
+public:
+    Files(const Trees& trees, std::unordered_map<std::uint32_t, std::uint64_t> covered)
+        : trees_(trees), covered_(std::move(covered))
     {
-        if (entry.size < kLeastAllocated) return;
-        auto zeros = entry.size - std::min(entry.size, covered_[entry.index]);
-        if (zeros > zeros_left_) return;
-        zeros_left_ -= zeros;
-        place.tree->allocate(place.path, entry.size);
+    }
+
+    void file(const model::FileEntry& entry) override
+    {
+        if (entry.kind != model::FileKind::regular) return;
+        auto place = trees_.place(entry.path);
+        place.tree->make_file(place.path, entry.mode, entry.size);
+        auto slash = place.path.rfind('/');
+        auto length = slash == std::string::npos ? 0 : slash + 1;
+        auto folder = folder_of({place.tree, place.path.substr(0, length)});
+        places_.emplace(entry.index, Name{folder, place.path.substr(length)});
+        if (covered_.contains(entry.index)) sizes_.emplace(entry.index, entry.size);
+    }
+
+    void frame(const repo::FrameRef&, std::span<const repo::Extent> extents) override
+    {
+        for (const auto& extent : extents) {
+            if (auto found = covered_.find(extent.file); found != covered_.end())
+                found->second += extent.length;
+        }
+    }
+
+    /// Once all were made: gives the long ones their blocks.
+    void allocate()
+    {
+        auto zeros_left = kAllocatedZeros;
+        for (const auto& [index, size] : sizes_) {
+            auto zeros = size - std::min(size, covered_[index]);
+            if (zeros > zeros_left) continue;
+            zeros_left -= zeros;
+            auto place = place_of(index);
+            place.tree->allocate(place.path, size);
+        }
+        sizes_ = {};
+        covered_ = {};
+    }
+
+    Place place_of(std::uint32_t index) const
+    {
+        const auto& name = places_.at(index);
+        const auto& folder = folders_[name.folder];
+        return {folder.tree, folder.path + name.name};
+    }
+
+private:
+    struct Name {
+        std::uint32_t folder = 0;
+        std::string name;
+    };
+
+    std::uint32_t folder_of(Place folder)
+    {
+        auto [found, is_new] = numbers_.emplace(std::pair{folder.tree, folder.path},
+                                                static_cast<std::uint32_t>(folders_.size()));
+        if (is_new) folders_.push_back(std::move(folder));
+        return found->second;
     }
 
     const Trees& trees_;
-    std::uint64_t zeros_left_ = kAllocatedZeros;
     std::unordered_map<std::uint32_t, std::uint64_t> covered_;
-    std::vector<model::FileEntry> folders_;
-    std::vector<std::string> links_;
-    std::unordered_map<std::uint32_t, model::FileEntry> files_;
-    std::unordered_map<std::uint32_t, Place> places_;
+    std::unordered_map<std::uint32_t, std::uint64_t> sizes_;
+    std::vector<Place> folders_; ///< with the '/' at their end
+    std::map<std::pair<const TargetTree*, std::string>, std::uint32_t> numbers_;
+    std::unordered_map<std::uint32_t, Name> places_;
 };
 
-/// Second reading: every frame becomes a task for the workers.
+/// Third reading: every frame becomes a task for the workers.
 class Feeder final : public repo::PageMapVisitor {
 public:
     Feeder(base::BoundedQueue<Task>& queue, std::stop_token stop)
@@ -182,11 +227,10 @@ private:
     std::stop_token stop_;
 };
 
-void write_frame(const Task& task, base::ByteView plain,
-                 const std::unordered_map<std::uint32_t, Place>& places, TargetWriter& writer)
+void write_frame(const Task& task, base::ByteView plain, const Files& files, TargetWriter& writer)
 {
     for (const auto& extent : task.extents) {
-        const auto& place = places.at(extent.file);
+        const auto place = files.place_of(extent.file);
         writer.write(*place.tree, place.path, plain.subspan(extent.plain_offset, extent.length),
                      extent.offset);
     }
@@ -210,9 +254,12 @@ RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest&
                                    backup.page_map.sha256);
     };
     Trees trees(options);
-    Skeleton skeleton(trees);
-    auto info = read_map(skeleton);
-    skeleton.create();
+    Folders folders;
+    auto info = read_map(folders);
+    folders.create(trees);
+    Files files(trees, folders.take_long());
+    read_map(files);
+    files.allocate();
 
     std::atomic<std::uint64_t> written{0};
     TargetWriter::Ability ability;
@@ -223,7 +270,7 @@ RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest&
             repo::PackReader reader(storage, id);
             TargetWriter writer(ability);
             while (auto task = queue.pop(stopped)) {
-                write_frame(*task, reader.read(task->frame), skeleton.places(), writer);
+                write_frame(*task, reader.read(task->frame), files, writer);
                 progress(written += task->frame.plain_length);
             }
         });

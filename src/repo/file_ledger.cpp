@@ -10,26 +10,27 @@ using base::Error;
 
 void FileLedger::compare(std::uint32_t index, const State& state)
 {
-    if (!state.size) return;
-    if (state.end > *state.size || state.covered > *state.size) {
+    if (state.size == kUnknown) return;
+    if (state.end > state.size || state.covered > state.size) {
         throw Error{Code::failed,
                     fmt::format("extents reach byte {} and cover {} bytes of file {}, "
                                 "which has {}",
-                                state.end, state.covered, index, *state.size)};
+                                state.end, state.covered, index, state.size)};
     }
 }
 
 void FileLedger::declare(const model::FileEntry& entry)
 {
-    State& state = files_[entry.index];
-    if (state.size) throw Error{Code::failed, fmt::format("file {} is there twice", entry.index)};
+    State& state = state_of(entry.index);
+    if (state.size != kUnknown)
+        throw Error{Code::failed, fmt::format("file {} is there twice", entry.index)};
     state.size = entry.size;
     compare(entry.index, state);
 }
 
 void FileLedger::cover(const Extent& extent)
 {
-    State& state = files_[extent.file];
+    State& state = state_of(extent.file);
     state.end = std::max(state.end, extent.offset + extent.length);
     state.covered += extent.length;
     compare(extent.file, state);
@@ -37,9 +38,13 @@ void FileLedger::cover(const Extent& extent)
 
 void FileLedger::settle() const
 {
-    for (const auto& [index, state] : files_) {
-        if (!state.size)
-            throw Error{Code::failed, fmt::format("extents of unknown file {}", index)};
+    for (const auto& [first, states] : files_) {
+        for (std::uint32_t i = 0; i < kTogether; ++i) {
+            // An extent is never empty, so a file without an end has none.
+            if (states[i].size == kUnknown && states[i].end > 0)
+                throw Error{Code::failed,
+                            fmt::format("extents of unknown file {}", first * kTogether + i)};
+        }
     }
 }
 

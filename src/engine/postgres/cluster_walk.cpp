@@ -78,11 +78,14 @@ public:
     struct Root {
         std::uint32_t number = 0;
         std::uint32_t prefix = 0;
+        std::uint32_t listing = 0;
     };
 
     /// Lists `directory`, which stands at `path` in the backup.
-    void list(const Fd& directory, const Root& root, const std::string& path)
+    void list(const Fd& directory, Root root, const std::string& path)
     {
+        root.listing = static_cast<std::uint32_t>(walk_.listings.size());
+        walk_.listings.push_back({path, root.number, root.prefix});
         auto names = names_in(directory, path.empty() ? "the data directory" : path);
         std::set<std::string, std::less<>> init;
         bool relations = holds_relations(path);
@@ -130,7 +133,7 @@ private:
                 throw base::system_error("cannot open " + path, errno);
             }
         } else if (S_ISREG(info.st_mode)) {
-            if (path != "global/pg_control") add_file(path, root, info);
+            if (path != "global/pg_control") add_file(name, root, info);
         } else {
             base::log_debug("left out of the backup: {} is a special file", path);
         }
@@ -210,16 +213,15 @@ private:
         walk_.folders.push_back(std::move(entry));
     }
 
-    void add_file(const std::string& path, const Root& root, const struct stat& info)
+    void add_file(const std::string& name, const Root& root, const struct stat& info)
     {
         WalkedFile file;
-        file.entry.path = path;
-        file.entry.mode = info.st_mode & 07777U;
-        file.entry.modified = time_of(info.st_mtim);
-        file.entry.size = static_cast<std::uint64_t>(info.st_size);
-        file.root = root.number;
-        file.prefix = root.prefix;
-        walk_.bytes += file.entry.size;
+        file.name = name;
+        file.listing = root.listing;
+        file.mode = info.st_mode & 07777U;
+        file.modified = time_of(info.st_mtim);
+        file.size = static_cast<std::uint64_t>(info.st_size);
+        walk_.bytes += file.size;
         walk_.files.push_back(std::move(file));
     }
 
@@ -261,10 +263,28 @@ Walk walk_cluster(const std::filesystem::path& data_dir, const std::string& vers
     return walk;
 }
 
-base::Fd open_walked(const base::Fd& root, const std::string& path)
+std::string Walk::path(const WalkedFile& file) const
 {
-    Fd fd{open_beneath(root.get(), path.c_str(), O_RDONLY)};
-    if (!fd && errno != ENOENT) throw base::system_error("cannot open " + path, errno);
+    return join(listings[file.listing].path, file.name);
+}
+
+model::FileEntry Walk::entry(const WalkedFile& file) const
+{
+    model::FileEntry out;
+    out.index = file.index;
+    out.path = path(file);
+    out.mode = file.mode;
+    out.modified = file.modified;
+    out.size = file.size;
+    return out;
+}
+
+base::Fd Walk::open(const WalkedFile& file) const
+{
+    auto whole = path(file);
+    const auto& listing = listings[file.listing];
+    Fd fd{open_beneath(roots.at(listing.root).get(), whole.c_str() + listing.prefix, O_RDONLY)};
+    if (!fd && errno != ENOENT) throw base::system_error("cannot open " + whole, errno);
     return fd;
 }
 

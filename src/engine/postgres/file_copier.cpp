@@ -12,8 +12,10 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <numeric>
 #include <sys/stat.h>
 #include <thread>
+#include <tuple>
 #include <unistd.h>
 
 namespace tidemark::engine::postgres {
@@ -26,8 +28,13 @@ using stream::kPageSize;
 /// A part is what one worker reads in a row: long enough for the disk, short enough that the last
 /// parts of a backup keep all workers busy.
 constexpr std::uint64_t kPartSize = 16U << 20;
-constexpr std::size_t kMostTwophase = std::size_t{1} << 30;
+constexpr std::uint64_t kMostTwophase = std::uint64_t{1} << 30;
 constexpr std::uint32_t kTwophaseMagic = 0x57F94534;
+
+bool is_twophase(const std::string& path)
+{
+    return path.starts_with(kTwophase);
+}
 
 } // namespace
 
@@ -66,24 +73,23 @@ FileCopier::FileCopier(Walk& walk, PageVerifier& verifier, stream::Throttle& thr
 
 void FileCopier::plan()
 {
-    std::vector<std::size_t> order(walk_.files.size());
-    for (std::size_t i = 0; i < order.size(); ++i)
-        order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return walk_.files[a].entry.size > walk_.files[b].entry.size;
+    std::vector<std::uint32_t> order(walk_.files.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return std::tuple{walk_.files[b].size, a} < std::tuple{walk_.files[a].size, b};
     });
-    for (auto file : order) {
-        std::uint64_t size = walk_.files[file].entry.size;
-        bool is_twophase = walk_.files[file].entry.path.starts_with(kTwophase);
+    parts_.reserve(order.size() + walk_.bytes / kPartSize);
+    for (auto number : order) {
+        const auto& file = walk_.files[number];
+        // Half of a prepared transaction says nothing about its other half.
+        auto longest = is_twophase(walk_.path(file)) ? kMostTwophase : kPartSize;
         std::uint64_t at = 0;
         do {
-            // Half of a prepared transaction says nothing about its other half.
-            auto step = is_twophase ? size : kPartSize;
-            auto to = std::min(size, at + step);
-            parts_.push_back({file, at, to});
-            open_[file].parts_left.fetch_add(1, std::memory_order_relaxed);
-            at = to;
-        } while (at < size);
+            auto length = std::min<std::uint64_t>(file.size - at, longest);
+            parts_.push_back({number, static_cast<std::uint32_t>(length), at});
+            open_[number].parts_left.fetch_add(1, std::memory_order_relaxed);
+            at += length;
+        } while (at < file.size);
     }
 }
 
@@ -111,11 +117,10 @@ void FileCopier::run(BackupSink& sink, std::atomic<std::uint64_t>& progress, std
 int FileCopier::open(std::size_t file)
 {
     auto& state = open_[file];
-    std::lock_guard lock{state.mutex};
+    std::lock_guard lock{opening_[file % opening_.size()]};
     if (!state.tried) {
         state.tried = true;
-        const auto& walked = walk_.files[file];
-        state.fd = open_walked(walk_.roots[walked.root], walked.path_in_root());
+        state.fd = walk_.open(walk_.files[file]);
     }
     return state.fd.get();
 }
@@ -125,10 +130,10 @@ void FileCopier::read_ahead(std::size_t part)
     auto advise = [&](std::size_t number) {
         if (number >= parts_.size()) return;
         const auto& next = parts_[number];
-        if (next.to - next.from <= kPageSize) return; // the call costs more than it wins
+        if (next.length <= kPageSize) return; // the call costs more than it wins
         if (int fd = open(next.file); fd >= 0) {
-            ::posix_fadvise(fd, static_cast<off_t>(next.from),
-                            static_cast<off_t>(next.to - next.from), POSIX_FADV_WILLNEED);
+            ::posix_fadvise(fd, static_cast<off_t>(next.from), static_cast<off_t>(next.length),
+                            POSIX_FADV_WILLNEED);
         }
     };
     // Parts are taken in order, so the one after all present ones is what this or another worker
@@ -142,25 +147,27 @@ void FileCopier::copy_part(const Part& part, const Work& work)
     const auto& file = walk_.files[part.file];
     int fd = open(part.file);
     if (fd < 0) return part_done(part.file, work);
-    if (file.entry.path.starts_with(kTwophase)) {
+    auto path = walk_.path(file);
+    if (is_twophase(path)) {
         copy_twophase(part.file, fd, work);
         return part_done(part.file, work);
     }
-    bool pages = options_.page_checksums && has_page_checksums(file.entry.path);
+    bool pages = options_.page_checksums && has_page_checksums(path);
     PageVerifier::Reread reread = [&](std::uint64_t at, base::ByteSpan into) {
-        return base::pread_full(fd, into, at, file.entry.path);
+        return base::pread_full(fd, into, at, path);
     };
-    for (auto at = part.from; at < part.to;) {
+    const auto to = part.from + part.length;
+    for (auto at = part.from; at < to;) {
         if (work.stop.stop_requested()) return;
-        auto wanted = std::min<std::uint64_t>(kExtentSize, part.to - at);
+        auto wanted = std::min<std::uint64_t>(kExtentSize, to - at);
         auto into = work.buffer.first(static_cast<std::size_t>(wanted));
-        auto got = read_extent(file, fd, at, into);
+        auto got = read_extent(path, fd, at, into);
         if (got == 0) break;
         auto bytes = into.first(got);
-        if (pages) verifier_.verify(file.entry.path, at, bytes, reread);
+        if (pages) verifier_.verify(path, at, bytes, reread);
         obey(throttle_, got, work.stop);
         // What no extent covers is zeros: an empty stretch costs nothing.
-        if (!stream::is_zero(bytes)) work.sink.extent(work.worker, file.entry.index, at, bytes);
+        if (!stream::is_zero(bytes)) work.sink.extent(work.worker, file.index, at, bytes);
         work.progress.fetch_add(got, std::memory_order_relaxed);
         at += got;
         auto& end = open_[part.file].end;
@@ -171,7 +178,7 @@ void FileCopier::copy_part(const Part& part, const Work& work)
     part_done(part.file, work);
 }
 
-std::size_t FileCopier::read_extent(const WalkedFile& file, int fd, std::uint64_t at,
+std::size_t FileCopier::read_extent(const std::string& path, int fd, std::uint64_t at,
                                     base::ByteSpan into)
 {
     std::size_t done = 0;
@@ -179,8 +186,8 @@ std::size_t FileCopier::read_extent(const WalkedFile& file, int fd, std::uint64_
         auto got =
             ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(at + done));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && errno == EIO) return read_around_faults(file, fd, at, into);
-        if (got < 0) throw base::system_error("cannot read " + file.entry.path, errno);
+        if (got < 0 && errno == EIO) return read_around_faults(path, fd, at, into);
+        if (got < 0) throw base::system_error("cannot read " + path, errno);
         if (got == 0) break;
         done += static_cast<std::size_t>(got);
     }
@@ -188,7 +195,7 @@ std::size_t FileCopier::read_extent(const WalkedFile& file, int fd, std::uint64_
 }
 
 /// The disk refuses part of this extent: saves the pages that can be read and names the others.
-std::size_t FileCopier::read_around_faults(const WalkedFile& file, int fd, std::uint64_t at,
+std::size_t FileCopier::read_around_faults(const std::string& path, int fd, std::uint64_t at,
                                            base::ByteSpan into)
 {
     for (std::size_t done = 0; done < into.size(); done += kPageSize) {
@@ -198,7 +205,7 @@ std::size_t FileCopier::read_around_faults(const WalkedFile& file, int fd, std::
         if (got < 0) {
             int error = errno;
             std::memset(page.data(), 0, page.size());
-            verifier_.add_damage({file.entry.path, (at + done) / kPageSize,
+            verifier_.add_damage({path, (at + done) / kPageSize,
                                   fmt::format("cannot be read: {}; zeros stand in its place",
                                               std::strerror(error))});
         } else if (static_cast<std::size_t>(got) < page.size()) {
@@ -212,29 +219,28 @@ std::size_t FileCopier::read_around_faults(const WalkedFile& file, int fd, std::
 void FileCopier::copy_twophase(std::size_t number, int fd, const Work& work)
 {
     const auto& file = walk_.files[number];
+    const auto path = walk_.path(file);
     base::Bytes whole;
     base::ByteView bytes;
     for (int attempt = 0;; ++attempt) {
         // Four bytes for every subtransaction: it may be larger than an extent. PostgreSQL itself
         // reads at most a gigabyte of it (ReadTwoPhaseFile, MaxAllocSize).
         struct stat info = {};
-        if (::fstat(fd, &info) != 0)
-            throw base::system_error("cannot examine " + file.entry.path, errno);
+        if (::fstat(fd, &info) != 0) throw base::system_error("cannot examine " + path, errno);
         auto size = std::min(static_cast<std::size_t>(info.st_size), kMostTwophase);
         if (whole.size() < size) whole.resize(size);
-        auto got = base::pread_full(fd, whole, 0, file.entry.path);
+        auto got = base::pread_full(fd, whole, 0, path);
         bytes = base::ByteView(whole).first(got);
         if (twophase_is_whole(bytes)) break;
         if (attempt == 20 || work.stop.stop_requested()) {
-            verifier_.add_damage(
-                {file.entry.path, 0, "the prepared transaction's file has a wrong checksum"});
+            verifier_.add_damage({path, 0, "the prepared transaction's file has a wrong checksum"});
             break;
         }
         std::this_thread::sleep_for(10ms);
     }
     for (std::size_t at = 0; at < bytes.size(); at += kExtentSize) {
         auto extent = bytes.subspan(at, std::min<std::size_t>(kExtentSize, bytes.size() - at));
-        work.sink.extent(work.worker, file.entry.index, at, extent);
+        work.sink.extent(work.worker, file.index, at, extent);
     }
     work.progress.fetch_add(bytes.size(), std::memory_order_relaxed);
     open_[number].end.store(bytes.size());
@@ -247,11 +253,11 @@ void FileCopier::part_done(std::size_t file, const Work& work)
     bool gone = !state.fd;
     state.fd.reset();
     if (gone) return;
-    auto entry = walk_.files[file].entry;
+    auto entry = walk_.entry(walk_.files[file]);
     entry.size = state.end.load();
     std::lock_guard lock{announce_};
     work.sink.file(entry);
-    if (entry.path.starts_with(kTwophase)) {
+    if (is_twophase(entry.path)) {
         auto xid = parse_twophase_name(std::string_view(entry.path).substr(kTwophase.size()));
         if (xid) prepared_xids_.push_back(*xid);
     }

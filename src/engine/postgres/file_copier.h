@@ -6,6 +6,7 @@
 #include "engine/postgres/page_verifier.h"
 #include "stream/throttle.h"
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -46,13 +47,13 @@ public:
     const std::vector<std::uint32_t>& prepared_xids() const { return prepared_xids_; }
 
 private:
+    /// Of both there is one for every file, and there may be millions.
     struct Part {
-        std::size_t file = 0;
+        std::uint32_t file = 0;
+        std::uint32_t length = 0;
         std::uint64_t from = 0;
-        std::uint64_t to = 0;
     };
     struct OpenFile {
-        std::mutex mutex;
         base::Fd fd;
         bool tried = false;
         std::atomic<std::uint32_t> parts_left{0};
@@ -71,8 +72,8 @@ private:
     void read_ahead(std::size_t part);
     void copy_part(const Part& part, const Work& work);
     void copy_twophase(std::size_t file, int fd, const Work& work);
-    std::size_t read_extent(const WalkedFile& file, int fd, std::uint64_t at, base::ByteSpan into);
-    std::size_t read_around_faults(const WalkedFile& file, int fd, std::uint64_t at,
+    std::size_t read_extent(const std::string& path, int fd, std::uint64_t at, base::ByteSpan into);
+    std::size_t read_around_faults(const std::string& path, int fd, std::uint64_t at,
                                    base::ByteSpan into);
     void part_done(std::size_t file, const Work& work);
 
@@ -82,6 +83,7 @@ private:
     Options options_;
     std::vector<Part> parts_;
     std::deque<OpenFile> open_;
+    std::array<std::mutex, 16> opening_; ///< shared by files whose numbers are equal modulo 16
     std::atomic<std::size_t> next_{0};
     std::mutex announce_;
     std::vector<std::uint32_t> prepared_xids_;

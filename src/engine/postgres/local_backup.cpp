@@ -70,7 +70,7 @@ public:
             sink.file(folder);
         }
         for (auto& file : walk_.files)
-            file.entry.index = index++;
+            file.index = index++;
         FileCopier copier{
             walk_, *verifier_, throttle_, {options_.workers, control_.server().page_checksums}};
         copier.run(sink, progress, stop);

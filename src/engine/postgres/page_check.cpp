@@ -22,12 +22,6 @@ using stream::kPageSize;
 
 constexpr std::size_t kChunk = 128 * kPageSize;
 
-std::string_view file_name(std::string_view path)
-{
-    auto slash = path.rfind('/');
-    return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
-
 class Checker {
 public:
     Checker(const Walk& walk, std::uint32_t segment_pages)
@@ -41,7 +35,8 @@ public:
         base::Bytes buffer(kChunk);
         for (auto i = next_.fetch_add(1); i < walk_.files.size(); i = next_.fetch_add(1)) {
             const auto& file = walk_.files[i];
-            if (has_page_checksums(file.entry.path)) check(file, buffer, stop);
+            auto path = walk_.path(file);
+            if (has_page_checksums(path)) check(file, path, buffer, stop);
         }
     }
 
@@ -57,24 +52,24 @@ public:
     }
 
 private:
-    void check(const WalkedFile& file, base::Bytes& buffer, const std::stop_token& stop)
+    void check(const WalkedFile& file, const std::string& path, base::Bytes& buffer,
+               const std::stop_token& stop)
     {
-        auto fd = open_walked(walk_.roots.at(file.root), file.path_in_root());
-        if (!fd.valid())
-            throw Error{Code::failed, file.entry.path + " vanished although no server runs"};
-        auto name = parse_relation_file(file_name(file.entry.path));
+        auto fd = walk_.open(file);
+        if (!fd.valid()) throw Error{Code::failed, path + " vanished although no server runs"};
+        auto name = parse_relation_file(file.name);
         std::uint32_t first = (name ? name->segment : 0) * segment_pages_;
         std::uint64_t offset = 0;
         for (;;) {
             if (stop.stop_requested()) throw Error{Code::cancelled, "the page check was stopped"};
-            auto got = base::pread_full(fd.get(), buffer, offset, file.entry.path);
+            auto got = base::pread_full(fd.get(), buffer, offset, path);
             auto pages = got / kPageSize;
             for (std::size_t i = 0; i < pages; ++i) {
                 auto block = offset / kPageSize + i;
-                judge(file.entry.path, buffer.data() + i * kPageSize, block, first);
+                judge(path, buffer.data() + i * kPageSize, block, first);
             }
             if (got % kPageSize != 0)
-                damage({file.entry.path, (offset + got) / kPageSize,
+                damage({path, (offset + got) / kPageSize,
                         fmt::format("the file ends after {} bytes of the page", got % kPageSize)});
             offset += got;
             if (got < buffer.size()) break;
