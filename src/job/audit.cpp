@@ -68,7 +68,9 @@ AuditReport audit_mark(const Context& context, const std::string& name)
     if (mark.previous && !previous) {
         throw Error{Code::not_restorable,
                     fmt::format("the proof of {} continues from {}, which is no longer stored",
-                                repo::mark_id(report.mark.number()), *mark.previous)};
+                                repo::mark_id(report.mark.number()), *mark.previous),
+                    {.hint = "if retention removed it, nothing is damaged: marks it keeps as they "
+                             "were can be audited, `tidemark list marks` shows the newer ones"}};
     }
     model::CutInput input;
     input.previous = previous ? &previous->value.table : nullptr;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 
 namespace tidemark::job {
 
@@ -58,6 +59,24 @@ void refuse_slot_of_others(const Context& context, const std::string& member)
                              "name: choose another name with --group, or, when nobody uses it, "
                              "SELECT pg_drop_replication_slot('{}');",
                              name)}};
+}
+
+/// Two members on one cluster would be backed up twice and restored to two places.
+void refuse_twins(const Crew& crew, const std::vector<Joining>& joining)
+{
+    std::map<std::string, std::string> names;
+    for (std::size_t i = 0; i < crew.size(); ++i) {
+        const auto& id = joining[i].identity.system_id;
+        auto [found, is_new] = names.emplace(id, crew.name(i));
+        if (is_new) continue;
+        throw Error{Code::usage,
+                    fmt::format("{} and {} are the same cluster: both have the system identifier "
+                                "{}",
+                                found->second, crew.name(i), id),
+                    {.hint = "name it once; standbys of a member stand in its url. A physical copy "
+                             "that lives on as a database of its own cannot be a member beside "
+                             "its original"}};
+    }
 }
 
 /// The slot, and the transactions prepared around its making.
@@ -152,6 +171,7 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
         }
         if (!joining[i].known && !options.unbounded) refuse_unbounded(slot, *sessions[i]);
     });
+    refuse_twins(crew, joining);
     crew.run([&](std::size_t i, std::stop_token) {
         if (!joining[i].known) {
             auto making = repo::Lease::acquire(context.storage(), context.group.name,

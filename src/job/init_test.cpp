@@ -80,6 +80,23 @@ TEST(InitTest, TheSlotThatADeadRunOfThisRepositoryMadeIsTaken)
     EXPECT_TRUE(second.knows("b"));
 }
 
+TEST(InitTest, OneClusterUnderTwoNamesIsRefused)
+{
+    World world;
+    SecondRepository second(world);
+    second.went_to_make_the_slots();
+    world.server(1).change_system_id("70000000000000000a"); // that of the first
+    try {
+        second.initialise();
+        FAIL() << "it would be backed up twice";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage) << error.what();
+        EXPECT_NE(std::string(error.what()).find("a and b are the same cluster"), std::string::npos)
+            << error.what();
+    }
+    EXPECT_FALSE(second.knows("a"));
+}
+
 TEST(InitTest, AgainDoesNothing)
 {
     World world;

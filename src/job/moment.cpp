@@ -255,7 +255,9 @@ bool connected(const repo::RepositoryView& view, const Mark& from, const Mark& t
         if (before->cut.offset > end.offset ||
             member.history.epoch_at(before->cut.offset) != before->cut.epoch)
             return false;
-        return stored->second.log.gaps(member.history, before->cut, end).empty();
+        const auto& log = stored->second.log;
+        return log.gaps(member.history, before->cut, end).empty() &&
+               !log.barrier(member.history, before->cut, end);
     });
 }
 

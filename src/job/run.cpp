@@ -31,8 +31,13 @@ public:
     {
         auto view = load();
         outcome_.decision = decide_run(context_.group, view, context_.clock.now());
-        if (!outcome_.decision.full) {
-            if (auto broken = mark()) heal(*broken);
+        if (outcome_.decision.broken) {
+            heal(outcome_.decision.why);
+        } else if (!outcome_.decision.full) {
+            if (auto broken = mark()) {
+                mark_failed_ = true;
+                heal(*broken);
+            }
         }
         if (outcome_.decision.full) full(!view.sets.empty());
         return std::move(outcome_);
@@ -63,7 +68,8 @@ private:
     {
         context_.progress.warn("the log chain is broken, a full backup begins a new one: " +
                                broken);
-        outcome_.decision = {.full = true, .why = "the log chain is broken: " + broken};
+        outcome_.decision = {
+            .full = true, .broken = true, .why = "the log chain is broken: " + broken};
         outcome_.healed = true;
     }
 
@@ -72,7 +78,7 @@ private:
         context_.progress.note("full backup: " + outcome_.decision.why);
         try {
             std::optional<Meanwhile> meanwhile;
-            if (had_chain && !outcome_.healed) {
+            if (had_chain && !mark_failed_) {
                 meanwhile.emplace(context_, "mark", context_.group.mark_every,
                                   [](const Context& aside) { place_mark(aside, MarkOptions{}); });
             }
@@ -80,18 +86,20 @@ private:
             if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
             outcome_.mark = outcome_.backup->closing;
         } catch (const Error& error) {
-            if (outcome_.healed || !had_chain || error.code() == Code::cancelled) throw;
+            if (mark_failed_ || !had_chain || error.code() == Code::cancelled) throw;
             // The log goes on whatever became of the backup.
             outcome_.mark = place_mark(context_, MarkOptions{});
             if (error.code() != Code::lease_held) throw;
             context_.progress.note(
                 fmt::format("no second full backup beside the one that runs: {}", error.what()));
+            outcome_.healed = false;
             outcome_.decision = {.full = false, .why = "another process takes the full backup"};
         }
     }
 
     const Context& context_;
     RunOutcome outcome_;
+    bool mark_failed_ = false;
 };
 
 /// One member that is down must not fill the disks of the others: no mark can be placed, but the
@@ -126,6 +134,7 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
         auto plan = repo::plan_restore(view, view.marks.front().number());
         if (!plan.plan && !plan.obstacles.empty()) {
             return {.full = true,
+                    .broken = true,
                     .why = fmt::format("the newest mark cannot be restored: {}",
                                        plan.obstacles.front().text)};
         }

@@ -13,7 +13,8 @@ namespace tidemark::job {
 /// What one scheduled run has to do.
 struct RunDecision {
     bool full = false;
-    std::string why; ///< one line for people: why a full backup is due, or until when none is
+    bool broken = false; ///< the full backup heals: without it no newer mark can be restored
+    std::string why;     ///< one line for people: why a full backup is due, or until when none is
 };
 
 /// Pure. A full backup is due when there is no complete one, when the newest mark cannot be

@@ -1,3 +1,4 @@
+#include "job/moment.h"
 #include "job/run.h"
 
 #include "base/error.h"
@@ -67,6 +68,41 @@ TEST(Run, HealsALostSlotAtOnce)
     EXPECT_EQ(repo::newest_restorable(view), run.mark.mark.number());
     EXPECT_FALSE(run_scheduled(world.context()).healed);
     world.check_whole();
+}
+
+TEST(Run, HealsLogOfMinimalWalLevelAtOnce)
+{
+    World world;
+    auto before = run_scheduled(world.context());
+    world.server(0).lower_wal_level();
+    world.work();
+    auto run = run_scheduled(world.context());
+    EXPECT_TRUE(run.healed);
+    ASSERT_TRUE(run.backup.has_value());
+    auto view = world.view();
+    EXPECT_EQ(repo::newest_restorable(view), run.mark.mark.number());
+    auto good = repo::restorable_marks(view);
+    EXPECT_EQ(good,
+              (std::vector<model::Number>{1, before.mark.mark.number(), run.mark.mark.number()}))
+        << "the mark behind the record counts as restorable";
+    auto windows = restore_windows(view);
+    ASSERT_EQ(windows.size(), 2U);
+    EXPECT_EQ(windows.front().last, before.mark.mark.number());
+    EXPECT_EQ(windows.back().first, run.mark.mark.number());
+    EXPECT_FALSE(run_scheduled(world.context()).healed);
+    world.check_whole();
+}
+
+TEST(Run, ARunThatDiedWhileItHealedIsNotForgotten)
+{
+    World world;
+    world.server(0).lower_wal_level();
+    world.work();
+    place_mark(world.context(), MarkOptions{}); // as far as a run came that was killed then
+    auto run = run_scheduled(world.context());
+    EXPECT_TRUE(run.healed);
+    EXPECT_TRUE(run.backup.has_value());
+    EXPECT_FALSE(world.progress().warnings().empty());
 }
 
 TEST(Run, AFailedFullBackupStillMovesTheLog)

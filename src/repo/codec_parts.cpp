@@ -16,6 +16,27 @@ model::ObjectRef object_ref(const JsonObject& from)
     return {.key = from.text("key"), .size = from.u64("size"), .sha256 = from.digest("sha256")};
 }
 
+JsonBuilder piece_to_json(const model::PieceRef& piece)
+{
+    JsonBuilder out;
+    out.number("epoch", piece.range.epoch)
+        .offset("from", piece.range.from)
+        .offset("to", piece.range.to)
+        .text("key", piece.object.key)
+        .number("size", piece.object.size)
+        .digest("sha256", piece.object.sha256);
+    return out;
+}
+
+model::PieceRef read_piece(const JsonObject& from)
+{
+    model::PieceRef out;
+    out.range = {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
+    if (out.range.from >= out.range.to) from.refuse("to", "does not lie after \"from\"");
+    out.object = object_ref(from);
+    return out;
+}
+
 JsonBuilder to_json(const model::History& history)
 {
     JsonBuilder out;

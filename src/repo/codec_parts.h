@@ -1,5 +1,6 @@
 #pragma once
 
+#include "model/backup_set.h"
 #include "model/identity.h"
 #include "model/log_position.h"
 #include "model/object_ref.h"
@@ -15,6 +16,9 @@ namespace tidemark::repo {
 
 JsonBuilder to_json(const model::ObjectRef& ref);
 model::ObjectRef object_ref(const JsonObject& from);
+
+JsonBuilder piece_to_json(const model::PieceRef& piece);
+model::PieceRef read_piece(const JsonObject& from);
 
 JsonBuilder to_json(const model::History& history);
 model::History history(const JsonObject& from);

@@ -13,27 +13,6 @@ namespace {
 constexpr std::uint64_t kFormat = 1;
 constexpr std::string_view kKind = "joined";
 
-JsonBuilder piece_to_json(const model::PieceRef& piece)
-{
-    JsonBuilder out;
-    out.number("epoch", piece.range.epoch)
-        .offset("from", piece.range.from)
-        .offset("to", piece.range.to)
-        .text("key", piece.object.key)
-        .number("size", piece.object.size)
-        .digest("sha256", piece.object.sha256);
-    return out;
-}
-
-model::PieceRef read_piece(const JsonObject& from)
-{
-    model::PieceRef out;
-    out.range = {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
-    if (out.range.from >= out.range.to) from.refuse("to", "does not lie after \"from\"");
-    out.object = object_ref(from);
-    return out;
-}
-
 } // namespace
 
 base::Bytes encode_joined(const JoinedLog& joined, const CommitHeader& header)

@@ -30,6 +30,8 @@ std::string member_prefix(const MemberId& id)
     return members_prefix(id.group) + id.member + "/";
 }
 
+constexpr std::string_view kBarrier = "barrier-";
+
 std::string piece_stem(const MemberId& id, const PieceId& piece)
 {
     CHECK(piece.range.from < piece.range.to);
@@ -151,6 +153,10 @@ std::string history_key(const MemberId& id, model::Epoch epoch, Number generatio
     std::string key = log_prefix(id, epoch) + "history";
     return generation == 0 ? key : fmt::format("{}-{}", key, generation);
 }
+std::string barrier_key(const MemberId& id, const model::LogPosition& at)
+{
+    return fmt::format("{}{}{:016x}", log_prefix(id, at.epoch), kBarrier, at.offset);
+}
 std::string claim_key(const MemberId& id, model::Epoch epoch)
 {
     return fmt::format("{}{:08x}", claims_prefix(id), epoch);
@@ -219,6 +225,8 @@ std::string format_key(const Key& key)
         return index_key(id, key.piece_id());
     case KeyKind::history:
         return history_key(id, key.range.epoch, key.number);
+    case KeyKind::barrier:
+        return barrier_key(id, {key.range.epoch, key.range.from});
     case KeyKind::claim:
         return claim_key(id, key.range.epoch);
     case KeyKind::identity:
@@ -319,6 +327,10 @@ bool parse_log(const Parts& parts, Key& key)
     }
     if (!parse(parts[5], key.range.epoch, 16)) return false;
     std::string_view name = parts[6];
+    if (name.starts_with(kBarrier)) {
+        key.kind = KeyKind::barrier;
+        return parse(name.substr(kBarrier.size()), key.range.from, 16);
+    }
     if (!name.starts_with(kHistory)) return parse_piece(name, key);
     key.kind = KeyKind::history;
     name.remove_prefix(kHistory.size());

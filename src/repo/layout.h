@@ -44,6 +44,7 @@ enum class KeyKind {
     piece,
     index,
     history,
+    barrier,
     claim,
     identity,
     mark,
@@ -66,7 +67,8 @@ struct Key {
                        ///< joined, restore; history generation
     Number lease = 0;  ///< page map, pack, piece, index
     std::uint32_t pack = 0;
-    model::LogRange range; ///< piece, index; of history and claim only the epoch
+    model::LogRange range; ///< piece, index; of history and claim only the epoch, of a barrier
+                           ///< epoch and start
     std::string activity;  ///< lease: "log", "backup/M", "expire", "restore"
     PackId pack_id() const { return {.backup = number, .lease = lease, .number = pack}; }
     PieceId piece_id() const { return {.range = range, .lease = lease}; }
@@ -87,6 +89,8 @@ std::string piece_key(const MemberId& id, const PieceId& piece);
 std::string index_key(const MemberId& id, const PieceId& piece);
 /// Generation 0 is "history"; others, "history-<n>", exist only where contents differ.
 std::string history_key(const MemberId& id, model::Epoch epoch, Number generation = 0);
+/// The log holds a record at `at` that no recovery gets past.
+std::string barrier_key(const MemberId& id, const model::LogPosition& at);
 /// Claims a new timeline's number before a promotion (rules.md 24).
 std::string claim_key(const MemberId& id, model::Epoch epoch);
 std::string identity_key(const MemberId& id, Number number);

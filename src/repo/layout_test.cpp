@@ -21,6 +21,8 @@ TEST(LayoutTest, KeysAreThese)
     EXPECT_EQ(index_key(kOrders, piece), piece_key(kOrders, piece) + ".idx");
     EXPECT_EQ(history_key(kOrders, 10), "groups/shop/members/orders/log/0000000a/history");
     EXPECT_EQ(history_key(kOrders, 10, 2), "groups/shop/members/orders/log/0000000a/history-2");
+    EXPECT_EQ(barrier_key(kOrders, {10, 0x28}),
+              "groups/shop/members/orders/log/0000000a/barrier-0000000000000028");
     EXPECT_EQ(claim_key(kOrders, 10), "groups/shop/members/orders/log/claims/0000000a");
     EXPECT_EQ(identity_key(kOrders, 1), "groups/shop/members/orders/identity/0000000001");
     EXPECT_EQ(mark_key("shop", 1843), "groups/shop/marks/0000001843");
@@ -45,6 +47,7 @@ TEST(LayoutTest, EveryKeyComesBack)
         index_key(kOrders, piece),
         history_key(kOrders, 1),
         history_key(kOrders, 2, 11),
+        barrier_key(kOrders, {2, 0x5000028}),
         claim_key(kOrders, 5),
         identity_key(kOrders, 3),
         mark_key("g", 4),

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <set>
 #include <tuple>
+#include <utility>
 
 namespace tidemark::repo {
 
@@ -43,12 +44,17 @@ LogCatalog LogCatalog::load(store::Storage& storage, const model::MemberId& id)
         if (key->kind == KeyKind::index) indexes.insert(piece_key(id, key->piece_id()));
         if (key->kind == KeyKind::history && key->number == 0)
             out.histories.push_back(key->range.epoch);
+        if (key->kind == KeyKind::barrier)
+            out.barriers.push_back({key->range.epoch, key->range.from});
         if (key->kind == KeyKind::claim) out.claims.push_back(key->range.epoch);
     }
     for (LogPiece& piece : out.pieces)
         piece.indexed = indexes.contains(piece.key);
     std::sort(out.pieces.begin(), out.pieces.end(), before);
     std::sort(out.histories.begin(), out.histories.end());
+    std::ranges::sort(out.barriers, {}, [](const model::LogPosition& one) {
+        return std::pair{one.epoch, one.offset};
+    });
     std::sort(out.claims.begin(), out.claims.end());
     return out;
 }
@@ -78,6 +84,16 @@ std::vector<model::LogRange> LogCatalog::gaps(const model::History& history,
     return out;
 }
 
+std::optional<model::LogPosition> LogCatalog::barrier(const model::History& history,
+                                                      const model::LogPosition& from,
+                                                      const model::LogPosition& to) const
+{
+    auto found = std::ranges::find_if(barriers, [&](const model::LogPosition& one) {
+        return history.contains(one) && history.order(from, one) <= 0 && history.order(one, to) < 0;
+    });
+    return found == barriers.end() ? std::nullopt : std::optional{*found};
+}
+
 std::vector<LogPiece> LogCatalog::covering(const model::History& history,
                                            const model::LogPosition& from,
                                            const model::LogPosition& to) const
@@ -105,6 +121,16 @@ void LogCatalog::add(LogPiece piece)
     auto at = std::lower_bound(pieces.begin(), pieces.end(), piece, before);
     if (at != pieces.end() && at->key == piece.key) return;
     pieces.insert(at, std::move(piece));
+}
+
+void note_barriers(store::Storage& storage, const model::MemberId& id, const model::LogIndex& index)
+{
+    for (const model::LogNotice& notice : index.notices) {
+        if (notice.kind != model::LogNoticeKind::wal_level_minimal) continue;
+        constexpr std::string_view kText = "wal_level was minimal from here on\n";
+        auto key = barrier_key(id, {index.range.epoch, notice.start});
+        store::put(storage, key, base::as_bytes(kText)); // one that is there says the same
+    }
 }
 
 std::string format_range(const model::LogRange& range)

@@ -136,6 +136,7 @@ void LogReader::store_index(const LogPiece& piece, const model::LogIndex& index)
         throw Error{Code::failed,
                     fmt::format("the new index of {} describes another range", piece.key)};
     try {
+        note_barriers(storage_, catalog_.id, index);
         PieceReader reader{storage_, catalog_.id, id_of(piece)};
         StoredIndex stored{.index = index,
                            .piece_sha256 = reader.verify(std::nullopt),

@@ -4,6 +4,7 @@
 #include "repo/histories.h"
 #include "repo/index_codec.h"
 #include "repo/layout.h"
+#include "repo/log_catalog.h"
 #include "stream/checksum.h"
 
 #include <fmt/format.h>
@@ -91,6 +92,7 @@ model::PieceRef LogWriter::put(const BuiltPiece& piece, const model::LogIndex& i
                         .object = {.key = piece_key(id_, name),
                                    .size = piece.bytes.size(),
                                    .sha256 = piece.sha256}};
+    note_barriers(storage_, id_, index);
     put_once(storage_, ref.object.key, piece.bytes);
     put_once(storage_, index_key(id_, name),
              encode_index({.index = index,

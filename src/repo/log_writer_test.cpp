@@ -55,6 +55,31 @@ protected:
     std::unique_ptr<Lease> lease = testing::take(t.storage);
 };
 
+TEST_F(LogTest, RecordsThatNothingGetsPastAreNotedBeforeTheLog)
+{
+    auto log = writer();
+    log.start_chain({.epoch = 1, .offset = kSegment});
+    model::LogRange range{.epoch = 1, .from = kSegment, .to = kSegment + 100};
+    auto index = plain_index(range);
+    index.notices.push_back(
+        {.kind = model::LogNoticeKind::parameter_change, .start = kSegment + 8, .detail = ""});
+    index.notices.push_back(
+        {.kind = model::LogNoticeKind::wal_level_minimal, .start = kSegment + 40, .detail = ""});
+    log.put(build_piece(range), index);
+    LogPosition at{.epoch = 1, .offset = kSegment + 40};
+    LogPosition from{.epoch = 1, .offset = kSegment};
+    LogPosition end{.epoch = 1, .offset = kSegment + 100};
+    EXPECT_EQ(catalog().barriers, std::vector{at});
+    EXPECT_EQ(catalog().barrier(History{1}, from, end), at);
+    EXPECT_EQ(catalog().barrier(History{1}, at, end), at);
+    EXPECT_FALSE(catalog().barrier(History{1}, from, at)) << "recovery stops before it";
+    EXPECT_FALSE(catalog().barrier(History{1}, {.epoch = 1, .offset = kSegment + 41}, end));
+    // An index that is lost is made again, and notes again what it sees.
+    t.storage.remove(barrier_key(kOrders, at));
+    reader().reindex(catalog().pieces.front(), [&](const LogPiece&) { return index; });
+    EXPECT_EQ(catalog().barriers, std::vector{at});
+}
+
 TEST_F(LogTest, PiecesFollowEachOther)
 {
     auto log = writer();

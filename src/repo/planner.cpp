@@ -114,10 +114,11 @@ bool Planner::usable(MemberFacts& facts, const Candidate& candidate, const Membe
 {
     if (!candidate.lost.empty() || !fits(*candidate.backup, goal)) return false;
     if (candidate.backup->value.is_damaged() && !allow_damaged_) return false;
+    const auto& start = candidate.backup->value.start;
+    if (facts.view->log.barrier(goal.history, start, goal.target)) return false;
     const auto& runs = chains(facts, goal.history);
     return std::any_of(runs.begin(), runs.end(), [&](const LogChain& run) {
-        return run.start.offset <= candidate.backup->value.start.offset &&
-               goal.log_to.offset <= run.end.offset;
+        return run.start.offset <= start.offset && goal.log_to.offset <= run.end.offset;
     });
 }
 

@@ -66,6 +66,14 @@ void Planner::explain(MemberFacts& facts, const Candidate& candidate, const Memb
              .text = fmt::format("backup {} holds {} damaged pages", number, value.damaged_pages()),
              .gap = {},
              .object = {}});
+    if (auto barrier = facts.view->log.barrier(goal.history, value.start, goal.target))
+        add(obstacles, {.kind = ObstacleKind::log_gap,
+                        .member = goal.member,
+                        .text = fmt::format("wal_level was minimal from {} on: no recovery gets "
+                                            "past it, only base backups taken later help",
+                                            format_position(*barrier)),
+                        .gap = {},
+                        .object = {}});
     for (const model::LogRange& range : epoch_ranges(goal.history, value.start, goal.log_to))
         for (const model::LogRange& gap : missing_ranges(facts.usable, range))
             explain_gap(facts, goal, number, gap, obstacles);

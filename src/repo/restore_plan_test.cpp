@@ -71,6 +71,30 @@ TEST_F(RestorePlanTest, PlanHoldsEverythingARestoreNeeds)
     EXPECT_GT(plan.stored_bytes, 0U);
 }
 
+TEST_F(RestorePlanTest, NothingPassesLogOfMinimalWalLevel)
+{
+    group.full();
+    model::Number below = group.log();
+    auto at = LittleGroup::position(group.members.at("stock"));
+    model::LogIndex index = testing::plain_index({at.epoch, at.offset, at.offset + 64});
+    index.notices.push_back(
+        {.kind = model::LogNoticeKind::wal_level_minimal, .start = at.offset, .detail = ""});
+    note_barriers(t.storage, {"shop", "stock"}, index);
+    note_barriers(t.storage, {"shop", "stock"}, index); // as the next run would
+    group.grow("stock");
+    model::Number above = group.log();
+    auto result = plan_restore(view(), above);
+    ASSERT_EQ(result.obstacles.size(), 1U);
+    EXPECT_EQ(result.obstacles.front().kind, ObstacleKind::log_gap);
+    EXPECT_THAT(result.obstacles.front().text, HasSubstr("wal_level was minimal"));
+    EXPECT_EQ(result.before, below);
+    EXPECT_TRUE(plan_restore(view(), below).plan) << "the record is not below this mark";
+    model::Number healed = group.full();
+    EXPECT_TRUE(plan_restore(view(), healed).plan);
+    EXPECT_FALSE(plan_restore(view(), above).plan);
+    EXPECT_EQ(newest_restorable(view()), healed);
+}
+
 TEST_F(RestorePlanTest, NoBackupAtAll)
 {
     model::Number mark = group.log();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <iterator>
 
 namespace tidemark::repo {
@@ -90,12 +91,24 @@ private:
     Gaps gaps_;
 };
 
-void add_gaps(const RepositoryView& view, const model::Tombstone& gone, const Hindered& hindered,
-              VerifyReport& report)
+/// Log that was never stored, and what it costs: a fault, until a newer mark can be restored all
+/// the same. Then base backups have healed it, and there is nothing left to do.
+void add_gaps(const RepositoryView& view, const model::Tombstone& gone, const Numbers& sound,
+              const Hindered& hindered, VerifyReport& report)
 {
     for (const auto& [where, found] : hindered.gaps()) {
         const auto& [range, marks] = found;
         if (is_accounted_for(gone, where.first, range)) continue; // retention gave it up
+        if (!sound.empty() && sound.back() > *marks.rbegin()) {
+            std::vector<std::string> names;
+            for (model::Number mark : marks)
+                names.push_back(mark_id(mark));
+            report.notes.push_back(fmt::format(
+                "member {}: log {} is missing, so {} cannot be restored; later base backups "
+                "healed it",
+                where.first, where.second, fmt::join(names, ", ")));
+            continue;
+        }
         Fault fault;
         fault.kind = FaultKind::log_gap;
         fault.member = where.first;
@@ -161,7 +174,7 @@ void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& finding
             fault.marks = hindered.of(fault.member);
         }
     }
-    add_gaps(view, gone, hindered, report);
+    add_gaps(view, gone, sound, hindered, report);
     note_gaps(view, gone, hindered, report);
     view.damaged_objects = std::move(broken);
     report.marks = view.marks.size();

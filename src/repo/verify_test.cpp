@@ -156,17 +156,22 @@ TEST_F(VerifyTest, CostOfALostPiece)
     EXPECT_THAT(fault.backups, IsEmpty());
 }
 
-TEST_F(VerifyTest, GapInTheLogNamesTheMarksInsideIt)
+TEST_F(VerifyTest, GapInTheLogNamesTheMarksInsideItUntilItIsHealed)
 {
     group.gap("stock");
-    group.log();  // m-6
-    group.full(); // m-7
+    group.log(); // m-6
     auto report = check();
     ASSERT_EQ(report.faults.size(), 1U);
     EXPECT_EQ(report.faults[0].kind, FaultKind::log_gap);
     EXPECT_EQ(report.faults[0].member, "stock");
     EXPECT_THAT(report.faults[0].marks, ElementsAre(6U));
-    EXPECT_EQ(report.restorable_marks, 6U);
+    EXPECT_EQ(report.restorable_marks, 5U);
+    group.full(); // m-7
+    auto healed = check();
+    EXPECT_TRUE(healed.ok());
+    ASSERT_EQ(healed.notes.size(), 1U);
+    EXPECT_THAT(healed.notes[0], HasSubstr("so m-6 cannot be restored"));
+    EXPECT_EQ(healed.restorable_marks, 6U);
 }
 
 TEST_F(VerifyTest, HealedGapIsANote)

@@ -115,11 +115,15 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
     }
     model::Number number = 0;
     if (selector.kind == repo::MarkSelector::Kind::latest) {
-        number = repo::newest_restorable(view).value_or(view.marks.front().number());
-        if (number != view.marks.front().number()) {
+        // Moments are for those who name them: they lie below a mark that was there before them.
+        auto newest = std::ranges::find_if(
+            view.marks, [](const repo::StoredMark& mark) { return !mark.value.is_moment(); });
+        if (newest == view.marks.end()) newest = view.marks.begin();
+        number = repo::newest_restorable(view).value_or(newest->number());
+        if (number != newest->number()) {
             environment.progress().warn(
                 fmt::format("{} is not restorable; the newest that is, is {}",
-                            repo::mark_id(view.marks.front().number()), repo::mark_id(number)));
+                            repo::mark_id(newest->number()), repo::mark_id(number)));
         }
     } else {
         auto mark = repo::Marks(environment.repository().storage(), view.group).find(selector);
@@ -130,7 +134,8 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
                             selector.kind == repo::MarkSelector::Kind::time ? "at or before"
                                                                             : "called",
                             environment.options().to),
-                {.hint = fmt::format("marks go from {} ({}) to {} ({})",
+                {.hint = fmt::format("a time is written 2026-11-22 14:30:00 +01:00; marks go from "
+                                     "{} ({}) to {} ({})",
                                      repo::mark_id(view.marks.back().number()),
                                      base::format_time_human(view.marks.back().value.created),
                                      repo::mark_id(view.marks.front().number()),

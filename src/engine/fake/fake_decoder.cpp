@@ -95,6 +95,11 @@ void FakeDecoder::add(const Record& record, model::Offset from, model::Offset en
                                          .at = record.at,
                                          .name = record.text});
         return;
+    case RecordKind::minimal:
+        index_.notices.push_back({.kind = model::LogNoticeKind::wal_level_minimal,
+                                  .start = from,
+                                  .detail = "wal_level=minimal"});
+        return;
     default:
         return;
     }

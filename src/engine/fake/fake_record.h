@@ -31,6 +31,7 @@ enum class RecordKind : std::uint8_t {
     rollback = 6,
     restore_point = 7,
     checkpoint = 8,
+    minimal = 9, ///< wal_level became minimal: no recovery gets past it
 };
 
 struct Record {

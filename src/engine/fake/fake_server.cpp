@@ -72,6 +72,14 @@ void FakeServer::noise(std::size_t bytes)
     changed_.notify_all();
 }
 
+void FakeServer::lower_wal_level()
+{
+    const std::lock_guard lock(mutex_);
+    append({.kind = RecordKind::minimal});
+    flushed_ = insert();
+    changed_.notify_all();
+}
+
 std::uint32_t FakeServer::commit(const std::string& what)
 {
     const std::lock_guard lock(mutex_);

@@ -35,6 +35,8 @@ public:
     // --- what its clients do ---
     /// Appends about `bytes` of records that mean nothing; flushed.
     void noise(std::size_t bytes);
+    /// As when wal_level was minimal for a while.
+    void lower_wal_level();
     /// An ordinary transaction; returns its xid.
     std::uint32_t commit(const std::string& what = "");
     /// Returns the xid. A gid that is prepared already is Error{failed}.

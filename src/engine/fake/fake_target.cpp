@@ -167,6 +167,8 @@ void FakeTarget::replay(const Record& record)
             server_->in_doubt.erase(it);
         }
         break;
+    case RecordKind::minimal:
+        throw Error{Code::not_restorable, "log of wal_level=minimal cannot be replayed"};
     default:
         break;
     }

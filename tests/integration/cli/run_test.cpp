@@ -91,6 +91,37 @@ TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
     EXPECT_NE(shown.out.find("member_unreachable"), std::string::npos) << shown.text();
 }
 
+TEST_F(RunTest, LogWrittenUnderMinimalWalLevelIsHealedAtOnce)
+{
+    run_ok();
+    auto& cluster = lab_->lab.cluster(1);
+    // PostgreSQL does not start with minimal while there is a slot.
+    Connection::open(cluster.url())
+        .exec("SELECT pg_catalog.pg_drop_replication_slot('tidemark_shop')");
+    cluster.configure({{"wal_level", "minimal"}, {"max_wal_senders", "0"}});
+    cluster.restart();
+    Connection::open(cluster.url()).exec("CREATE TABLE public.unlogged_in_effect (id int)");
+    auto inside = base::format_time(base::SystemClock().now());
+    cluster.configure({{"wal_level", "replica"}, {"max_wal_senders", "10"}});
+    cluster.restart();
+    auto again = lab_->run({"init"}); // as `check` says for the missing slot
+    ASSERT_EQ(again.code(), 0) << again.text();
+    auto healed = run_ok(3);
+    EXPECT_TRUE(healed.at("healed").get<bool>()) << healed;
+    auto marks = lab_->run({"list", "marks", "--json"}).json().at("marks");
+    EXPECT_TRUE(marks.at(0).at("restorable").get<bool>()) << marks;
+    EXPECT_FALSE(marks.at(1).at("restorable").get<bool>()) << marks;
+    EXPECT_TRUE(marks.at(2).at("restorable").get<bool>()) << marks;
+    auto between = lab_->run({"restore", "--to", inside, "--plan"});
+    EXPECT_EQ(between.code(), 3) << between.text();
+    EXPECT_NE(between.err.find("wal_level was minimal"), std::string::npos) << between.text();
+    auto drill = lab_->run({"drill"});
+    EXPECT_TRUE(drill.code() == 0 || drill.code() == 3) << drill.text();
+    auto verified = lab_->run({"verify"});
+    EXPECT_EQ(verified.code(), 0) << verified.text();
+    EXPECT_FALSE(run_ok().at("full").get<bool>());
+}
+
 /// Writes more log than a slot may hold while the files are copied, in small steps.
 void keep_busy(const std::string& url, const std::stop_token& stop)
 {
