@@ -226,6 +226,26 @@ TEST_F(HandOverJobTest, TheReportIsWrittenBeforeAnyMemberIsOpened)
     expect_all_open();
 }
 
+/// Production's own COMMIT PREPARED lies behind the mark, but this restore has done the same.
+TEST_F(HandOverJobTest, WhatThisRestoreCommittedIsNotLost)
+{
+    std::string gid;
+    for (const auto& doubt : plan_.mark->value.at.in_doubt)
+        if (doubt.branch.member == "b" && doubt.verdict.decision == model::Decision::commit)
+            gid = doubt.branch.gid;
+    ASSERT_FALSE(gid.empty());
+    world_.server(1).finish(gid, true);
+    world_.server(1).prepare("later");
+    world_.server(1).finish("later", true);
+    back_up_log(world_.context());
+    auto report = restore();
+    ASSERT_TRUE(report.lost.has_value());
+    const auto& lost = report.lost->back();
+    EXPECT_EQ(lost.member, "b");
+    EXPECT_THAT(lost.gids, ElementsAre("later"));
+    EXPECT_EQ(lost.commits, 1U);
+}
+
 TEST_F(HandOverJobTest, DamageAfterTheMarkIsAWarning)
 {
     world_.work();

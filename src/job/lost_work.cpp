@@ -129,6 +129,22 @@ private:
     LostWork lost_;
 };
 
+/// What was in doubt at the mark and committed by this restore is there, although production's own
+/// COMMIT PREPARED lies behind the mark.
+void leave_out_settled(RestoreReport& report)
+{
+    for (auto& lost : *report.lost) {
+        auto member = std::ranges::find(report.members, lost.member, &RestoredMember::name);
+        if (member == report.members.end()) continue;
+        for (const auto& decision : member->decisions) {
+            auto gid = std::ranges::find(lost.gids, decision.gid);
+            if (decision.action != "commit" || gid == lost.gids.end()) continue;
+            lost.gids.erase(gid);
+            --lost.commits;
+        }
+    }
+}
+
 } // namespace
 
 std::vector<LostWork> find_lost_work(const Context& context, const repo::RestorePlan& plan)
@@ -154,6 +170,7 @@ std::vector<LostWork> find_lost_work(const Context& context, const repo::Restore
 void add_lost_work(const Context& context, const repo::RestorePlan& plan, RestoreReport& report)
 {
     report.lost = find_lost_work(context, plan);
+    leave_out_settled(report);
     for (const auto& lost : *report.lost) {
         if (!lost.unknown.empty())
             report.warnings.push_back(

@@ -64,7 +64,14 @@ void ConsoleProgress::finished(std::string_view who)
 void ConsoleProgress::note(std::string_view text)
 {
     std::lock_guard lock(mutex_);
-    if (!options_.quiet) print_line(text);
+    if (options_.quiet) return;
+    while (text.ends_with('\n'))
+        text.remove_suffix(1);
+    for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+        print_line(text.substr(0, end));
+        text.remove_prefix(end + 1);
+    }
+    print_line(text);
 }
 
 void ConsoleProgress::warn(std::string_view text)

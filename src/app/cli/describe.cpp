@@ -178,6 +178,13 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
         out +=
             fmt::format("\nin doubt at the mark: {} ({} to commit, {} to roll back, {} unknown)\n",
                         plan.mark->value.at.in_doubt.size(), counts[1], counts[2], counts[0]);
+        for (const auto& doubt : plan.mark->value.at.in_doubt)
+            if (doubt.verdict.decision == model::Decision::unknown)
+                out += fmt::format("  unknown: {} {}\n", doubt.branch.member,
+                                   model::gid_word(doubt.branch.gid));
+        if (counts[0] > 0)
+            out += "  these stay prepared, and the restore ends with exit code 3, unless a file "
+                   "given with --decisions settles them\n";
         for (const auto& asked : plan.mark->value.decision_tables)
             if (asked.table != model::kNoDecisionTable)
                 out += fmt::format("asked first: decision table {} of {}\n", asked.table,
@@ -242,6 +249,22 @@ json report_json(const job::RestoreReport& report)
     return out;
 }
 
+namespace {
+
+/// The distributed transactions among what is lost, by name; all of them are in the JSON.
+std::string lost_gids(const job::LostWork& lost)
+{
+    constexpr std::size_t kShown = 20;
+    std::string out;
+    for (std::size_t i = 0; i < std::min(lost.gids.size(), kShown); ++i)
+        out += fmt::format("  {}: {}\n", lost.member, model::gid_word(lost.gids[i]));
+    if (lost.gids.size() > kShown)
+        out += fmt::format("  {}: and {} more\n", lost.member, lost.gids.size() - kShown);
+    return out;
+}
+
+} // namespace
+
 std::string report_text(const job::RestoreReport& report)
 {
     std::string out = fmt::format("restored {}{} in {}\n\n", report.group,
@@ -294,6 +317,10 @@ std::string report_text(const job::RestoreReport& report)
                       count(one.commits), count(one.gids.size())});
         }
         out += lost.render(2);
+        for (const auto& one : *report.lost)
+            out += lost_gids(one);
+        out += "  What was committed later than the stored log ends is lost too; no log tells of "
+               "it.\n";
     }
     for (const auto& warning : report.warnings)
         out += "warning: " + warning + "\n";

@@ -192,11 +192,13 @@ void Environment::pick_group()
     std::vector<std::string> names;
     for (const auto& group : groups)
         names.push_back(group.name);
-    throw Error{
-        Code::usage,
-        options_.group.empty() ? "the configuration has several groups: " + joined(names)
-                               : "the configuration has no group " + options_.group,
-        {.hint = names.empty() ? "add one with tidemark init" : "name one: " + names.front()}};
+    throw Error{Code::usage,
+                options_.group.empty() ? "the configuration has several groups: " + joined(names)
+                                       : "the configuration has no group " + options_.group,
+                {.hint = names.empty()
+                             ? "add one with tidemark init"
+                             : fmt::format("name one: {}; a mark to restore is named with --to",
+                                           names.front())}};
 }
 
 const model::GroupSpec& Environment::group()
@@ -280,7 +282,7 @@ void Environment::compare_heads()
                     .set = newest(repo::sets_prefix(group().name))};
     if (auto sentence = repo::went_back(known, now)) progress_.warn(*sentence);
     // Nobody can see a rollback without a memory outside (rules.md 35).
-    if (!known) progress_.note(kNoMemory + unknown);
+    if (!known && (now.mark != 0 || now.set != 0)) progress_.note(kNoMemory + unknown);
     remember(now.mark, now.set);
 }
 

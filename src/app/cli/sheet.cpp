@@ -117,14 +117,20 @@ void add_needs(Page& page, const SheetFacts& facts)
                     "path behind --repo in every command",
                     facts.repository),
         "no key: this repository is not encrypted",
-        fmt::format("the program {} or newer (file `tidemark`, in the PATH)", facts.program)};
+        fmt::format("the program {} or newer: one file, `tidemark`. Keep a copy beside the "
+                    "repository and put it into the PATH: install -m 0755 tidemark /usr/local/bin/",
+                    facts.program)};
     for (int major : majors(facts))
         items.push_back(fmt::format("PostgreSQL {0}, any minor version, server and client (Debian: "
                                     "packages postgresql-{0}, postgresql-client-{0})",
                                     major));
     items.emplace_back("the system user postgres, which those packages make");
-    items.push_back(fmt::format("{} free in {}, and 256 MiB more for each member",
-                                base::format_size(total_bytes(facts)), facts.dir.string()));
+    if (total_bytes(facts) == 0)
+        items.push_back(fmt::format("room in {} (there is no backup yet that says how much)",
+                                    facts.dir.string()));
+    else
+        items.push_back(fmt::format("{} free in {}, and 256 MiB more for each member",
+                                    base::format_size(total_bytes(facts)), facts.dir.string()));
     page.list(items);
     items.clear();
     for (const auto& member : facts.members) {
@@ -165,7 +171,10 @@ void add_commands(Page& page, const SheetFacts& facts)
     install.emplace_back("tidemark version");
     page.commands(install);
     page.paragraph("2. See what can be restored, and check it. The check reads everything; leave "
-                   "it out when minutes count: the restore checks every byte it uses.");
+                   "it out when minutes count: the restore checks every byte it uses. On a new "
+                   "host a note says that it has not seen this repository before: "
+                   "so it is. A fault (exit code 4) names the marks it costs; go on with one that "
+                   "the list calls restorable.");
     page.commands({tidemark(facts, "list marks " + group), tidemark(facts, "verify " + group)});
     page.paragraph("3. Look at the plan. Nothing is written.");
     auto restore =
@@ -208,11 +217,24 @@ void add_several_hosts(Page& page, const SheetFacts& facts)
         facts, fmt::format("restore {} --open --dir {} --user postgres --start", group, dir))});
 }
 
+/// "Fast shutdown" in whatever folder the server's programs are (pg_ctl refuses to run as root).
+std::vector<std::string> stops(const SheetFacts& facts)
+{
+    std::vector<std::string> out;
+    for (const auto& member : facts.members) {
+        if (member.version.empty()) continue;
+        out.push_back(
+            fmt::format("kill -INT \"$(head -n 1 {})\"",
+                        word((facts.dir / member.name / "data" / "postmaster.pid").string())));
+    }
+    return out;
+}
+
 void add_checks(Page& page, const SheetFacts& facts)
 {
     page.heading("What to check afterwards");
-    page.paragraph("Each member answers, its databases are there, and nothing is left prepared "
-                   "(the second answer has no rows).");
+    page.paragraph("Each member answers, its databases are there, and nothing is left prepared: "
+                   "the second answer has no rows, unless step 4 ended with 3 and kept some.");
     std::vector<std::string> lines;
     for (const auto& member : facts.members) {
         auto socket = (facts.dir / member.name / "data").string();
@@ -231,27 +253,33 @@ void add_checks(Page& page, const SheetFacts& facts)
         {fmt::format("read the report {}/restore-m-N.txt: where each member stopped, what was "
                      "decided about transactions in doubt, what was lost",
                      facts.dir.string()),
-         "kept prepared (exit code 3): write lines `MEMBER GID commit|rollback` into a file "
-         "and run step 4 with --decisions FILE, or settle them with COMMIT PREPARED",
+         "kept prepared (exit code 3): nobody's log says how these ended, and their locks are "
+         "held until they do. Ask the log of the application's coordinator; where it knows of no "
+         "commit, roll back. One word for all members of a transaction: write lines `MEMBER GID "
+         "commit|rollback` into a file and run step 4 once more with --decisions FILE added (the "
+         "servers restart), or say COMMIT PREPARED or ROLLBACK PREPARED in their databases",
          "a warning about collations names what to REINDEX",
          "ask the data something that its owners know the answer of"});
     page.heading("Back into production");
     page.list({"the members run in quarantine: only on their private sockets, no archiving, no "
-               "subscriptions, autovacuum on; the old configuration lies beside as *.from-backup",
-               "stop them with pg_ctl -D .../data stop, put the configuration back (or restore "
-               "again with --as-production instead of --start), start them, then let the "
-               "applications in",
+               "subscriptions, autovacuum on; the old configuration (postgresql.conf, "
+               "postgresql.auto.conf, pg_hba.conf, pg_ident.conf) lies beside as *.from-backup",
+               "stop them with the commands below, put the configuration back (or restore again "
+               "with --as-production instead of --start), look through it for folders and "
+               "addresses of the old hosts, start them, then let the applications in",
                "replication slots are gone: standbys and logical consumers are made anew",
                "back the group up again under new member names (`tidemark init`), and practise "
                "(`tidemark drill`)"});
+    page.commands(stops(facts));
 }
 
 void add_trouble(Page& page)
 {
     page.heading("When a command fails");
     page.paragraph("Its last line says what to do next. The exit code tells the kind:");
-    page.list({"4: something in the repository is damaged; the message names the nearest mark that "
-               "can be restored: use it with --to",
+    page.list({"4: something in the repository is damaged or was never stored; the message of a "
+               "restore names the nearest mark that can be restored: use it with --to. After "
+               "verify: marks it does not name are good",
                "13: the repository cannot be read: mount, path, permissions",
                "21: a package is missing, or the user: the message names it; from --open: a member "
                "of another host is not there yet",

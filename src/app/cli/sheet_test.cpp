@@ -51,6 +51,8 @@ TEST(SheetTest, CommandsAreCompleteAndQuoted)
     EXPECT_THAT(text, HasSubstr("\ntidemark --repo '/mnt/back ups/tm' restore shop --to latest "
                                 "--dir /restore --user postgres --start\n"));
     EXPECT_THAT(text, HasSubstr("-h /restore/audit/data -p 5432 -U 'root user' -d postgres"));
+    EXPECT_THAT(text,
+                HasSubstr("\nkill -INT \"$(head -n 1 /restore/audit/data/postmaster.pid)\"\n"));
     auto plain = render_sheet(sample(), SheetFormat::text);
     EXPECT_THAT(plain, HasSubstr("    $ tidemark --repo '/mnt/back ups/tm' verify shop\n"));
     EXPECT_THAT(plain, Not(HasSubstr("```")));

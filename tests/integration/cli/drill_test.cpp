@@ -321,7 +321,9 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
     EXPECT_THAT(rows, HasSubstr("(0 rows)"));
     EXPECT_EQ(text_of(asked),
               fmt::format("install --yes postgresql-{0} postgresql-client-{0}\n", server.major));
-    EXPECT_TRUE(fs::exists(dir / "m0" / "data" / "postmaster.pid"));
+    // The last ones stopped the servers.
+    EXPECT_TRUE(eventually([&] { return !fs::exists(dir / "m0" / "data" / "postmaster.pid"); }));
+    EXPECT_TRUE(fs::exists(dir / "m0" / "data" / "PG_VERSION"));
     stop_restored(dir);
     fs::remove_all(dir);
     // That restore went to its end, so it proved its mark.

@@ -92,6 +92,9 @@ nlohmann::json RestoreTest::in_doubt_;
 
 TEST_F(RestoreTest, WhatNobodyKnowsIsKeptUntilTheOperatorDecides)
 {
+    auto plan = lab_->run({"restore", "--plan"});
+    EXPECT_NE(plan.out.find("unknown: m0 "), std::string::npos) << plan.text();
+    EXPECT_NE(plan.out.find("ends with exit code 3"), std::string::npos) << plan.text();
     auto wrong = lab_->folder() / "wrong";
     std::ofstream(wrong) << "m0 gid maybe\n\nm0\n";
     auto refused = lab_->restore({"--decisions", wrong.string()}, "r");
