@@ -242,7 +242,7 @@ TEST_F(HandOverJobTest, WhatThisRestoreCommittedIsNotLost)
     ASSERT_TRUE(report.lost.has_value());
     const auto& lost = report.lost->back();
     EXPECT_EQ(lost.member, "b");
-    EXPECT_THAT(lost.gids, ElementsAre("later"));
+    EXPECT_THAT(lost.gids, ::testing::ElementsAre("later"));
     EXPECT_EQ(lost.commits, 1U);
 }
 
