@@ -29,6 +29,7 @@ void keep_backups(const repo::RepositoryView& view, const RestoreOptions& option
                   repo::RestorePlan& plan)
 {
     for (auto& [name, member] : plan.members) {
+        if (options.dir.empty() && !options.map.contains(name)) continue; // a plan for no place
         auto folder = member_folder(options, name);
         auto state = known_state(folder);
         if (!state || state->target != member.target || state->phase < RestorePhase::at_mark ||
