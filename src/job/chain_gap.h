@@ -3,7 +3,6 @@
 #include "engine/engine.h"
 #include "model/log_position.h"
 #include "repo/view.h"
-#include "store/storage.h"
 
 #include <cstdint>
 #include <optional>

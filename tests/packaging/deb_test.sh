@@ -36,7 +36,7 @@ left=$(cd "$plain" && find . -type f)
 for tool in dpkg-deb dh lintian systemd-analyze man unshare; do
     command -v "$tool" >/dev/null || skip "there is no $tool; tools/install-packages deb"
 done
-version=$("$program" version | sed 's/tidemark //')
+version=$("$program" version | sed -n 's/^tidemark //p')
 [ "$(dpkg-parsechangelog -l "$top/debian/changelog" -S Version)" = "$version" ] ||
     fail "debian/changelog and tidemark version differ"
 "$top/tools/make-deb" "$program" "$scratch/out"
