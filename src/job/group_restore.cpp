@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "job/decision_rows.h"
+#include "model/gid_pattern.h"
+#include "repo/log_reader.h"
 #include "repo/view.h"
 
 #include <algorithm>
@@ -21,6 +23,33 @@ std::vector<std::string> planned_names(const repo::RestorePlan& plan)
     for (const auto& [name, member] : plan.members)
         names.push_back(name);
     return names;
+}
+
+/// By id: a member at which such a branch was prepared behind the cut. The coordinator decides
+/// after all have prepared, so none of these has its decision inside a consistent cut; whatever it
+/// decided before its own restore point was prepared before e, which lies below log_end.
+std::map<std::string, std::string> prepared_behind(const Context& context, const std::string& group,
+                                                   const model::Mark& mark)
+{
+    std::map<std::string, std::string> out;
+    for (const auto& member : mark.members) {
+        repo::LogReader reader(
+            context.storage(),
+            repo::LogCatalog::load(context.storage(), {.group = group, .member = member.name}));
+        auto pattern =
+            model::GidPattern::parse(member.gid_pattern.empty() ? "identical" : member.gid_pattern);
+        auto end = model::LogPosition{member.history.current(), member.log_end};
+        for (const auto& index : reader.indexes(member.history, member.cut, end, {})) {
+            for (const auto& event : index.transactions) {
+                if (event.kind != model::EventKind::prepare || event.start < member.cut.offset ||
+                    event.start >= member.log_end)
+                    continue;
+                out.emplace(event.gid, member.name);
+                if (auto id = pattern.global_id(event.gid)) out.emplace(*id, member.name);
+            }
+        }
+    }
+    return out;
 }
 
 /// Opening was interrupted between two members: all that are below handed_over had come as far as
@@ -148,6 +177,9 @@ void GroupRestore::ask_decision_tables()
         }
     }
     auto ids = model::ids_to_ask(mark);
+    const auto behind = prepared_behind(context_, plan_.group, mark);
+    for (const auto& [id, member] : behind)
+        ids.insert(id);
     crew_.run_to_end([&](std::size_t i, std::stop_token stop) {
         auto table = tables.find(crew_.name(i));
         if (table == tables.end()) return;
@@ -169,6 +201,13 @@ void GroupRestore::ask_decision_tables()
         return;
     }
     judgement_ = model::judge_by_tables(mark, rows);
+    for (const auto& [id, member] : behind)
+        for (const auto& [coordinator, held] : rows)
+            if (held.contains(id))
+                judgement_.contradictions.push_back(
+                    fmt::format("{} is committed at {} by its decision table, and was prepared at "
+                                "{} behind the mark",
+                                id, coordinator, member));
     if (!judgement_.contradictions.empty()) refuse(judgement_);
     for (auto& member : members_)
         member->use_verdicts(judgement_.verdicts);
