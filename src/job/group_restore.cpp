@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "job/decision_rows.h"
+#include "job/mark_input.h"
+#include "job/reindex.h"
 #include "model/gid_pattern.h"
 #include "repo/log_reader.h"
 #include "repo/view.h"
@@ -33,19 +35,24 @@ std::map<std::string, std::string> prepared_behind(const Context& context, const
 {
     std::map<std::string, std::string> out;
     for (const auto& member : mark.members) {
-        repo::LogReader reader(
-            context.storage(),
-            repo::LogCatalog::load(context.storage(), {.group = group, .member = member.name}));
+        model::MemberId id{.group = group, .member = member.name};
+        repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
         auto pattern =
             model::GidPattern::parse(member.gid_pattern.empty() ? "identical" : member.gid_pattern);
+        const auto recorded = identity_at(context, id, mark.created);
+        const model::MemberSpec spec{
+            .name = member.name, .url = {}, .data_dir = {}, .gid_pattern = pattern.text()};
+        // Indexes are derived data: one that is missing or damaged is no reason to stay closed.
+        auto rebuild =
+            index_rebuilder(context, spec, recorded.identity, reader.catalog(), member.history);
         auto end = model::LogPosition{member.history.current(), member.log_end};
-        for (const auto& index : reader.indexes(member.history, member.cut, end, {})) {
+        for (const auto& index : reader.indexes(member.history, member.cut, end, rebuild)) {
             for (const auto& event : index.transactions) {
                 if (event.kind != model::EventKind::prepare || event.start < member.cut.offset ||
                     event.start >= member.log_end)
                     continue;
                 out.emplace(event.gid, member.name);
-                if (auto id = pattern.global_id(event.gid)) out.emplace(*id, member.name);
+                if (auto global = pattern.global_id(event.gid)) out.emplace(*global, member.name);
             }
         }
     }

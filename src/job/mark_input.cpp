@@ -24,7 +24,8 @@ const model::MemberSpec* find_spec(const Context& context, const std::string& na
     return nullptr;
 }
 
-/// What was recorded about a member when the mark was placed.
+} // namespace
+
 model::MemberIdentity identity_at(const Context& context, const model::MemberId& id,
                                   base::Time time)
 {
@@ -37,8 +38,6 @@ model::MemberIdentity identity_at(const Context& context, const model::MemberId&
                     "the repository holds no identity of member " + id.member};
     return all.back().value;
 }
-
-} // namespace
 
 model::CutMember read_cut_member(const Context& context, const model::Mark& mark,
                                  const model::MarkMember& stored,

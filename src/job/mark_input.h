@@ -4,10 +4,16 @@
 #include "model/cut.h"
 #include "model/log_events.h"
 #include "model/mark.h"
+#include "model/member_identity.h"
 
 #include <functional>
 
 namespace tidemark::job {
+
+/// What was recorded about a member when a mark was placed at `time`. Error{not_restorable} when
+/// the repository knows nothing of it.
+model::MemberIdentity identity_at(const Context& context, const model::MemberId& id,
+                                  base::Time time);
 
 /// One member's part of a mark's proof, read again from the stored log's own bytes, whatever its
 /// indexes say: events from the end of what `previous` knows (or the start of the chain) to the end

@@ -1,0 +1,133 @@
+// A coordinator that commits its own part in one phase, caught between the members' restore points:
+// its decision lies inside the mark and what it decided was prepared behind it.
+
+#include "base/error.h"
+#include "base/temp_dir.h"
+#include "job/mark.h"
+#include "job/restore.h"
+#include "job/world_testing.h"
+
+#include <atomic>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <thread>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using base::Error;
+using testing::HasSubstr;
+
+class DecisionGuardTest : public ::testing::Test {
+protected:
+    DecisionGuardTest()
+    {
+        world_.engine().restored().set_log_reader([this](const std::string& member,
+                                                         model::Epoch epoch, model::Offset from,
+                                                         model::Offset to) {
+            auto& server = world_.server(member == "a" ? 0 : 1);
+            return server.log(epoch, from, std::min(to, server.insert_position().offset));
+        });
+        world_.engine().restored().set_answers(
+            [this](const std::string&, const std::string&, const std::string& sql) {
+                if (sql.find("pg_database") != std::string::npos) return R"(["shop"])";
+                if (sql.find("EXISTS") != std::string::npos) return "true";
+                asked_ = asked_ || sql.find("E'late'") != std::string::npos;
+                return row_ ? R"(["late"])" : "[]";
+            });
+        world_.group().members[0].decision = "public.outcome.gid";
+    }
+
+    /// b's restore point; then the part on b is prepared and a decides; then a's restore point.
+    void place_between()
+    {
+        std::atomic<model::Offset> before = 0;
+        auto& a = world_.server(0);
+        auto& b = world_.server(1);
+        b.on_operation([&](const std::string& operation) {
+            if (operation == "place_restore_point") before = b.insert_position().offset;
+        });
+        a.on_operation([&](const std::string& operation) {
+            if (operation != "place_restore_point") return;
+            while (before == 0 || b.insert_position().offset == before)
+                std::this_thread::yield();
+            b.prepare("late");
+            a.commit("late");
+        });
+        auto placed = place_mark(world_.context(), {}).mark;
+        a.on_operation({});
+        b.on_operation({});
+        for (const auto& doubt : placed.value.at.in_doubt)
+            ASSERT_NE(doubt.branch.gid, "late") << "it was prepared at the mark already";
+        mark_ = placed.number();
+    }
+
+    std::optional<Error> restore()
+    {
+        RestoreOptions options;
+        options.dir = dir_.path() / std::to_string(++restores_);
+        options.start = true;
+        try {
+            auto plan = repo::need_plan(repo::plan_restore(world_.view(), mark_));
+            restore_group(world_.context(), plan, options);
+        } catch (const Error& error) {
+            return error;
+        }
+        return std::nullopt;
+    }
+    void expect_refused()
+    {
+        auto refused = restore();
+        ASSERT_TRUE(refused.has_value()) << "a torn group was opened";
+        EXPECT_EQ(refused->code(), Code::not_restorable) << refused->what();
+        EXPECT_THAT(refused->what(), HasSubstr("late is committed at a by its decision table, and "
+                                               "was prepared at b behind the mark"));
+    }
+    std::size_t remove_indexes()
+    {
+        std::size_t removed = 0;
+        for (const auto& info : world_.storage().list(""))
+            if (info.key.ends_with(".idx")) {
+                world_.storage().remove(info.key);
+                ++removed;
+            }
+        return removed;
+    }
+
+    base::TempDir dir_{"guard"};
+    World world_;
+    model::Number mark_ = 0;
+    bool row_ = true;
+    bool asked_ = false;
+    int restores_ = 0;
+};
+
+TEST_F(DecisionGuardTest, WhatWasPreparedBehindTheMarkIsAskedFor)
+{
+    place_between();
+    if (HasFailure()) return;
+    expect_refused();
+    EXPECT_TRUE(asked_);
+}
+
+TEST_F(DecisionGuardTest, NobodyHadDecided)
+{
+    place_between();
+    if (HasFailure()) return;
+    row_ = false;
+    auto error = restore();
+    EXPECT_FALSE(error.has_value()) << error->what();
+    EXPECT_TRUE(asked_);
+}
+
+TEST_F(DecisionGuardTest, IndexesAreDerivedDataHereToo)
+{
+    place_between();
+    if (HasFailure()) return;
+    ASSERT_GT(remove_indexes(), 0U);
+    expect_refused();
+}
+
+} // namespace
+} // namespace tidemark::job
