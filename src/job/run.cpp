@@ -5,6 +5,7 @@
 #include "model/schedule.h"
 #include "repo/identities.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
 
@@ -15,12 +16,45 @@ using base::Error;
 
 namespace {
 
-const repo::StoredSet* newest_full(const repo::RepositoryView& view)
+/// Clocks of two hosts differ by less. A start that lies further ahead of now comes from a clock
+/// that was wrong.
+constexpr base::Duration kClockSlack = std::chrono::minutes{5};
+
+/// The newest complete full backup, at most.
+const repo::StoredSet* newest_full(const repo::RepositoryView& view,
+                                   base::Time started_by = base::Time::max())
 {
     for (const auto& set : view.sets) {
-        if (set.value.kind == model::SetKind::full) return &set;
+        if (set.value.kind == model::SetKind::full && set.value.started <= started_by) return &set;
     }
     return nullptr;
+}
+
+/// Whether a full backup is due by the schedule alone.
+RunDecision decide_by_schedule(const model::GroupSpec& group, const repo::RepositoryView& view,
+                               const repo::StoredSet& newest, base::Time now)
+{
+    auto zone = base::TimeZone::find(group.zone);
+    RunDecision out;
+    // Else no full backup would be due before the time that a wrong clock showed.
+    const auto* full = newest_full(view, now + kClockSlack);
+    auto last = model::last_due(group.full, zone, now);
+    if (last && full != &newest) {
+        out.warning = fmt::format(
+            "the newest full backup says that it began at {}, which is still to come: the clock of "
+            "its host was ahead, or ours is behind; the schedule goes by the full backups before "
+            "it",
+            base::format_time_human(newest.value.started));
+    }
+    if (last && (full == nullptr || *last > full->value.started)) {
+        out.full = true;
+        out.why = "it was due at " + base::format_time_human(*last);
+        return out;
+    }
+    auto next = model::next_due(group.full, zone, now);
+    out.why = next ? "the next full backup is due at " + base::format_time_human(*next)
+                   : "full backups are off";
+    return out;
 }
 
 class Runner {
@@ -31,6 +65,7 @@ public:
     {
         auto view = load();
         outcome_.decision = decide_run(context_.group, view, context_.clock.now());
+        if (!outcome_.decision.warning.empty()) context_.progress.warn(outcome_.decision.warning);
         if (outcome_.decision.broken) {
             heal(outcome_.decision.why);
         } else if (!outcome_.decision.full) {
@@ -130,8 +165,11 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
         if (known == view.members.end() || known->second.backups.empty())
             return {.full = true, .why = member.name + " has no base backup yet"};
     }
-    if (!view.marks.empty()) {
-        auto plan = repo::plan_restore(view, view.marks.front().number());
+    // A moment of the past may need backups that a view of the present does not hold.
+    auto mark = std::ranges::find_if(
+        view.marks, [](const repo::StoredMark& one) { return !one.value.is_moment(); });
+    if (mark != view.marks.end()) {
+        auto plan = repo::plan_restore(view, mark->number());
         if (!plan.plan && !plan.obstacles.empty()) {
             return {.full = true,
                     .broken = true,
@@ -139,14 +177,7 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
                                        plan.obstacles.front().text)};
         }
     }
-    auto zone = base::TimeZone::find(group.zone);
-    auto due = model::last_due(group.full, zone, now);
-    if (due && *due > full->value.started)
-        return {.full = true, .why = "it was due at " + base::format_time_human(*due)};
-    auto next = model::next_due(group.full, zone, now);
-    return {.full = false,
-            .why = next ? "the next full backup is due at " + base::format_time_human(*next)
-                        : "full backups are off"};
+    return decide_by_schedule(group, view, *full, now);
 }
 
 RunOutcome run_scheduled(const Context& context)

@@ -15,11 +15,13 @@ struct RunDecision {
     bool full = false;
     bool broken = false; ///< the full backup heals: without it no newer mark can be restored
     std::string why;     ///< one line for people: why a full backup is due, or until when none is
+    std::string warning = {}; ///< what a person should know, or empty
 };
 
 /// Pure. A full backup is due when there is no complete one, when the newest mark cannot be
 /// restored (the chain broke), or when the last scheduled moment is later than the start of the
-/// newest complete full one. With `full = "off"` only the first two count.
+/// newest complete full one. With `full = "off"` only the first two count. A start that is still to
+/// come (a clock was ahead) does not count, and is warned of.
 RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView& view,
                        base::Time now);
 

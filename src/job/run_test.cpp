@@ -70,6 +70,24 @@ TEST(Run, HealsALostSlotAtOnce)
     world.check_whole();
 }
 
+TEST(Run, ASlotThatWasMissingWhileTheServerKeptItsLogLeavesNoGap)
+{
+    World world;
+    back_up_log(world.context());
+    connect(world.context(), world.group().members[0])->drop_slot();
+    auto backup = back_up_group(world.context(), {});
+    EXPECT_FALSE(backup.members[0].new_chain);
+    ASSERT_EQ(world.progress().warnings().size(), 1U);
+    EXPECT_NE(world.progress().warnings()[0].find("there is no gap"), std::string::npos)
+        << world.progress().warnings()[0];
+    connect(world.context(), world.group().members[0])->drop_slot();
+    world.server(0).noise(200'000);
+    backup = back_up_group(world.context(), {});
+    EXPECT_TRUE(backup.members[0].new_chain);
+    EXPECT_NE(world.progress().warnings().back().find("is a gap"), std::string::npos);
+    world.check_whole();
+}
+
 TEST(Run, HealsLogOfMinimalWalLevelAtOnce)
 {
     World world;
@@ -167,6 +185,58 @@ TEST(Run, ASecondRunDuringAFullBackupTakesTheMark)
     EXPECT_EQ(run.mark.mark.number(), 2U);
     other->release();
     EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
+}
+
+TEST(Run, AMomentOfThePastBreaksNoChain)
+{
+    World world;
+    world.group().full = {};
+    run_scheduled(world.context());
+    world.clock().advance(1min);
+    world.work();
+    world.clock().advance(1min);
+    auto past = world.clock().now();
+    world.clock().advance(1min);
+    world.work();
+    run_scheduled(world.context());
+    for (int i = 0; i < 2; ++i) {
+        world.clock().advance(1h);
+        world.work();
+        back_up_group(world.context(), {});
+    }
+    auto found = find_moment(world.context(), world.view(), past);
+    EXPECT_TRUE(record_moment(world.context(), found, "then").value.is_moment());
+    auto run = run_scheduled(world.context());
+    EXPECT_FALSE(run.backup.has_value()) << run.decision.why;
+    EXPECT_TRUE(world.progress().warnings().empty());
+}
+
+TEST(Run, AFullBackupFromAClockThatWasAheadHidesNoneThatIsDue)
+{
+    World world; // its first full backup began at 12:00
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    base::FakeClock ahead(*base::parse_time("2030-01-01T00:00:00Z"));
+    auto context = world.context();
+    Context wrong{.repository = context.repository,
+                  .engine = context.engine,
+                  .group = context.group,
+                  .progress = context.progress,
+                  .clock = ahead,
+                  .stop = {},
+                  .compression_level = 1,
+                  .workers = 1,
+                  .command = "test",
+                  .host = "here"};
+    back_up_group(wrong, {});
+    auto before = run_scheduled(world.context());
+    EXPECT_FALSE(before.backup.has_value()) << before.decision.why;
+    ASSERT_EQ(world.progress().warnings().size(), 1U);
+    EXPECT_NE(world.progress().warnings()[0].find("2030-01-01"), std::string::npos);
+    world.clock().advance(15h);
+    EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
+    auto warnings = world.progress().warnings().size();
+    EXPECT_FALSE(run_scheduled(world.context()).backup.has_value());
+    EXPECT_EQ(world.progress().warnings().size(), warnings) << "it is over";
 }
 
 // A server whose log nobody takes: warn, then drop, and the next run heals it.

@@ -2,6 +2,14 @@
 
 namespace tidemark::model {
 
+namespace {
+
+/// Clocks of two hosts differ by less. What lies further ahead comes from a clock that was wrong,
+/// and tells nothing of how old it is.
+constexpr base::Duration kClockSlack = std::chrono::minutes{5};
+
+} // namespace
+
 std::vector<ObjectiveState> compare_objective(const Objective& objective,
                                               const std::optional<base::Time>& newest,
                                               const std::optional<Proof>& proof, base::Time now)
@@ -10,10 +18,11 @@ std::vector<ObjectiveState> compare_objective(const Objective& objective,
     auto add = [&](const char* name, const std::optional<base::Duration>& limit,
                    const std::optional<base::Duration>& actual) {
         if (!limit) return;
-        states.push_back({.name = name,
-                          .limit = *limit,
-                          .actual = actual,
-                          .met = actual.has_value() && *actual <= *limit});
+        states.push_back(
+            {.name = name,
+             .limit = *limit,
+             .actual = actual,
+             .met = actual.has_value() && *actual <= *limit && *actual >= -kClockSlack});
     };
     auto age = [&](const base::Time& then) {
         return std::chrono::duration_cast<base::Duration>(now - then);

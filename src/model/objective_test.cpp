@@ -30,5 +30,19 @@ TEST(ObjectiveTest, TheLimitItselfIsMetAndAbsenceIsNot)
     }
 }
 
+// A mark or a proof from a clock that was ahead would hold an objective for years.
+TEST(ObjectiveTest, WhatLiesInTheFutureIsNotMet)
+{
+    auto now = *base::parse_time("2026-11-22T12:00:00Z");
+    Objective objective{.lose_at_most = 30min, .drill_every = 24h};
+    Proof proof{.mark = 1, .drill = 2, .at = now + 1h, .restore_took = 1h};
+    for (const auto& state : compare_objective(objective, now + 1h, proof, now))
+        EXPECT_FALSE(state.met) << state.name;
+    // Two hosts' clocks are never equal.
+    proof.at = now + 1min;
+    for (const auto& state : compare_objective(objective, now + 1min, proof, now))
+        EXPECT_TRUE(state.met) << state.name;
+}
+
 } // namespace
 } // namespace tidemark::model
