@@ -42,6 +42,18 @@ bool slot_ran_ahead(const Context& context, const model::MemberSpec& member,
     return *slot.restart - *slot.restart % recorded->value.identity.log_segment_size > stored;
 }
 
+/// The server may have kept all log although no slot asked it to.
+bool leaves_gap(const Context& context, const model::MemberIdentity& begun)
+{
+    auto epoch = begun.identity.position.epoch;
+    auto history =
+        begun.history ? model::parse_history(epoch, *begun.history) : model::History(epoch);
+    auto end = repo::LogCatalog::load(context.storage(),
+                                      {.group = context.group.name, .member = begun.member})
+                   .durable_end(history);
+    return !end || end->offset < begun.log_start.offset;
+}
+
 /// Makes sure that the log from the backup's start on is being kept: a slot that is missing, lost
 /// or ahead of us is made anew, and a new chain of log begins.
 bool keep_log(const Context& context, const model::MemberSpec& member, engine::Session& session)
@@ -54,11 +66,12 @@ bool keep_log(const Context& context, const model::MemberSpec& member, engine::S
     std::string reason = ahead         ? "the slot stands beyond the stored log"
                          : slot.exists ? "the slot was lost"
                                        : "the slot was missing";
-    begin_chain(context, member, session, *lease, reason);
-    context.progress.warn(fmt::format("{}: {}, so log between the last log backup and now is a "
-                                      "gap; a new chain begins with this backup",
-                                      member.name, reason));
-    return true;
+    bool gap = leaves_gap(context, begin_chain(context, member, session, *lease, reason));
+    auto what = gap ? "so log between the last log backup and now is a gap; a new chain begins "
+                      "with this backup"
+                    : "and is made anew; the server still had all log, so there is no gap";
+    context.progress.warn(fmt::format("{}: {}, {}", member.name, reason, what));
+    return gap;
 }
 
 } // namespace

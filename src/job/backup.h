@@ -17,7 +17,7 @@ struct BackupOutcome {
         std::string name;
         repo::StoredManifest manifest;
         base::Duration took{};
-        bool new_chain = false; ///< the slot was missing or lost and a new chain of log begins here
+        bool new_chain = false; ///< its log has a gap before here: the slot was missing or lost
     };
     std::vector<Member> members;
     MarkOutcome closing;
