@@ -293,8 +293,17 @@ void LogReceiver::store_piece()
 void LogReceiver::follow_switch(std::stop_token)
 {
     auto next = source_->switched();
+    CHECK(next);
+    if (received_to() != next->at) {
+        throw Error{Code::identity_mismatch,
+                    fmt::format("the server says that timeline {} ended at {}, and sent log up to "
+                                "{}",
+                                source_->epoch(), model::format_offset(next->at),
+                                model::format_offset(received_to())),
+                    {.hint = "try again; if it stays, ask which server answers there: two at one "
+                             "address, or one that was set back, have different histories"}};
+    }
     store_piece();
-    CHECK(next && durable_ == next->at);
     source_->finish();
     history_ = take_history(context_, id_, session_, next->next);
     mend_histories(context_, id_, session_, history_);

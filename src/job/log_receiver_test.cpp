@@ -1,5 +1,6 @@
 #include "job/log_receiver.h"
 
+#include "base/error.h"
 #include "job/world_testing.h"
 
 namespace tidemark::job {
@@ -31,6 +32,37 @@ TEST(LogReceiverTest, APieceIsClosedByTime)
         {});
     EXPECT_GE(receiver.durable().offset, before + 5000);
     receiver.finish();
+}
+
+// What a server says of its own past is foreign input.
+TEST(LogReceiverTest, ATimelineThatEndedBelowWhatWasSentIsRefused)
+{
+    World world;
+    auto context = world.context();
+    const auto& member = world.group().members[0];
+    auto lease =
+        repo::Lease::acquire(world.storage(), "shop", "log", context.owner(), {.renew = false});
+    auto session = connect(context, member);
+    LogReceiver receiver(context, member, *session, *lease);
+    receiver.open({});
+    auto stored = receiver.durable().offset;
+    world.server(0).noise(5000);
+    auto turns = 0;
+    try {
+        receiver.keep_up(
+            [&] {
+                if (++turns == 30) world.server(0).promote(stored + 10);
+                return turns > 200;
+            },
+            {});
+        FAIL() << "it went on";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::identity_mismatch);
+        EXPECT_NE(std::string(error.what()).find("says that timeline 1 ended at"),
+                  std::string::npos)
+            << error.what();
+    }
+    EXPECT_EQ(receiver.durable().offset, stored) << "what was taken back was stored";
 }
 
 } // namespace
