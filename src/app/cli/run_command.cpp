@@ -63,11 +63,13 @@ void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
         warn_of_damage(environment, member.manifest.value);
 }
 
-/// Whoever is configured hears of every run that did not end well.
+/// Whoever is configured hears of every run that did not end well. That another job was at work and
+/// that somebody stopped it are no failures.
 void tell(Environment& environment, const model::GroupSpec& group, int code,
           const std::string& message)
 {
-    if (group.on_failure.empty() || code == 0) return;
+    bool heard = job::run_failed(code) || code == static_cast<int>(Code::warnings);
+    if (group.on_failure.empty() || !heard) return;
     auto problem =
         run_hook(group.on_failure, {{"TIDEMARK_GROUP", group.name},
                                     {"TIDEMARK_COMMAND", environment.options().command},
@@ -135,8 +137,9 @@ void retain(Environment& environment, model::Run& run)
             "retention: {} objects removed ({}), {} named to go; {} small log pieces joined\n",
             report->removed, base::format_size(report->removed_bytes), report->waiting,
             report->joined));
-    } catch (const Error& error) {
-        if (error.code() == Code::cancelled) return;
+    } catch (const std::exception& error) {
+        const auto* known = dynamic_cast<const Error*>(&error);
+        if (known != nullptr && known->code() == Code::cancelled) return;
         environment.progress().warn(
             fmt::format("the backup is good, but retention failed: {}; tidemark expire tells more",
                         error.what()));

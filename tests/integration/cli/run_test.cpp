@@ -1,8 +1,10 @@
 // The scheduled job as a timer calls it, again and again, with things going wrong in between.
 
+#include "app/wiring.h"
 #include "base/fd.h"
 #include "cli/group_lab.h"
 #include "engine/postgres/pq.h"
+#include "repo/lease.h"
 
 #include <fstream>
 #include <gtest/gtest.h>
@@ -89,6 +91,19 @@ TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
     EXPECT_EQ(runs.at(1).at("exit"), 20);
     auto shown = lab_->run({"show", runs.at(1).at("id").get<std::string>()});
     EXPECT_NE(shown.out.find("member_unreachable"), std::string::npos) << shown.text();
+}
+
+TEST_F(RunTest, AnotherJobAtWorkIsNoFailureToTellOf)
+{
+    run_ok();
+    fs::remove(told());
+    auto storage = app::open_storage(lab_->repository.string(), false);
+    auto lease =
+        repo::Lease::acquire(*storage, "shop", "log", repo::LeaseOwner::this_process("test"));
+    EXPECT_EQ(lab_->run({"run"}).code(), 11);
+    EXPECT_FALSE(fs::exists(told())) << text_of(told());
+    lease->release();
+    run_ok();
 }
 
 TEST_F(RunTest, LogWrittenUnderMinimalWalLevelIsHealedAtOnce)
