@@ -62,21 +62,30 @@ Config parse_config(std::string_view text, const std::filesystem::path& path)
     top.allow({{"repository", "group"}, {"notify"}});
     for (const auto& [name, section] : top.tables("repository"))
         config.repositories.push_back(read_repository(name, section));
-    for (const auto& [name, section] : top.tables("group"))
-        config.groups.push_back(read_group(name, section));
+    // Without a group there may be a repository: what is left of a group that left.
+    if (!top.has("repository") && !top.has("group"))
+        findings.mistake(1, "nothing is configured: there is no [repository.NAME] and no "
+                            "[group.NAME]");
+    for (const auto& [name, section] : top.tables("group")) {
+        auto group = read_group(name, section);
+        if (config.repository(group.repository) == nullptr)
+            section.mistake_at("repository", fmt::format("{} needs [repository.{}]", section.name(),
+                                                         group.repository));
+        config.groups.push_back(std::move(group));
+    }
     findings.finish();
     config.inactive = std::move(findings.inactive);
-    for (const auto& group : config.groups) {
-        if (config.repository(group.repository) == nullptr) {
-            throw Error{Code::usage, fmt::format("{}: group.{} needs [repository.{}]",
-                                                 path.string(), group.name, group.repository)};
-        }
-    }
     return config;
 }
 
 Config load_config(const std::filesystem::path& path)
 {
+    if (std::error_code unknown; std::filesystem::is_directory(path, unknown)) {
+        throw Error{Code::usage,
+                    fmt::format("{} is a folder, not a configuration file", path.string()),
+                    {.hint = fmt::format("name the file in it, such as --config {}",
+                                         (path / "tidemark.toml").string())}};
+    }
     std::ifstream file(path, std::ios::binary);
     if (!file) {
         throw Error{Code::usage,

@@ -1,5 +1,6 @@
 #include "app/config_reader.h"
 
+#include "app/url_rules.h"
 #include "base/error.h"
 #include "base/time_zone.h"
 #include "model/decision_table.h"
@@ -143,6 +144,9 @@ model::MemberSpec read_member(const Section& entry)
                                           "characters",
                                           member.name));
     if (member.url.empty()) entry.mistake(entry.name() + " needs a url");
+    for (const auto& url : urls) {
+        if (auto problem = member_url_problem(url); !problem.empty()) entry.mistake("url", problem);
+    }
     if (auto value = entry.text("data_dir")) {
         member.data_dir = *value;
         if (!member.data_dir->is_absolute()) entry.mistake("data_dir", "must be an absolute path");
@@ -169,6 +173,8 @@ model::RepositorySpec read_repository(const std::string& name, const Section& en
     spec.name = name;
     spec.url = entry.text("url").value_or("");
     if (spec.url.empty()) entry.mistake(entry.name() + " needs a url");
+    if (auto problem = repository_url_problem(spec.url); !problem.empty())
+        entry.mistake("url", problem);
     if (auto value = entry.text("compression")) {
         if (auto level = zstd_level(*value))
             spec.compression_level = *level;

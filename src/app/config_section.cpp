@@ -86,9 +86,13 @@ void Section::mistake(const std::string& what) const
 
 void Section::mistake(std::string_view key, const std::string& what) const
 {
+    mistake_at(key, fmt::format("{} {}", full(key), what));
+}
+
+void Section::mistake_at(std::string_view key, const std::string& sentence) const
+{
     const auto* node = table_->get(key);
-    findings_->mistake(line_of(node == nullptr ? *table_ : *node),
-                       fmt::format("{} {}", full(key), what));
+    findings_->mistake(line_of(node == nullptr ? *table_ : *node), sentence);
 }
 
 void Section::allow(const Keys& keys) const

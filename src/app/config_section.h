@@ -69,6 +69,8 @@ public:
     void mistake(const std::string& what) const;
     /// A mistake in one key's value: "NAME.KEY" and what is to be said of it.
     void mistake(std::string_view key, const std::string& what) const;
+    /// A sentence about one key's value, or its absence.
+    void mistake_at(std::string_view key, const std::string& sentence) const;
 
 private:
     std::string full(std::string_view key) const;

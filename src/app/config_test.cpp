@@ -128,7 +128,7 @@ gid_pattern = "regex:no-capture"
 decision = "outcome.gid"
 [[group.Shop.member]]
 name = "b"
-url = "x"
+url = "host=x"
 gid_pattern = "jdbc"
 )");
     EXPECT_THAT(text, HasSubstr("t.toml:2: unknown key repository.main.urll (did you mean url?)"));
@@ -165,8 +165,52 @@ TEST(ConfigTest, SyntaxErrorNamesItsLine)
 
 TEST(ConfigTest, GroupWithoutItsRepositoryIsRefused)
 {
-    EXPECT_THAT(mistakes_of("[group.g]\n[[group.g.member]]\nname=\"a\"\nurl=\"x\"\n"),
-                HasSubstr("needs [repository.main]"));
+    EXPECT_THAT(mistakes_of("[group.g]\n[[group.g.member]]\nname=\"a\"\nurl=\"host=x\"\n"),
+                HasSubstr("t.toml:1: group.g needs [repository.main]"));
+    auto text = mistakes_of("[repository.main]\nurl = \"/x\"\n[group.g]\nzoo = 1\n"
+                            "repository = \"other\"\n[[group.g.member]]\nname = \"a\"\n"
+                            "url = \"host=x\"\n");
+    EXPECT_THAT(text, HasSubstr("t.toml:4: unknown key group.g.zoo"));
+    EXPECT_THAT(text, HasSubstr("t.toml:5: group.g needs [repository.other]"));
+}
+
+TEST(ConfigTest, UrlsThatNothingCanBeOpenedWithAreMistakes)
+{
+    auto text = mistakes_of(R"([repository.main]
+url = "s3://bucket/x"
+[group.g]
+[[group.g.member]]
+name = "a"
+url = "mysql://me:sesame@host/x"
+[[group.g.member]]
+name = "b"
+url = ["postgres://b/x", "sesame"]
+)");
+    EXPECT_THAT(text, HasSubstr("t.toml:2: repository.main.url names a repository at s3://"));
+    EXPECT_THAT(text, HasSubstr("t.toml:6: group.g.member.url names a server at mysql://"));
+    EXPECT_THAT(text, HasSubstr("t.toml:9: group.g.member.url is no connection string"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("sesame")));
+    for (const char* good : {"postgresql://a/b?options=-csearch_path%3Dx", "postgres:///",
+                             "sslmode=require host=a", "service=x", "host = 'a' user=b"})
+        EXPECT_EQ(mistakes_of("[repository.main]\nurl = \"file:///x\"\n[group.g]\n"
+                              "[[group.g.member]]\nname = \"a\"\nurl = \"" +
+                              std::string(good) + "\"\n"),
+                  "");
+}
+
+TEST(ConfigTest, AnEmptyFileAndAFolderSaySo)
+{
+    for (const char* text : {"", "# nothing\n"})
+        EXPECT_THAT(mistakes_of(text), HasSubstr("t.toml:1: nothing is configured"));
+    // What a group that left leaves behind.
+    EXPECT_EQ(mistakes_of("[repository.main]\nurl = \"/x\"\n"), "");
+    try {
+        load_config("/tmp");
+        ADD_FAILURE() << "a folder was read";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage);
+        EXPECT_EQ(error.message(), "/tmp is a folder, not a configuration file");
+    }
 }
 
 TEST(ConfigTest, WhatInitWritesCanBeRead)

@@ -1,5 +1,6 @@
 #include "app/wiring.h"
 
+#include "app/url_rules.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "engine/postgres/postgres_engine.h"
@@ -14,13 +15,8 @@ using base::Error;
 std::unique_ptr<store::Storage> open_storage(const std::string& url, bool create)
 {
     std::string path = url.starts_with("file://") ? url.substr(7) : url;
-    auto scheme = path.find("://");
-    if (scheme != std::string::npos) {
-        throw Error{Code::usage,
-                    "repositories at " + url.substr(0, scheme) +
-                        ":// are not supported by this version",
-                    {.hint = "use a directory: a path or file://PATH"}};
-    }
+    if (auto problem = repository_url_problem(url); !problem.empty())
+        throw Error{Code::usage, "the repository's url " + problem};
     if (path.empty())
         throw Error{Code::usage,
                     "the repository's url is empty",

@@ -350,6 +350,7 @@ private:
 void check_mark_name(const Context& context, const std::string& name)
 {
     if (name.empty()) return;
+    model::checked_mark_name(name);
     model::restore_point_name(context.group.mark_prefix, name, unique_suffix());
     repo::Marks(context.storage(), context.group.name).refuse_taken(name);
 }

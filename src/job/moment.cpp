@@ -273,7 +273,7 @@ repo::StoredMark record_moment(const Context& context, const Moment& moment,
 {
     GroupLog log(context, kLeasePatience);
     repo::Marks marks(context.storage(), context.group.name);
-    if (!name.empty()) marks.refuse_taken(name);
+    if (!name.empty()) marks.refuse_taken(model::checked_mark_name(name));
     auto mark = moment.mark;
     mark.name = name;
     return marks.append(log.lease(), mark);

@@ -172,7 +172,9 @@ TEST_F(MomentTest, ARecordedOneIsAMarkThatAuditsAndThatNoMarkGoesOnFrom)
     world.work();
     auto newest = mark();
     auto recorded = record_moment(world.context(), at(time), "before-the-mistake");
-    EXPECT_THROW(record_moment(world.context(), at(time), "before-the-mistake"), base::Error);
+    for (const char* refused : {"before-the-mistake", "--plan", "a b"})
+        EXPECT_THROW(record_moment(world.context(), at(time), refused), base::Error) << refused;
+    EXPECT_THROW(place_mark(world.context(), {.name = "--plan"}), base::Error);
     auto report = audit_mark(world.context(), "before-the-mistake");
     EXPECT_TRUE(report.differences.empty()) << report.differences.front();
     auto view = world.view();

@@ -103,6 +103,12 @@ bool stores(const model::Run& run)
            run.command == "log";
 }
 
+/// Whoever said it was told at the terminal; the scheduled job alone says it to nobody.
+bool is_mistyped(const model::Run& run)
+{
+    return run.command != "run" && run.exit_code == static_cast<int>(base::Code::usage);
+}
+
 /// What became of the latest runs, and how old the newest mark may be by their rhythm.
 void read_runs(GroupStatus& out, const Context& context)
 {
@@ -110,7 +116,7 @@ void read_runs(GroupStatus& out, const Context& context)
     std::vector<base::Time> starts;
     std::set<std::string> made_good; // by something newer
     for (auto& run : repo::Runs(context.storage(), out.group).list(kLatest)) {
-        if (!stores(run.value)) continue;
+        if (!stores(run.value) || is_mistyped(run.value)) continue;
         const auto& command = run.value.command;
         if (command != "log") starts.push_back(run.value.started);
         if (!out.last_run) out.last_run = run;

@@ -143,6 +143,24 @@ TEST(Status, WithoutAnObjectiveTheRhythmOfTheRunsSaysWhatIsOld)
     EXPECT_FALSE(look().needs_attention()) << "the objective is what counts";
 }
 
+// What was mistyped at a terminal was told there; the crontab's command tells nobody else.
+TEST(Status, AMistakeAtTheTerminalIsNoFailedRun)
+{
+    World world;
+    auto look = [&] { return read_status(world.context(), world.view(), {.ask_members = false}); };
+    record(world, "mark", 0);
+    for (const char* command : {"mark", "backup", "log"})
+        record(world, command, 2);
+    EXPECT_FALSE(look().needs_attention());
+    EXPECT_EQ(look().last_run->value.exit_code, 0);
+    record(world, "mark", 22);
+    record(world, "mark", 2);
+    EXPECT_EQ(look().failed_run->value.exit_code, 22);
+    record(world, "mark", 0);
+    record(world, "run", 2);
+    EXPECT_TRUE(look().needs_attention());
+}
+
 TEST(Status, AFailedRunIsToldUntilOneMadeItGood)
 {
     World world;

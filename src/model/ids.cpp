@@ -22,6 +22,12 @@ bool is_mark_char(char c)
     return c > ' ' && c <= '~' && c != '\'' && c != '"' && c != '`' && c != '\\';
 }
 
+bool can_name_restore_points(std::string_view name)
+{
+    return !name.empty() && name.size() <= kMaxRestorePointName &&
+           std::ranges::all_of(name, is_mark_char);
+}
+
 } // namespace
 
 bool is_valid_name(std::string_view name)
@@ -41,27 +47,28 @@ std::string checked_name(std::string_view what, std::string_view name)
                  "a digit"}};
 }
 
+/// A "-" in front would be taken for an option wherever the name is given.
 bool is_valid_mark_name(std::string_view name)
 {
-    return !name.empty() && name.size() <= kMaxRestorePointName &&
-           std::ranges::all_of(name, is_mark_char);
+    return can_name_restore_points(name) && !name.starts_with('-');
 }
 
 std::string checked_mark_name(std::string_view name)
 {
     if (is_valid_mark_name(name)) return std::string(name);
-    throw base::Error{base::Code::usage,
-                      fmt::format("\"{}\" is not a name for a mark", base::escape_controls(name)),
-                      {.hint = fmt::format("a mark's name has 1 to {} printable ASCII characters, "
-                                           "no blanks, quotes or backslashes",
-                                           kMaxRestorePointName)}};
+    throw base::Error{
+        base::Code::usage,
+        fmt::format("\"{}\" is not a name for a mark", base::escape_controls(name)),
+        {.hint = fmt::format("a mark's name has 1 to {} printable ASCII characters, "
+                             "no blanks, quotes or backslashes, and does not begin with '-'",
+                             kMaxRestorePointName)}};
 }
 
 std::string restore_point_name(std::string_view prefix, std::string_view mark,
                                std::string_view unique)
 {
     std::string name = fmt::format("{}{}.{}", prefix, mark, unique);
-    if (is_valid_mark_name(name)) return name;
+    if (can_name_restore_points(name)) return name;
     throw base::Error{
         base::Code::usage,
         fmt::format("the restore point of mark \"{}\" would be named \"{}\", which is not possible",

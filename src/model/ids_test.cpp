@@ -51,7 +51,8 @@ TEST(IdsTest, ANameOfAnyBytesIsRefusedAndShown)
 TEST(IdsTest, MarkNames)
 {
     EXPECT_EQ(checked_mark_name("Before-Release_2.0/x"), "Before-Release_2.0/x");
-    for (const char* bad : {"", "a b", "a'b", "a\"b", "a\\b", "a\tb", "\xc3\xa4", "a\x7f"}) {
+    for (const char* bad :
+         {"", "a b", "a'b", "a\"b", "a\\b", "a\tb", "\xc3\xa4", "a\x7f", "-", "--plan"}) {
         EXPECT_THROW(checked_mark_name(bad), base::Error) << bad;
     }
     EXPECT_FALSE(is_valid_mark_name(std::string(64, 'x')));
@@ -62,6 +63,7 @@ TEST(IdsTest, RestorePointNamesAreNeverCut)
 {
     EXPECT_EQ(restore_point_name("tm-", "nightly", "17"), "tm-nightly.17");
     EXPECT_EQ(restore_point_name("", std::string(60, 'x'), "17").size(), 63U);
+    EXPECT_EQ(restore_point_name("-", "m", "1"), "-m.1"); // a prefix may
     EXPECT_THROW(restore_point_name("", std::string(61, 'x'), "17"), base::Error);
 }
 

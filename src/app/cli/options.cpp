@@ -1,10 +1,12 @@
 #include "app/cli/options.h"
 
+#include "app/cli/usage.h"
 #include "base/error.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <set>
+#include <span>
 
 namespace tidemark::app {
 
@@ -110,6 +112,8 @@ private:
             ->required()
             ->expected(1)
             ->type_name("URL");
+        add->footer(
+            "for example: tidemark add-member billing=postgresql://tidemark@billing-db/postgres");
         add->add_option("--name", o_.member, "name of the member")->type_name("N");
         add->add_option("--group", o_.group, "the group; may be left out when there is one")
             ->type_name("G");
@@ -153,11 +157,13 @@ private:
         expire->add_flag("--plan", o_.plan,
                          "say for each set why it stays or goes, remove nothing");
         auto* hold = command("hold", "keep a mark and all it needs, whatever its age");
+        hold->footer("for example: tidemark hold m-12");
         hold->add_option("id", o_.subject, "m-12, a mark's name, or s-7")->required();
         hold->add_option("group", o_.group, "the group")->type_name("G");
         hold->add_option("--note", o_.note, "why")->type_name("TEXT");
         hold->add_option("--until", o_.until, "when the hold ends by itself")->type_name("TIME");
         auto* release = command("release", "end a hold");
+        release->footer("for example: tidemark release m-12");
         release->add_option("id", o_.subject, "m-12, a mark's name, or s-7")->required();
         release->add_option("group", o_.group, "the group")->type_name("G");
     }
@@ -166,6 +172,7 @@ private:
     {
         auto* list =
             command("list", "list marks, backups, sets, runs, drills, holds, restores or windows");
+        list->footer("for example: tidemark list marks");
         list->add_option("what", o_.subject,
                          "marks | backups | sets | runs | drills | holds | restores | windows")
             ->required()
@@ -173,6 +180,7 @@ private:
                 {"marks", "backups", "sets", "runs", "drills", "holds", "restores", "windows"}));
         list->add_option("group", o_.group, "the group")->type_name("G");
         auto* show = command("show", "one mark, backup, set, run or drill in full");
+        show->footer("for example: tidemark show m-12");
         show->add_option("id", o_.subject, "m-12, s-7, MEMBER/b-3, run-9, drill-3, a mark's name")
             ->required();
         add_report(show, "a drill's report as .html, .json or text");
@@ -184,6 +192,7 @@ private:
         status->add_option("--metrics", o_.metrics, "also write Prometheus metrics to this file")
             ->type_name("FILE");
         auto* audit = command("audit", "recompute a mark's proof from the stored logs");
+        audit->footer("for example: tidemark audit m-12");
         audit->add_option("words", positional_, "[G] MARK")
             ->required()
             ->expected(1, 2)
@@ -311,6 +320,7 @@ private:
         demo->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");
         command("version", "version of the program and of the repository format it writes");
         auto* completion = command("completion", "shell completion script");
+        completion->footer("for example: tidemark completion bash");
         completion->add_option("shell", o_.subject, "bash | zsh | fish")
             ->required()
             ->check(CLI::IsMember({"bash", "zsh", "fish"}));
@@ -335,7 +345,10 @@ Parsed parse_command_line(int argc, const char* const* argv)
         tree.app().parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         parsed.finished = true;
-        parsed.code = tree.app().exit(error) == 0 ? 0 : static_cast<int>(base::Code::usage);
+        std::span arguments(argv, static_cast<std::size_t>(argc));
+        bool asked = error.get_exit_code() == 0; // for help
+        parsed.code =
+            asked ? tree.app().exit(error) : refuse_command_line(tree.app(), error, arguments);
         return parsed;
     }
     if (parsed.options.command == "audit") {
@@ -344,11 +357,15 @@ Parsed parse_command_line(int argc, const char* const* argv)
     }
     if (parsed.options.command.empty() || parsed.options.command == "help") {
         bool bare = parsed.options.command.empty();
+        parsed.finished = true;
+        parsed.code = bare ? static_cast<int>(base::Code::usage) : 0;
+        if (bare && parsed.options.json) {
+            parsed.code = refuse_no_command();
+            return parsed;
+        }
         // Of a fresh tree: this one would show the page of the command that was parsed.
         with_command_tree(
             [&](const CLI::App& app) { std::fputs(app.help().c_str(), bare ? stderr : stdout); });
-        parsed.finished = true;
-        parsed.code = bare ? static_cast<int>(base::Code::usage) : 0;
     }
     return parsed;
 }

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <span>
+
+namespace CLI {
+class App;
+class ParseError;
+} // namespace CLI
+
+namespace tidemark::app {
+
+/// Says what is wrong with a command line, what is missing and an example; with --json as the
+/// document that every command prints. Returns the exit code: 2, and 200 for fetch-log, because
+/// PostgreSQL takes small codes for "the log ends here" (rules.md 28).
+int refuse_command_line(const CLI::App& program, const CLI::ParseError& error,
+                        std::span<const char* const> arguments);
+/// The same of a command line without a command.
+int refuse_no_command();
+
+} // namespace tidemark::app
