@@ -125,7 +125,8 @@ repo::StoredManifest back_up_member(const Context& context, const model::MemberS
             std::unique_lock lock(mutex);
             while (!over.stop_requested()) {
                 wake.wait_for(lock, over, std::chrono::milliseconds{200}, [] { return false; });
-                context.progress.advance(member.name, sink.counters().plain + sink.counters().zero);
+                context.progress.advance(member.name,
+                                         sink.counters().durable + sink.counters().zero);
             }
         });
         source->copy(sink, read, stop);

@@ -74,6 +74,8 @@ void FramePacker::flush()
     counters_.plain += frame_.size();
     counters_.stored += kFrameHeaderSize + ref.stored_length;
     ++counters_.frames;
+    under_way_.push_back({packs_.written(), frame_.size()});
+    count_durable();
     frame_.clear();
     extents_.clear();
 }
@@ -81,7 +83,18 @@ void FramePacker::flush()
 std::vector<PackInfo> FramePacker::finish()
 {
     flush();
-    return packs_.finish();
+    auto packs = packs_.finish();
+    count_durable();
+    return packs;
+}
+
+void FramePacker::count_durable()
+{
+    auto durable = packs_.durable();
+    while (!under_way_.empty() && under_way_.front().end <= durable) {
+        counters_.durable += under_way_.front().plain;
+        under_way_.pop_front();
+    }
 }
 
 } // namespace tidemark::repo

@@ -3,6 +3,7 @@
 #include "repo/page_map.h"
 
 #include <atomic>
+#include <deque>
 #include <vector>
 
 namespace tidemark::repo {
@@ -12,9 +13,11 @@ inline constexpr std::size_t kDefaultFrameSize = 4U << 20;
 
 /// What a backup's workers did so far, for progress and totals. All in bytes but `frames`.
 struct PackingCounters {
-    std::atomic<std::uint64_t> read{0};   ///< given to add()
-    std::atomic<std::uint64_t> zero{0};   ///< of these, left out as zero pages
-    std::atomic<std::uint64_t> plain{0};  ///< put into frames
+    std::atomic<std::uint64_t> read{0};  ///< given to add()
+    std::atomic<std::uint64_t> zero{0};  ///< of these, left out as zero pages
+    std::atomic<std::uint64_t> plain{0}; ///< put into frames
+    /// Of `plain`, what is on the store's disks (store::ObjectWriter::durable).
+    std::atomic<std::uint64_t> durable{0};
     std::atomic<std::uint64_t> stored{0}; ///< what those frames take in packs, headers included
     std::atomic<std::uint64_t> frames{0};
 };
@@ -39,7 +42,12 @@ public:
     std::vector<PackInfo> finish();
 
 private:
+    struct UnderWay {
+        std::uint64_t end = 0; ///< in the bytes of all packs
+        std::uint64_t plain = 0;
+    };
     void append(std::uint32_t file, std::uint64_t offset, base::ByteView bytes);
+    void count_durable();
 
     PackWriter packs_;
     PageMapWriter& page_map_;
@@ -47,6 +55,7 @@ private:
     Options options_;
     base::Bytes frame_;
     std::vector<Extent> extents_;
+    std::deque<UnderWay> under_way_; ///< frames that may not be durable yet
 };
 
 } // namespace tidemark::repo

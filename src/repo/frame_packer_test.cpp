@@ -1,7 +1,9 @@
 #include "repo/frame_packer.h"
 
+#include "base/temp_dir.h"
 #include "repo/format_testing.h"
 #include "store/memory.h"
+#include "store/posix.h"
 
 #include <map>
 #include <rapidcheck/gtest.h>
@@ -203,6 +205,41 @@ RC_GTEST_PROP(FramePackerProperty, AnyFilesComeBack, ())
     setup.page_map.finish();
     RC_ASSERT(restore(setup.storage) == files);
     RC_ASSERT(setup.counters.read == setup.counters.zero + setup.counters.plain);
+    RC_ASSERT(setup.counters.durable == setup.counters.plain);
+}
+
+/// Progress shows what the target has, not what was handed to it.
+TEST(FramePacker, CountsAsDurableWhatTheStoreHasOnItsDisks)
+{
+    base::TempDir dir{"packer"};
+    auto storage = store::open_directory(dir.path());
+    PackNumbers numbers;
+    PageMapWriter page_map(*storage, kTestMember, 1, 2);
+    PackingCounters counters;
+    PackOptions options{.member = kTestMember,
+                        .backup = 1,
+                        .lease = 2,
+                        .compression = stream::compression_of_level(0)};
+    FramePacker packer(PackWriter(*storage, numbers, options), page_map, counters, {});
+    page_map.add_file({.index = 0,
+                       .kind = model::FileKind::regular,
+                       .path = "f",
+                       .link_target = "",
+                       .mode = 0600,
+                       .modified = {},
+                       .size = 32U << 20});
+    Bytes part(4U << 20, std::byte{7});
+    packer.add(0, 0, part);
+    packer.flush();
+    EXPECT_EQ(counters.plain, part.size());
+    EXPECT_EQ(counters.durable, 0U) << "it was hardly handed over";
+    for (std::uint64_t at = part.size(); at < 32U << 20; at += part.size())
+        packer.add(0, at, part);
+    packer.flush();
+    EXPECT_GT(counters.durable, 0U);
+    EXPECT_LT(counters.durable, counters.plain);
+    packer.finish();
+    EXPECT_EQ(counters.durable, 32U << 20);
 }
 
 } // namespace

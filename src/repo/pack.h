@@ -83,6 +83,10 @@ public:
     /// Commits the pack under way. All packs of this writer, in order; none if nothing was
     /// appended.
     std::vector<PackInfo> finish();
+    /// Bytes of all its packs so far.
+    std::uint64_t written() const;
+    /// Of these, what the store has on its disks (store::ObjectWriter::durable).
+    std::uint64_t durable() const;
 
 private:
     struct Open;
@@ -95,6 +99,7 @@ private:
     FrameSealer sealer_;
     std::unique_ptr<Open> open_;
     std::vector<PackInfo> done_;
+    std::uint64_t done_bytes_ = 0;
 };
 
 /// Reads frames of one member's packs. One thread each; keeps its buffers.

@@ -104,8 +104,19 @@ void PackWriter::commit()
                     fmt::format("pack {} is already there", open_->key),
                     {.hint = "another program uses this lease's number; run the job again"}};
     }
+    done_bytes_ += info.length;
     done_.push_back(info);
     open_.reset();
+}
+
+std::uint64_t PackWriter::written() const
+{
+    return done_bytes_ + (open_ ? open_->info.length : 0);
+}
+
+std::uint64_t PackWriter::durable() const
+{
+    return done_bytes_ + (open_ ? open_->object->durable() : 0);
 }
 
 std::vector<PackInfo> PackWriter::finish()

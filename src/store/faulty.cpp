@@ -38,6 +38,8 @@ public:
         return result;
     }
 
+    std::uint64_t durable() const override { return inner_->durable(); }
+
 private:
     FaultyStorage& storage_;
     std::string key_;

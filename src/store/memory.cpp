@@ -56,6 +56,7 @@ public:
         CHECK(!committed_);
         committed_ = true;
         require_same_life();
+        length_ = bytes_.size();
         storage_.require_no_clash(key_);
         auto result = Created::already_there;
         storage_.step([&] {
@@ -67,6 +68,8 @@ public:
         return result;
     }
 
+    std::uint64_t durable() const override { return committed_ ? length_ : bytes_.size(); }
+
 private:
     void require_same_life() const
     {
@@ -77,6 +80,7 @@ private:
     std::string key_;
     std::size_t life_;
     base::Bytes bytes_;
+    std::uint64_t length_ = 0; ///< of what was committed
     bool committed_ = false;
 };
 

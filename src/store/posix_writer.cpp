@@ -23,6 +23,8 @@ constexpr std::string_view kTemporaryPrefix = "new-";
 constexpr std::size_t kBuffer = 512 << 10;
 /// How much may wait in the kernel's cache, so that the sync at the end is short.
 constexpr std::uint64_t kWritebackStep = 8 << 20;
+/// And how long, so that a slow writer can tell how far it is.
+constexpr std::chrono::milliseconds kWritebackPause{500};
 
 std::string temporary_name()
 {
@@ -100,18 +102,33 @@ void PosixWriter::write_through(base::ByteView bytes)
     }
     if (hash_) hash_->update(bytes);
     written_ += bytes.size();
-    if (written_ - started_ >= kWritebackStep) start_writeback();
+    auto now = std::chrono::steady_clock::now();
+    if (written_ - started_ >= kWritebackStep || now - stepped_ >= kWritebackPause) {
+        start_writeback();
+        stepped_ = now;
+    }
     state_ = State::open;
 }
 
 void PosixWriter::start_writeback()
 {
-    int result = ::sync_file_range(file_.get(), static_cast<off_t>(started_),
-                                   static_cast<off_t>(written_ - started_), SYNC_FILE_RANGE_WRITE);
+    // What was begun a step ago is mostly there by now.
+    sync_range(durable_, started_,
+               SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    durable_ = started_;
+    sync_range(started_, written_, SYNC_FILE_RANGE_WRITE);
+    started_ = written_;
+}
+
+/// Where the kernel does not know how, the sync at the end does it all.
+void PosixWriter::sync_range(std::uint64_t from, std::uint64_t to, unsigned flags)
+{
+    if (from == to) return; // a length of 0 would mean: to the end
+    int result = ::sync_file_range(file_.get(), static_cast<off_t>(from),
+                                   static_cast<off_t>(to - from), flags);
     if (result != 0 && errno != EINVAL && errno != ENOSYS && errno != ESPIPE) {
         throw tree_->error("write", key_, errno);
     }
-    started_ = written_;
 }
 
 Created PosixWriter::commit()
@@ -123,6 +140,7 @@ Created PosixWriter::commit()
     // A failed fsync is final: the kernel may have thrown the pages away, a second one proves
     // nothing.
     if (::fsync(file_.get()) != 0) throw tree_->error("make durable", key_, errno);
+    durable_ = written_;
     if (hash_) read_back();
     return place(tree_->make(key_));
 }

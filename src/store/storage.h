@@ -44,6 +44,9 @@ public:
     /// Makes the object durable and visible if no object of this name exists (rules.md 30).
     /// `already_there` leaves the other one untouched. Call at most once, nothing after it.
     virtual Created commit() = 0;
+    /// How many of the bytes given to write() are on the store's disks by now, as far as it can
+    /// tell before commit(): for showing progress. Called by the thread that writes.
+    virtual std::uint64_t durable() const = 0;
 };
 
 /// Where objects live. Every create is conditional: an object is never overwritten. Keys are
