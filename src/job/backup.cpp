@@ -5,6 +5,7 @@
 #include "job/meanwhile.h"
 #include "job/member_backup.h"
 #include "job/member_history.h"
+#include "job/membership.h"
 #include "repo/identities.h"
 #include "repo/log_catalog.h"
 
@@ -81,6 +82,7 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
     BackupOutcome outcome;
     auto started = context.clock.now();
     check_mark_name(context, options.mark_name); // not after hours of copying
+    refuse_missing(context);
     Crew crew(member_names(context.group), context.stop);
     outcome.members.resize(crew.size());
     std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "job/membership.h"
 #include "job/standby_slots.h"
 #include "repo/identities.h"
 
@@ -155,6 +156,7 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
     Crew crew(member_names(context.group), context.stop);
     std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());
     std::vector<Joining> joining(crew.size());
+    if (!options.late) refuse_missing(context, context.repository.members(context.group.name));
     auto identities = [&](std::size_t i) {
         return repo::Identities(context.storage(),
                                 {.group = context.group.name, .member = crew.name(i)});
@@ -165,7 +167,7 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
         auto slot = sessions[i]->slot();
         if (auto recorded = identities(i).latest()) {
             repo::check_identity(recorded->value, joining[i].identity);
-            joining[i].known = slot.exists && !slot.lost;
+            joining[i].known = slot.exists && !slot.lost && !recorded->value.has_left();
         } else if (slot.exists) {
             refuse_slot_of_others(context, crew.name(i));
         }
@@ -219,8 +221,10 @@ model::MemberIdentity begin_chain(const Context& context, const model::MemberSpe
     joining.identity = session.identify();
     repo::Identities identities(context.storage(),
                                 {.group = context.group.name, .member = member.name});
-    if (auto recorded = identities.latest())
+    if (auto recorded = identities.latest()) {
+        refuse_departed(recorded->value);
         repo::check_identity(recorded->value, joining.identity);
+    }
     make_slot(joining, session);
     auto record = to_record(context, member.name, joining, {}, reason);
     identities.append(&lease, record);

@@ -19,11 +19,13 @@ std::vector<LeftServer> visit(const Context& context, const model::MemberSpec& m
     try {
         auto session = connect(context, member);
         out[0].had_slot = session->slot().exists;
+        out[0].prepared = session->prepared().size();
         auto what = drop ? StandbyOrder::What::drop_slot : StandbyOrder::What::look;
         for (auto& standby : session->standbys({.what = what})) {
             LeftServer one{.member = member.name,
                            .where = standby.where,
                            .had_slot = standby.slot.exists,
+                           .prepared = 0,
                            .problem = {},
                            .fix = standby.fix};
             if (!standby.reachable || (drop && standby.slot.exists)) one.problem = standby.problem;

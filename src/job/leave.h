@@ -12,6 +12,7 @@ struct LeftServer {
     std::string member;
     std::string where; ///< "s0:5432"; "primary" where no name is known
     bool had_slot = false;
+    std::size_t prepared = 0; ///< transactions that are prepared at the primary
     std::string problem; ///< why its slot could not be dropped; empty when none is left there
     std::string fix;
 };

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "job/member_history.h"
+#include "job/membership.h"
 #include "job/reindex.h"
 #include "repo/identities.h"
 
@@ -146,6 +147,7 @@ void LogReceiver::check_identity()
                     {.hint = "tidemark init records it"}};
     }
     recorded_ = recorded->value;
+    refuse_departed(recorded_);
     repo::check_identity(recorded_, identity_);
 }
 

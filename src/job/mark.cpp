@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "job/init.h"
 #include "job/member_events.h"
+#include "job/membership.h"
 #include "job/reindex.h"
 #include "model/decision_table.h"
 
@@ -63,6 +64,7 @@ public:
     {
         auto started = options_.started == base::Time{} ? context_.clock.now() : options_.started;
         check_mark_name(context_, options_.name);
+        refuse_missing(context_);
         for (int attempt = 1;; ++attempt) {
             if (auto mark = in_time(context_, [&] { return attempt_mark(); }))
                 return commit(std::move(*mark), started);

@@ -88,6 +88,11 @@ void compare(MemberStatus& out, store::Storage& storage, const repo::MemberView&
         describe_gap(out, *gap);
 }
 
+bool recorded_member(const repo::MemberView& stored)
+{
+    return !stored.identities.empty() && !stored.identities.front().value.has_left();
+}
+
 const model::MemberIdentity* recorded_identity(const repo::RepositoryView& view,
                                                const std::string& member)
 {
@@ -166,7 +171,7 @@ bool GroupStatus::needs_attention() const
 {
     bool failed_drill = last_drill && !last_drill->value.passed();
     return !is_restorable() || !unreadable.empty() || failed_drill || !meets_objective() ||
-           is_late() || failed_run ||
+           is_late() || failed_run || !unnamed.empty() ||
            std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
                bool slot = member.identity && (!member.slot.exists || member.slot.lost);
                return slot || !member.error.empty() || member.chain_broken ||
@@ -214,7 +219,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     for (const auto& [name, stored] : view.members) {
         if (options.ask_members &&
             std::ranges::count(context.group.members, name, &model::MemberSpec::name) == 0)
-            out.left.push_back(name);
+            (recorded_member(stored) ? out.unnamed : out.left).push_back(name);
     }
     Crew crew(member_names(context.group), context.stop);
     out.members.resize(crew.size());

@@ -59,7 +59,9 @@ struct GroupStatus {
     std::optional<repo::StoredRun> failed_run;
     std::vector<MemberStatus> members;
     std::vector<std::string> lost; ///< sentences: what a failover left half there (rules.md 13)
-    std::vector<std::string> left; ///< in the repository, no longer in the configuration
+    std::vector<std::string> left; ///< in the repository, and belong to the group no more
+    /// In the repository, not in the configuration, and have not left: no mark is placed without.
+    std::vector<std::string> unnamed;
     std::map<std::string, std::string> unreadable; ///< commit objects, with the reason
 
     bool is_restorable() const { return restorable.has_value(); }

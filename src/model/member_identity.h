@@ -7,9 +7,13 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tidemark::model {
+
+/// The reason of a generation that says: from here on it belongs to the group no more.
+inline constexpr std::string_view kMemberLeft = "left";
 
 /// One generation of what the repository knows about a member: written at init, and again when a
 /// new chain of log begins (a slot made anew, a failover that kept the identity). The newest wins.
@@ -27,7 +31,8 @@ struct MemberIdentity {
     std::vector<Sweep> anchor;
     std::optional<std::string> history; ///< the epoch's history file; absent on epoch 1
     base::Time recorded;
-    std::string reason; ///< "init", "slot made anew", ...
+    std::string reason; ///< "init", "slot made anew", kMemberLeft, ...
+    bool has_left() const { return reason == kMemberLeft; }
     friend bool operator==(const MemberIdentity&, const MemberIdentity&) = default;
 };
 

@@ -140,8 +140,22 @@ bool Planner::reachable(const MemberGoal& goal)
 bool Planner::restorable(const model::Mark& mark)
 {
     auto goals = goals_of(mark, {});
-    return !goals.empty() && std::all_of(goals.begin(), goals.end(),
-                                         [&](const MemberGoal& goal) { return reachable(goal); });
+    return !goals.empty() && missing(mark).empty() &&
+           std::all_of(goals.begin(), goals.end(),
+                       [&](const MemberGoal& goal) { return reachable(goal); });
+}
+
+std::vector<std::string> Planner::missing(const model::Mark& mark) const
+{
+    std::vector<std::string> out;
+    for (const auto& [name, member] : view_.members) {
+        if (std::ranges::count(mark.members, name, &model::MarkMember::name) != 0) continue;
+        auto then = std::ranges::find_if(member.identities, [&](const StoredIdentity& one) {
+            return one.value.recorded <= mark.created; // newest first
+        });
+        if (then != member.identities.end() && !then->value.has_left()) out.push_back(name);
+    }
+    return out;
 }
 
 std::optional<MemberPlan> Planner::plan_member(const MemberGoal& goal,

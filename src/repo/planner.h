@@ -31,6 +31,8 @@ public:
     /// The same answer as plan_member, without the details.
     bool reachable(const MemberGoal& goal);
     bool restorable(const model::Mark& mark);
+    /// Members that belonged to the group when the mark was placed, and are not in it.
+    std::vector<std::string> missing(const model::Mark& mark) const;
     /// The base backup that plan_member would use; null where there is no plan.
     const StoredManifest* choose(const MemberGoal& goal);
     /// The member's plan, or nothing and the reasons added to `obstacles`.

@@ -47,6 +47,20 @@ void refuse_strangers(const std::vector<std::string>& wanted, const std::vector<
     }
 }
 
+/// What the others decided without it may be wrong.
+void refuse_partial(const std::vector<std::string>& missing, PlanResult& result)
+{
+    for (const std::string& name : missing) {
+        result.obstacles.push_back({.kind = ObstacleKind::not_in_mark,
+                                    .member = name,
+                                    .text = "the mark was placed without it, although it belonged "
+                                            "to the group",
+                                    .gap = {},
+                                    .object = {}});
+        result.plan.reset();
+    }
+}
+
 /// The marks next to `number` that can be restored.
 void find_neighbours(Planner& planner, const RepositoryView& view, model::Number number,
                      PlanResult& result)
@@ -83,6 +97,7 @@ PlanResult plan_restore(const RepositoryView& view, model::Number number,
     auto goals = goals_of(mark->value, options.members);
     PlanResult out = plan_goals(planner, goals, std::move(plan));
     refuse_strangers(options.members, goals, out);
+    if (!options.alone) refuse_partial(planner.missing(mark->value), out);
     if (!out.plan) find_neighbours(planner, view, number, out);
     return out;
 }

@@ -51,7 +51,7 @@ enum class ObstacleKind : std::uint8_t {
     log_gap,         ///< the log from the backup to the mark is not unbroken
     missing_object,  ///< a pack, page map or piece is gone or damaged
     missing_history, ///< a timeline's history file is not stored
-    not_in_mark,     ///< the mark has no position for this member
+    not_in_mark,     ///< the mark has no position for this member of the group
     other_branch,    ///< the backups lie on an abandoned branch of the member's history
 };
 
@@ -75,6 +75,7 @@ struct PlanOptions {
     /// Members to restore; empty: all of the mark.
     std::vector<std::string> members = {};
     bool allow_damaged = true; ///< use a backup with damaged pages when there is no other (flagged)
+    bool alone = false;        ///< the group's consistency is not asked for
 };
 
 /// Pure: the plan for a mark, or every reason why there is none.

@@ -5,6 +5,7 @@
 #include "engine/postgres/redact.h"
 #include "job/group_log.h"
 #include "job/log_checks.h"
+#include "job/membership.h"
 #include "job/status.h"
 
 #include <algorithm>
@@ -82,6 +83,12 @@ std::vector<engine::Check> repository_checks(Environment& environment, std::opti
             if (error.code() != Code::lease_held) throw;
         }
         checks.push_back(fine("repository_writable", "an object could be created and named once"));
+        try {
+            job::refuse_missing(environment.context());
+        } catch (const Error& error) {
+            if (error.code() != Code::usage) throw;
+            checks.push_back(failed("members", error.what(), error.hint()));
+        }
         for (const auto& member : environment.group().members) {
             // What is read back lies behind a network (or FUSE), so on another host.
             if (!on_this_host(member.url) || traits.kind != "directory" || traits.reads_back)

@@ -7,8 +7,10 @@
 #include "engine/postgres/redact.h"
 #include "engine/postgres/roles.h"
 #include "engine/postgres/servers.h"
+#include "job/group_log.h"
 #include "job/init.h"
 #include "job/leave.h"
+#include "job/membership.h"
 #include "model/ids.h"
 #include "repo/identities.h"
 
@@ -173,16 +175,23 @@ Arrival plan_arrival(Environment& environment)
 struct Departure {
     model::GroupSpec leaving; ///< the group with those that leave
     bool everybody = false;
+    /// The configuration does not name it (any more): nothing but the record is left to do.
+    std::optional<std::string> unnamed = {};
     ConfigEdit edit;
 };
 
 Departure plan_departure(Environment& environment)
 {
     const auto& name = environment.options().member;
-    Departure out{.leaving = environment.group(), .everybody = false, .edit = {}};
+    Departure out{.leaving = environment.group(), .everybody = false, .unnamed = {}, .edit = {}};
     auto text = read_config_text(environment.config()->path);
     if (!name.empty()) {
         std::erase_if(out.leaving.members, [&](const auto& member) { return member.name != name; });
+        auto recorded = job::recorded_members(environment.context());
+        if (out.leaving.members.empty() && std::ranges::count(recorded, name) != 0) {
+            out.unnamed = name;
+            return out;
+        }
         if (out.leaving.members.empty())
             throw Error{Code::usage,
                         fmt::format("group {} has no member {}", out.leaving.name, name),
@@ -221,6 +230,13 @@ void describe_departure(Environment& environment, const Departure& departure,
 {
     auto& output = environment.output();
     const auto& group = departure.leaving.name;
+    if (departure.unnamed) {
+        output.text(fmt::format("member {0} leaves group {1}: the configuration does not name it, "
+                                "so its server is not visited; a slot {2} that is still there goes "
+                                "with SELECT pg_drop_replication_slot('{2}');\n",
+                                *departure.unnamed, group, job::slot_name(group)));
+        return;
+    }
     output.text(departure.everybody ? fmt::format("group {} is no longer backed up:\n", group)
                                     : fmt::format("member {} leaves group {}:\n",
                                                   departure.leaving.members.front().name, group));
@@ -229,6 +245,11 @@ void describe_departure(Environment& environment, const Departure& departure,
                      : server.had_slot       ? "slot " + job::slot_name(group) + " is dropped"
                                              : std::string("has no slot of ours");
         output.text(fmt::format("  {} {}: {}\n", server.member, server.where, state));
+        if (server.prepared != 0 && !departure.everybody)
+            environment.progress().warn(fmt::format(
+                "{}: {} transactions are prepared there; let them be decided before it leaves: "
+                "marks without it no longer see what it decides",
+                server.member, server.prepared));
     }
     output.text(fmt::format("  {} loses\n{}", environment.config()->path.string(),
                             shown(departure.edit.lines, departure.leaving.members)));
@@ -322,7 +343,10 @@ int run_leave(Environment& environment)
         // A slot that is gone while the file still names the member shows in every check; one that
         // is forgotten would hold log unseen.
         drop_and_tell(environment, departure);
-        write_edit(environment.config()->path, departure.edit);
+        auto names = job::member_names(departure.leaving);
+        if (departure.unnamed) names.push_back(*departure.unnamed);
+        job::record_departure(context, *lease, names);
+        if (!departure.unnamed) write_edit(environment.config()->path, departure.edit);
         environment.output().text("done\n");
         return ended(environment);
     });

@@ -102,7 +102,7 @@ std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::Rep
 repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView& view,
                             const std::vector<std::string>& members)
 {
-    repo::PlanOptions plan_options{.members = members};
+    repo::PlanOptions plan_options{.members = members, .alone = environment.options().alone};
     auto selector = repo::parse_mark_selector(environment.options().to);
     if (selector.kind == repo::MarkSelector::Kind::time && !view.marks.empty()) {
         if (auto plan = plan_moment(environment, view, selector.time, plan_options))

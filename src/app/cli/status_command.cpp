@@ -133,6 +133,10 @@ std::string notes_text(const job::GroupStatus& status)
                                "configuration uses it\n",
                                member.name, slot.name, base::format_size(slot.held_bytes));
     }
+    for (const auto& name : status.unnamed)
+        out += fmt::format("  {} belongs to the group and is not in the configuration: no mark is "
+                           "placed without it; name it there, or say tidemark leave {}\n",
+                           name, name);
     for (const auto& name : status.left)
         out +=
             fmt::format("  {} has left the group: its backups stay while marks need them\n", name);
@@ -247,6 +251,7 @@ void describe_json(json& document, const job::GroupStatus& status)
     document["lost"] = status.lost;
     document["needs_attention"] = status.needs_attention();
     document["left"] = status.left;
+    document["unnamed"] = status.unnamed;
     document["members"] = json::array();
     for (const auto& member : status.members)
         document["members"].push_back(member_json(member));

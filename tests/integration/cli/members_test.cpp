@@ -173,6 +173,36 @@ TEST_F(MembersTest, LeavingNeedsAYesAndKeepsTheBackups)
     stop_restored(lab_->target("r2"));
 }
 
+/// Whoever deletes a block, or writes a configuration of its own on another host.
+TEST_F(MembersTest, ABlockThatIsDeletedIsNoDeparture)
+{
+    const auto whole = config();
+    auto block = whole.find("[[group.shop.member]]", whole.find("[[group.shop.member]]") + 1);
+    auto end = whole.find("# The end");
+    ASSERT_LT(block, end);
+    std::ofstream(lab_->config, std::ios::trunc) << whole.substr(0, block) << whole.substr(end);
+    for (const auto& refused : {lab_->mark("one"), lab_->backup("one"), lab_->run({"run"})}) {
+        EXPECT_EQ(refused.code(), 2) << refused.text();
+        EXPECT_NE(refused.err.find("tidemark leave m1"), std::string::npos) << refused.text();
+    }
+    auto status = lab_->run({"status", "--json"});
+    EXPECT_EQ(status.json().at("unnamed"), nlohmann::json::array({"m1"})) << status.text();
+    EXPECT_NE(lab_->run({"check"}).text().find("does not name: m1"), std::string::npos);
+    auto left = lab_->run({"leave", "m1", "--yes"});
+    EXPECT_EQ(left.code(), 0) << left.text();
+    auto mark = lab_->mark("one");
+    EXPECT_EQ(mark.code(), 0) << mark.text();
+
+    std::ofstream(lab_->config, std::ios::trunc) << whole;
+    auto refused = lab_->mark("two-once-more");
+    EXPECT_EQ(refused.code(), 2) << refused.text();
+    EXPECT_NE(refused.err.find("m1 has left group shop"), std::string::npos) << refused.text();
+    auto again = lab_->run({"init"});
+    EXPECT_TRUE(again.code() == 0 || again.code() == 3) << again.text();
+    auto backup = lab_->backup("two-once-more");
+    EXPECT_EQ(backup.code(), 0) << backup.text();
+}
+
 TEST_F(MembersTest, ASlotThatNothingUsesIsListed)
 {
     auto& server = lab_->lab.cluster(0);

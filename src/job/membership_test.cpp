@@ -1,0 +1,124 @@
+#include "job/membership.h"
+
+#include "base/error.h"
+#include "job/mark.h"
+#include "job/world_testing.h"
+#include "repo/identities.h"
+#include "repo/layout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using base::Error;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class MembershipTest : public ::testing::Test {
+protected:
+    void refuse(const std::function<void()>& body, const std::string& word)
+    {
+        try {
+            body();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::usage) << error.what();
+            EXPECT_THAT(std::string(error.what()) + error.hint(), HasSubstr(word));
+            return;
+        }
+        ADD_FAILURE() << "nothing was refused";
+    }
+    void mark() { place_mark(world_.context(), {}); }
+    void leave(const std::string& member)
+    {
+        auto context = world_.context();
+        auto lease = repo::Lease::acquire(world_.storage(), "shop", "log", context.owner(),
+                                          {.renew = false});
+        record_departure(context, *lease, {member});
+    }
+    model::MemberSpec take_out_b()
+    {
+        auto b = world_.group().members.back();
+        world_.group().members.pop_back();
+        return b;
+    }
+
+    World world_;
+};
+
+// rule 5: what b decided would be called undecided.
+TEST_F(MembershipTest, NoMarkWithoutAMemberThatHasNotLeft)
+{
+    auto b = take_out_b();
+    refuse([&] { mark(); }, "tidemark leave b");
+    refuse([&] { back_up_group(world_.context(), {}); }, "does not name: b");
+    refuse([&] { initialise(world_.context(), {.unbounded = true}); }, "does not name: b");
+    // The others' disks do not fill up meanwhile.
+    world_.work();
+    auto slot = world_.server(0).slot().restart;
+    back_up_log(world_.context());
+    EXPECT_GT(world_.server(0).slot().restart, slot);
+    EXPECT_THAT(recorded_members(world_.context()), ElementsAre("a", "b"));
+    world_.group().members.push_back(b);
+    EXPECT_NO_THROW(mark());
+}
+
+TEST_F(MembershipTest, BeforeTheFirstMarkToo)
+{
+    for (const auto& info : world_.storage().list(repo::marks_prefix("shop")))
+        world_.storage().remove(info.key);
+    take_out_b();
+    refuse([&] { mark(); }, "does not name: b");
+}
+
+TEST_F(MembershipTest, WhoLeftComesBackOnlyByInit)
+{
+    auto b = take_out_b();
+    world_.clock().advance(std::chrono::seconds{1});
+    leave("b");
+    EXPECT_THAT(recorded_members(world_.context()), ElementsAre("a"));
+    world_.clock().advance(std::chrono::seconds{1});
+    mark();
+    auto view = world_.view();
+    EXPECT_EQ(repo::newest_restorable(view), view.marks.front().number());
+    // Another host's configuration still names it.
+    world_.group().members.push_back(b);
+    refuse([&] { mark(); }, "b has left group shop");
+    world_.server(1).lose_slot();
+    refuse([&] { back_up_group(world_.context(), {}); }, "b has left group shop");
+    auto again = initialise(world_.context(), {.unbounded = true});
+    EXPECT_TRUE(again.members.back().recorded);
+    EXPECT_FALSE(again.members.front().recorded);
+    EXPECT_NO_THROW(back_up_group(world_.context(), {}));
+}
+
+/// However it came to be: by an older program, or by somebody's hand.
+TEST_F(MembershipTest, AMarkThatLacksAMemberIsNotRestorable)
+{
+    world_.clock().advance(std::chrono::seconds{1});
+    mark();
+    auto good = world_.view().marks.front().number();
+    auto b = take_out_b();
+    leave("b");
+    auto generations = repo::Identities(world_.storage(), {"shop", "b"}).list();
+    world_.clock().advance(std::chrono::seconds{1});
+    mark();
+    ASSERT_EQ(world_.view().marks.front().value.members.size(), 1U);
+    world_.storage().remove(generations.front().object.key);
+    auto view = world_.view();
+    auto partial = view.marks.front().number();
+    auto refused = repo::plan_restore(view, partial);
+    ASSERT_FALSE(refused.plan.has_value());
+    EXPECT_EQ(refused.obstacles.front().kind, repo::ObstacleKind::not_in_mark);
+    EXPECT_EQ(refused.obstacles.front().member, "b");
+    EXPECT_EQ(refused.before, good);
+    EXPECT_EQ(repo::newest_restorable(view), good);
+    EXPECT_FALSE(repo::plan_restore(view, partial, {.members = {"a"}}).plan.has_value());
+    EXPECT_TRUE(
+        repo::plan_restore(view, partial, {.members = {"a"}, .alone = true}).plan.has_value());
+}
+
+} // namespace
+} // namespace tidemark::job
