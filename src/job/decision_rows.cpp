@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/decision_query.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -17,17 +18,6 @@ namespace {
 
 /// So many ids in one question.
 constexpr std::size_t kBatch = 1000;
-
-/// Means the same whatever standard_conforming_strings says.
-std::string literal(const std::string& text)
-{
-    std::string out = "E'";
-    for (char c : text) {
-        if (c == '\'' || c == '\\') out += c;
-        out += c;
-    }
-    return out + "'";
-}
 
 std::string identifier(const std::string& name)
 {
@@ -62,11 +52,11 @@ public:
     std::vector<std::string> databases_with_table()
     {
         std::vector<std::string> out;
-        auto all = texts(target_.ask("postgres",
-                                     "SELECT pg_catalog.json_agg(datname)::text "
-                                     "FROM pg_catalog.pg_database "
-                                     "WHERE datallowconn AND NOT datistemplate",
-                                     stop_));
+        auto all = texts(
+            target_.ask("postgres",
+                        fmt::format("SELECT pg_catalog.json_agg(d.datname)::text FROM ({}) AS d",
+                                    engine::kDatabasesQuery),
+                        stop_));
         for (auto& database : all)
             if (has_table(database)) out.push_back(std::move(database));
         return out;
@@ -77,7 +67,7 @@ public:
     {
         std::string list;
         for (const auto& id : ids)
-            list += (list.empty() ? "" : ",") + literal(id);
+            list += (list.empty() ? "" : ",") + engine::sql_literal(id);
         auto sql = fmt::format("SELECT pg_catalog.json_agg(DISTINCT t.{0}::text)::text FROM {1} "
                                "t WHERE t.{0}::text = ANY (ARRAY[{2}]::text[])",
                                identifier(where_.column), table(), list);
@@ -91,7 +81,8 @@ public:
     {
         std::string list;
         for (const auto& id : ids)
-            list += (list.empty() ? "" : ",") + literal("\\x" + base::to_hex(base::as_bytes(id)));
+            list += (list.empty() ? "" : ",") +
+                    engine::sql_literal("\\x" + base::to_hex(base::as_bytes(id)));
         auto column = identifier(where_.column);
         auto sql = fmt::format(
             "SELECT pg_catalog.json_agg(DISTINCT pg_catalog.encode(x.id, 'hex'))::text FROM ("
@@ -108,17 +99,9 @@ public:
 private:
     std::string table() const { return identifier(where_.schema) + "." + identifier(where_.table); }
 
-    /// A real table with a column of a type of the server's own: asking a view or somebody's type
-    /// would run somebody's functions as a superuser.
     bool has_table(const std::string& database)
     {
-        auto sql = fmt::format(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a "
-            "JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
-            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = {} AND c.relname = {} AND a.attname = {} AND a.attnum > 0 "
-            "AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND a.atttypid < 16384)::text",
-            literal(where_.schema), literal(where_.table), literal(where_.column));
+        auto sql = engine::decision_table_query(where_.schema, where_.table, where_.column);
         return target_.ask(database, sql, stop_) == "true";
     }
 

@@ -12,9 +12,14 @@ printf '%s\n' "$codes" | while read -r number name; do
     grep -qx "## $number $name" $page || fail "no section '## $number $name'"
 done
 
-checks=$(cat src/engine/postgres/checks.cpp src/app/cli/check_command.cpp | tr '\n' ' ' |
-    grep -oE '\b(ok|failed|waiting|fine)\( *"[a-z_]+"' | sed 's/.*"\(.*\)"/\1/' | sort -u)
-[ "$(printf '%s\n' "$checks" | wc -l)" -gt 20 ] || fail "too few checks found in the sources"
+sources="src/engine/postgres/checks.cpp src/engine/postgres/decision_check.cpp src/app/cli/check_command.cpp src/job/log_checks.cpp"
+# As an argument, as a field, as a variable; of names made of a beginning ("grant_"), the beginning.
+checks=$(cat $sources | tr '\n' ' ' |
+    grep -oE '\b((ok|failed|waiting|fine)\(|name =) *"[a-z_]+"' | sed 's/.*"\(.*[a-z]\)_*"/\1/' | sort -u)
+[ "$(printf '%s\n' "$checks" | wc -l)" -gt 30 ] || fail "too few checks found in the sources"
+for check in chain identity slot_position stray_slot standby went_back wal_level_lowered grant decision_table; do
+    printf '%s\n' "$checks" | grep -qx "$check" || fail "the check $check is not found in the sources"
+done
 for check in $checks; do
     grep -qx "## $check" $page || fail "no section '## $check'"
 done
@@ -23,6 +28,11 @@ done
 crontabs=$(grep -hE '^[*0-9/,-]+( +[*0-9/,-]+){4} .*tidemark run' README.md docs/*.md docs/guide/*.md)
 [ -n "$crontabs" ] || fail "no crontab line found in the guide"
 if printf '%s\n' "$crontabs" | grep -v '>/dev/null$'; then fail "this crontab line mails every run"; fi
+# A drill with -q says nothing when all is well, and the whole report when it is not.
+drills=$(grep -hE '^[*0-9/,-]+( +[*0-9/,-]+){4} .*tidemark drill' README.md docs/*.md docs/guide/*.md)
+[ -n "$drills" ] || fail "no crontab line of a drill found in the guide"
+if printf '%s\n' "$drills" | grep -v -e ' -q'; then fail "this crontab line mails every drill"; fi
+if printf '%s\n' "$drills" | grep '>/dev/null'; then fail "this crontab line hides a failed drill"; fi
 
 for file in docs/*.md docs/guide/*.md; do
     grep -oE '\]\([^)#:]+\.md' "$file" | sed 's/](//' | while read -r target; do

@@ -1,4 +1,5 @@
 #include "app/cli/commands.h"
+#include "app/cli/decision_tables.h"
 #include "app/cli/table.h"
 #include "app/wiring.h"
 #include "engine/postgres/pq.h"
@@ -91,8 +92,9 @@ std::vector<engine::Check> repository_checks(Environment& environment, std::opti
         }
         for (const auto& member : environment.group().members) {
             // What is read back lies behind a network (or FUSE), so on another host.
-            if (!on_this_host(member.url) || traits.kind != "directory" || traits.reads_back)
-                continue;
+            bool here =
+                on_this_host(member.url) || std::ranges::any_of(member.more_urls, on_this_host);
+            if (!here || traits.kind != "directory" || traits.reads_back) continue;
             auto check =
                 failed("repository_host",
                        fmt::format("the repository is on the host of member {}", member.name),
@@ -200,6 +202,7 @@ void check_members(Environment& environment, Findings& findings,
                 std::lock_guard lock(mutex);
                 if (!findings.worst) findings.worst = Code::identity_mismatch;
             }
+            if (auto check = check_decision_table(group, member)) results[i].push_back(*check);
             auto before = environment.clock().now();
             auto theirs = session->clock();
             clocks[i] = theirs - (before + (environment.clock().now() - before) / 2);
@@ -211,10 +214,14 @@ void check_members(Environment& environment, Findings& findings,
         auto holds_secret = [](const std::string& url) {
             return engine::postgres::redact_url(url) != url;
         };
-        if (holds_secret(member.url) || std::ranges::any_of(member.more_urls, holds_secret)) {
-            auto check = failed("password", "the url holds a password",
-                                "put it into a password file (~/.pgpass, mode 0600) and take it "
-                                "out of the configuration");
+        const bool backup_from = member.backup_from && holds_secret(*member.backup_from);
+        if (backup_from || holds_secret(member.url) ||
+            std::ranges::any_of(member.more_urls, holds_secret)) {
+            auto check =
+                failed("password",
+                       backup_from ? "backup_from holds a password" : "the url holds a password",
+                       "put it into a password file (~/.pgpass, mode 0600) and take it "
+                       "out of the configuration");
             check.state = engine::CheckState::waiting;
             results[i].push_back(check);
         }

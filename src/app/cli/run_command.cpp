@@ -1,4 +1,5 @@
 #include "app/cli/commands.h"
+#include "app/cli/decision_tables.h"
 #include "app/cli/describe.h"
 #include "app/cli/hooks.h"
 #include "app/cli/metrics.h"
@@ -154,6 +155,7 @@ int run_once(Environment& environment)
         run.mark = outcome.mark.mark.number();
         describe_outcome(environment, outcome);
         warn_of_outcome(environment, outcome);
+        warn_of_decision_tables(environment);
         if (outcome.backup) refresh_sheet(environment);
         retain(environment, run);
         return static_cast<int>(environment.progress().warnings().empty() ? Code::ok

@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/data_dir.h"
+#include "app/cli/decision_tables.h"
 #include "app/cli/member_url.h"
 #include "app/cli/sheet.h"
 #include "app/wiring.h"
@@ -10,6 +11,7 @@
 #include "job/context.h"
 #include "job/init.h"
 #include "model/ids.h"
+#include "repo/sets.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -132,12 +134,94 @@ void look_at_members(Environment& environment, NewConfig& made)
     }
 }
 
+/// Makes the repository, where there is none, and what is missing at the members.
+job::InitOutcome initialise(Environment& environment)
+{
+    auto& place = environment.open_place(true);
+    if (!repo::Repository::exists(place)) {
+        base::SystemRandom random;
+        repo::Repository::create(place, random);
+        environment.output().text(
+            fmt::format("repository made in {}\n", environment.repository_spec().url));
+    }
+    return job::initialise(environment.context(), {.unbounded = environment.options().unbounded});
+}
+
+void list_members(Environment& environment, const job::InitOutcome& outcome, bool all_new)
+{
+    for (const auto& member : outcome.members) {
+        std::string what = "nothing was missing";
+        if (all_new)
+            what = "slot " + job::slot_name(environment.group().name);
+        else if (member.recorded)
+            what = "slot and identity recorded";
+        if (all_new && member.seeds > 0)
+            what += fmt::format(", {} transactions were prepared already", member.seeds);
+        environment.output().text(fmt::format("  {}: {}\n", member.name, what));
+        environment.output().document()["members"].push_back(
+            {{"name", member.name},
+             {"system_id", member.identity.system_id},
+             {"recorded", member.recorded},
+             {"slot_created", member.slot_created},
+             {"seeds", member.seeds}});
+    }
+}
+
+/// Printed in any case: a folder that cannot be written must not keep it from whoever reads this.
+void show_sheet(Environment& environment, const fs::path& config)
+{
+    auto& output = environment.output();
+    auto sheet = render_sheet(gather_sheet(environment), SheetFormat::markdown);
+    auto file = sheet_beside(config, environment.group().name);
+    std::string title = "recovery sheet";
+    try {
+        store_sheet(file, sheet);
+        output.document()["sheet"] = file.string();
+        title = "recovery sheet written to " + file.string();
+    } catch (const Error& error) {
+        warn_of_old_sheet(environment, error);
+    }
+    output.text(fmt::format("{}:\n\n{}\n", title, sheet));
+}
+
+int make_group(Environment& environment)
+{
+    auto& output = environment.output();
+    auto made = plan_config(environment);
+    output.text("members found:\n");
+    look_at_members(environment, made);
+    environment.set_repository(made.repository);
+    environment.set_group(made.group);
+    auto outcome = initialise(environment);
+    write_config(made);
+    output.text(fmt::format("configuration written to {}\n", made.path.string()));
+    output.document()["config"] = made.path.string();
+    list_members(environment, outcome, true);
+    show_sheet(environment, made.path);
+    output.text(output.document()["missing"].empty()
+                    ? "next: tidemark check, then tidemark backup\n"
+                    : "next: the fixes above, tidemark check, then tidemark backup\n");
+    return 0;
+}
+
+/// What the configuration has and the repository or a server does not have yet.
+int complete_group(Environment& environment)
+{
+    list_members(environment, initialise(environment), false);
+    warn_of_decision_tables(environment);
+    show_sheet(environment, environment.config()->path);
+    bool backed_up =
+        repo::Sets(environment.repository().storage(), environment.group().name).list(1).size() > 0;
+    environment.output().text(backed_up ? "next: tidemark check\n"
+                                        : "next: tidemark check, then tidemark backup\n");
+    return 0;
+}
+
 } // namespace
 
 int run_init(Environment& environment)
 {
     const auto& options = environment.options();
-    auto& output = environment.output();
     if (options.print_sql || options.apply_sql) {
         return print_role_sql(environment, options.urls.empty() ? environment.group().members
                                                                 : members_of_urls(options.urls));
@@ -151,62 +235,7 @@ int run_init(Environment& environment)
                     {.hint = "run tidemark init without URLs to do what is still missing, or name "
                              "another file with --config"}};
     }
-    if (!existing) {
-        auto made = plan_config(environment);
-        output.text("members found:\n");
-        look_at_members(environment, made);
-        environment.set_repository(made.repository);
-        environment.set_group(made.group);
-        auto& place = environment.open_place(true);
-        if (!repo::Repository::exists(place)) {
-            base::SystemRandom random;
-            repo::Repository::create(place, random);
-            output.text(fmt::format("repository made in {}\n", made.repository.url));
-        }
-        auto outcome = job::initialise(environment.context(), {.unbounded = options.unbounded});
-        write_config(made);
-        output.text(fmt::format("configuration written to {}\n", made.path.string()));
-        output.document()["config"] = made.path.string();
-        for (const auto& member : outcome.members) {
-            output.text(fmt::format(
-                "  {}: slot {}{}\n", member.name, job::slot_name(made.group.name),
-                member.seeds == 0
-                    ? ""
-                    : fmt::format(", {} transactions were prepared already", member.seeds)));
-            output.document()["members"].push_back({{"name", member.name},
-                                                    {"system_id", member.identity.system_id},
-                                                    {"recorded", member.recorded},
-                                                    {"slot_created", member.slot_created},
-                                                    {"seeds", member.seeds}});
-        }
-        auto sheet = render_sheet(gather_sheet(environment), SheetFormat::markdown);
-        auto file = sheet_beside(made.path, made.group.name);
-        store_sheet(file, sheet);
-        output.document()["sheet"] = file.string();
-        output.text(fmt::format("recovery sheet written to {}:\n\n{}\n", file.string(), sheet));
-        output.text(output.document()["missing"].empty()
-                        ? "next: tidemark check, then tidemark backup\n"
-                        : "next: the fixes above, tidemark check, then tidemark backup\n");
-        return 0;
-    }
-    auto& place = environment.open_place(true);
-    if (!repo::Repository::exists(place)) {
-        base::SystemRandom random;
-        repo::Repository::create(place, random);
-        output.text(fmt::format("repository made in {}\n", environment.repository_spec().url));
-    }
-    auto outcome = job::initialise(environment.context(), {.unbounded = options.unbounded});
-    for (const auto& member : outcome.members) {
-        output.text(
-            fmt::format("  {}: {}\n", member.name,
-                        member.recorded ? "slot and identity recorded" : "nothing was missing"));
-        output.document()["members"].push_back({{"name", member.name},
-                                                {"system_id", member.identity.system_id},
-                                                {"recorded", member.recorded},
-                                                {"slot_created", member.slot_created},
-                                                {"seeds", member.seeds}});
-    }
-    return 0;
+    return existing ? complete_group(environment) : make_group(environment);
 }
 
 } // namespace tidemark::app

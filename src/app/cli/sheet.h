@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "model/drill.h"
 #include "repo/view.h"
 
@@ -58,7 +59,9 @@ std::filesystem::path sheet_beside(const std::filesystem::path& config, const st
 /// Replaces the file (0644: it holds no secret).
 void store_sheet(const std::filesystem::path& file, const std::string& text);
 /// Writes it beside the configuration in use, if there is one. For jobs that go on without it: a
-/// failure (a service that may not write there) is a note.
-void refresh_sheet(Environment& environment);
+/// failure (a service that may not write there) is a warning. False then.
+bool refresh_sheet(Environment& environment);
+/// Says that the one that may lie there is not of today.
+void warn_of_old_sheet(Environment& environment, const base::Error& error);
 
 } // namespace tidemark::app

@@ -7,6 +7,7 @@
 #include "repo/drills.h"
 #include "repo/restore_plan.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace tidemark::app {
@@ -81,16 +82,25 @@ void store_sheet(const fs::path& file, const std::string& text)
     base::replace_file(file, base::as_bytes(text), 0644);
 }
 
-void refresh_sheet(Environment& environment)
+void warn_of_old_sheet(Environment& environment, const base::Error& error)
 {
-    if (!environment.configured()) return;
+    environment.progress().warn(fmt::format(
+        "the recovery sheet is not of today: {}; let this user write beside the configuration, or "
+        "print one with tidemark sheet",
+        error.what()));
+}
+
+bool refresh_sheet(Environment& environment)
+{
+    if (!environment.configured()) return true;
     try {
         store_sheet(sheet_beside(environment.config()->path, environment.group().name),
                     render_sheet(gather_sheet(environment), SheetFormat::markdown));
     } catch (const base::Error& error) {
-        environment.progress().note("the recovery sheet was not refreshed: " +
-                                    std::string(error.what()));
+        warn_of_old_sheet(environment, error);
+        return false;
     }
+    return true;
 }
 
 int run_sheet(Environment& environment)

@@ -1,4 +1,5 @@
 #include "app/cli/commands.h"
+#include "app/cli/decision_tables.h"
 #include "app/cli/describe.h"
 #include "app/cli/table.h"
 #include "job/backup.h"
@@ -147,6 +148,7 @@ int run_backup(Environment& environment)
         if (outcome.damaged)
             environment.progress().warn("the backup is marked damaged: pages above have wrong "
                                         "checksums in the database itself");
+        warn_of_decision_tables(environment);
         return ended(environment);
     });
 }
@@ -189,6 +191,7 @@ int run_mark(Environment& environment)
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
         warn_of_mark(environment, outcome.mark.value);
+        warn_of_decision_tables(environment);
         return ended(environment);
     });
 }

@@ -51,7 +51,17 @@ protected:
         return dirs_.back();
     }
 
-    void make_group(const std::string& decision)
+    /// The state of check `decision_table`, and its cause.
+    std::pair<std::string, std::string> table_check() const
+    {
+        const auto document = run({"check"}).json();
+        for (const auto& check : document.at("checks"))
+            if (check.at("check") == "decision_table")
+                return {check.at("state"), check.at("cause")};
+        return {};
+    }
+
+    void make_group(const std::string& decision, int expected = 0)
     {
         Tool::Arguments arguments{"init", "--group", "shop", "--repo",
                                   (work_.path() / "repository").string()};
@@ -67,12 +77,12 @@ protected:
             text.insert(second, "decision = \"" + decision + "\"\n");
             base::replace_file(config(), base::as_bytes(text));
         }
-        mark("backup", "base");
+        mark("backup", "base", expected);
     }
-    nlohmann::json mark(const std::string& how, const std::string& name)
+    nlohmann::json mark(const std::string& how, const std::string& name, int expected = 0)
     {
         auto made = run({how, "--name", name});
-        EXPECT_EQ(made.code(), 0) << made.text();
+        EXPECT_EQ(made.code(), expected) << made.text();
         return made.json().at("mark");
     }
 
@@ -125,6 +135,7 @@ TEST_F(DecisionTest, TheRowIsTheVerdict)
 {
     make_group("coordinator.Outcome.gid");
     if (HasFailure()) return;
+    EXPECT_EQ(table_check().first, "ok") << table_check().second;
     for (const char* gid : {"yes", "it's \\ odd", "no"}) {
         for (std::size_t member : {1U, 2U}) {
             auto sql = at(member);
@@ -220,8 +231,29 @@ TEST_F(DecisionTest, ADecisionAfterTheMomentMakesItInconsistent)
 
 TEST_F(DecisionTest, ATableThatIsNotThereOpensNothing)
 {
-    make_group("coordinator.Missing.gid");
+    // Told by everything that talks to the member, long before the disaster.
+    make_group("coordinator.Missing.gid", 3);
     if (HasFailure()) return;
+    EXPECT_EQ(table_check().first, "failed") << table_check().second;
+    for (const char* command : {"init", "mark", "run"}) {
+        auto told = run({command});
+        EXPECT_EQ(told.code(), std::string(command) == "init" ? 0 : 3) << told.text();
+        EXPECT_NE(told.err.find("coordinator.Missing.gid"), std::string::npos) << told.text();
+    }
+    // A database that cannot be looked at is named: the table may be there.
+    at(0).exec("CREATE DATABASE closed");
+    at(0).exec("CREATE ROLE looker LOGIN REPLICATION IN ROLE pg_monitor; "
+               "REVOKE CONNECT ON DATABASE closed FROM PUBLIC");
+    const auto before = std::string(base::as_text(base::read_file(config(), 1U << 20)));
+    auto text = before;
+    auto user = text.find("user=postgres");
+    if (user == std::string::npos) user = text.find("postgres@");
+    ASSERT_NE(user, std::string::npos) << text;
+    text.replace(text.find("postgres", user), 8, "looker");
+    base::replace_file(config(), base::as_bytes(text));
+    EXPECT_EQ(table_check().first, "waiting") << table_check().second;
+    EXPECT_NE(table_check().second.find("closed"), std::string::npos) << table_check().second;
+    base::replace_file(config(), base::as_bytes(before));
     auto refused = run({"restore", "--dir", dir("r").string(), "--start"});
     EXPECT_EQ(refused.code(), 4) << refused.text();
     EXPECT_TRUE(refused.explained()) << refused.text();

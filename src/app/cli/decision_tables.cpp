@@ -1,0 +1,34 @@
+#include "app/cli/decision_tables.h"
+
+#include "app/cli/environment.h"
+#include "engine/postgres/decision_check.h"
+#include "model/decision_table.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::app {
+
+std::optional<engine::Check> check_decision_table(const model::GroupSpec& group,
+                                                  const model::MemberSpec& member)
+{
+    if (member.decision.empty() || member.decision == model::kNoDecisionTable) return std::nullopt;
+    return engine::postgres::check_decision_table(job::member_config(group, member),
+                                                  member.decision);
+}
+
+void warn_of_decision_tables(Environment& environment)
+{
+    const auto& group = environment.group();
+    for (const auto& member : group.members) {
+        auto check = check_decision_table(group, member);
+        if (!check || check->state == engine::CheckState::ok) continue;
+        auto text =
+            fmt::format("{}: {}: {}; {}", member.name, check->name, check->cause, check->fix);
+        if (check->state == engine::CheckState::failed)
+            environment.progress().warn(text);
+        else
+            environment.progress().note(text);
+    }
+}
+
+} // namespace tidemark::app

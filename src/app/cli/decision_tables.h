@@ -1,0 +1,21 @@
+#pragma once
+
+#include "engine/engine.h"
+#include "model/group.h"
+
+#include <optional>
+
+namespace tidemark::app {
+
+class Environment;
+
+/// Looks for the decision table that a member names (rules.md 7), if it names one: a table that is
+/// misspelt, or renamed one day, would otherwise be noticed by a restore, when it is too late.
+std::optional<engine::Check> check_decision_table(const model::GroupSpec& group,
+                                                  const model::MemberSpec& member);
+
+/// The same of all members after work that went well. A table that is not there is a warning; one
+/// that could not be looked for is a note, lest every run ends with a warning.
+void warn_of_decision_tables(Environment& environment);
+
+} // namespace tidemark::app
