@@ -147,7 +147,7 @@ public:
 
     void run()
     {
-        make_room();
+        find_room();
         bring_up();
         check_content();
         ask();
@@ -179,6 +179,21 @@ public:
 
 private:
     void group_stage(std::string_view what) { recorder_.stage(context_.group.name, what, 0); }
+
+    /// Whatever goes wrong before the first byte is restored says nothing about the backup.
+    void find_room()
+    {
+        try {
+            make_room();
+        } catch (const Error& error) {
+            if (is_about_us(error.code())) throw;
+            throw Error{Code::member_not_ready,
+                        fmt::format("the drill could not be made: {}", error.what()),
+                        {.hint = error.hint().empty()
+                                     ? "let --dir name a folder that this user may write"
+                                     : error.hint()}};
+        }
+    }
 
     void make_room()
     {

@@ -214,9 +214,9 @@ std::vector<StoredSet> load_recent_sets(store::Storage& storage, RepositoryView&
     throw Error{Code::usage,
                 fmt::format("the repository at {} holds no group \"{}\"",
                             repository.storage().traits().where, group),
-                {.hint = groups.empty() ? std::string("it holds no group at all; run `tidemark "
-                                                      "backup` first")
-                                        : fmt::format("it holds: {}", fmt::join(groups, ", "))}};
+                {.hint = (groups.empty() ? std::string("it holds no group at all")
+                                         : fmt::format("it holds: {}", fmt::join(groups, ", "))) +
+                         "; a group of the configuration begins with tidemark init"}};
 }
 
 } // namespace

@@ -7,8 +7,10 @@
 #include "job/drill.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace tidemark::app {
 
@@ -20,14 +22,34 @@ namespace {
 
 constexpr std::size_t kMaxAssertions = 16U << 20;
 
-/// Beside the repository, where room for data is: --dir says otherwise.
+bool may_write(const fs::path& folder)
+{
+    return ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+/// Beside the repository, where room for data is, if this user may write there; else where it keeps
+/// its own state, else where temporary files live. Whatever their room is: a drill that was killed
+/// shall be found again by the next one.
 fs::path scratch_parent(Environment& environment)
 {
     if (!environment.options().dir.empty()) return environment.options().dir;
     auto url = environment.repository_spec().url;
     auto path = fs::absolute(url.starts_with("file://") ? url.substr(7) : url).lexically_normal();
     if (path.filename().empty()) path = path.parent_path(); // it ended with a slash
-    return path.parent_path();
+    auto beside = path.parent_path();
+    if (may_write(beside)) return beside;
+    std::error_code ignored;
+    if (auto state = state_folder(); !state.empty()) fs::create_directories(state, ignored);
+    for (const fs::path& other : {state_folder(), fs::path("/var/tmp"), fs::path("/tmp")}) {
+        if (other.empty() || !may_write(other)) continue;
+        environment.progress().note(fmt::format("{} cannot be written: the drill works in {}",
+                                                beside.string(), other.string()));
+        return other;
+    }
+    throw Error{
+        Code::member_not_ready,
+        fmt::format("there is no folder to drill in: {} cannot be written", beside.string()),
+        {.hint = "name one with --dir, with room for all members"}};
 }
 
 std::vector<job::Assertion> read_assertions(Environment& environment, const repo::RestorePlan& plan)
@@ -83,16 +105,20 @@ int run_drill(Environment& environment)
         run.mark = plan.mark->number();
         auto outcome = job::drill_group(environment.context(), plan, drill);
         auto& output = environment.output();
-        output.text(drill_text(outcome.report, outcome.number));
+        auto result = result_code(outcome);
+        if (!refresh_sheet(environment) && result == Code::ok) result = Code::warnings;
+        auto code = static_cast<int>(result);
+        // From cron: a mail a week that says nothing new is one that nobody reads.
+        bool silent = options.quiet && code == 0;
+        if (!silent) output.text(drill_text(outcome.report, outcome.number));
         output.document()["drill"] = drill_json(outcome.report, outcome.number);
         if (outcome.kept) {
-            output.text("kept in " + outcome.kept->string() + "\n");
+            if (!silent) output.text("kept in " + outcome.kept->string() + "\n");
             output.document()["kept"] = outcome.kept->string();
         }
         if (options.report)
             write_drill_report(fs::absolute(*options.report), outcome.report, outcome.number);
-        refresh_sheet(environment);
-        return static_cast<int>(result_code(outcome));
+        return code;
     });
 }
 

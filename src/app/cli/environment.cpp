@@ -35,7 +35,36 @@ extern "C" void on_signal(int)
     [[maybe_unused]] auto ignored = ::write(signal_fd, &one, sizeof one);
 }
 
-/// Where this host remembers what it saw of repositories.
+std::string joined(const std::vector<std::string>& names)
+{
+    std::string out;
+    for (const auto& name : names)
+        out += (out.empty() ? "" : ", ") + name;
+    return out;
+}
+
+/// None of the configuration's groups is meant, or it cannot be told which.
+Error no_such_group(const Options& options, const std::vector<std::string>& names,
+                    const std::filesystem::path& config)
+{
+    if (names.empty())
+        return {Code::usage,
+                "the configuration " + config.string() + " has no group",
+                {.hint = "write one (docs/guide/configuration.md), or name another file with "
+                         "--config; what a group's backups hold is reached with --repo"}};
+    bool by_option =
+        options.command == "init" || options.command == "add-member" || options.command == "leave";
+    std::string hint = (by_option ? "name one with --group: " : "name one: ") + joined(names);
+    if (options.command == "restore" || options.command == "drill")
+        hint += "; a mark to restore is named with --to";
+    return {Code::usage,
+            options.group.empty() ? "the configuration has several groups: " + joined(names)
+                                  : "the configuration has no group " + options.group,
+            {.hint = hint}};
+}
+
+} // namespace
+
 std::filesystem::path state_folder()
 {
     if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
@@ -45,16 +74,6 @@ std::filesystem::path state_folder()
         return std::filesystem::path(home) / ".local/state/tidemark";
     return {};
 }
-
-std::string joined(const std::vector<std::string>& names)
-{
-    std::string out;
-    for (const auto& name : names)
-        out += (out.empty() ? "" : ", ") + name;
-    return out;
-}
-
-} // namespace
 
 std::string host_name()
 {
@@ -192,13 +211,7 @@ void Environment::pick_group()
     std::vector<std::string> names;
     for (const auto& group : groups)
         names.push_back(group.name);
-    throw Error{Code::usage,
-                options_.group.empty() ? "the configuration has several groups: " + joined(names)
-                                       : "the configuration has no group " + options_.group,
-                {.hint = names.empty()
-                             ? "add one with tidemark init"
-                             : fmt::format("name one: {}; a mark to restore is named with --to",
-                                           names.front())}};
+    throw no_such_group(options_, names, config()->path);
 }
 
 const model::GroupSpec& Environment::group()

@@ -79,4 +79,7 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
 
 std::string host_name();
 
+/// Where this host remembers what it saw of repositories; empty when it can be nowhere.
+std::filesystem::path state_folder();
+
 } // namespace tidemark::app

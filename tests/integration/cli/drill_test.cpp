@@ -256,6 +256,50 @@ TEST_F(DrillTest, TheNextDrillClearsUpAfterAKilledOne)
     EXPECT_THAT(next.err, HasSubstr("which a killed drill left"));
 }
 
+TEST_F(DrillTest, TroubleWithTheScratchFolderSaysNothingAboutTheBackup)
+{
+    auto reports = [] {
+        return lab_->run({"list", "drills", "--json"}).json().at("drills").size();
+    };
+    auto before = reports();
+    for (const auto& folder : {fs::path("/nowhere-at-all"), lab_->config}) {
+        auto run = lab_->run({"drill", "--dir", folder.string()});
+        EXPECT_EQ(run.code(), 21) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_THAT(run.err, HasSubstr("--dir"));
+    }
+    EXPECT_EQ(reports(), before);
+}
+
+/// As the package has it: the folder that holds the repository is root's.
+TEST_F(DrillTest, WhoMayNotWriteBesideTheRepositoryDrillsElsewhereAndQuietly)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "needs two users";
+    auto user = app::lab_user();
+    ASSERT_TRUE(user.has_value());
+    auto give = [&](uid_t uid, gid_t gid) {
+        ASSERT_EQ(::chown(lab_->repository.c_str(), uid, gid), 0);
+        for (const auto& entry : fs::recursive_directory_iterator(lab_->repository))
+            ASSERT_EQ(::lchown(entry.path().c_str(), uid, gid), 0) << entry.path();
+    };
+    give(user->uid, user->gid);
+    auto state = lab_->folder() / "their-state";
+    fs::create_directory(state);
+    ASSERT_EQ(::chown(state.c_str(), user->uid, user->gid), 0);
+    base::ProcessOptions how{.user = user, .directory = "/"};
+    how.environment = {{"XDG_STATE_HOME", state.string()}};
+    auto done = base::run(
+        {TIDEMARK_PROGRAM, "drill", "--to", "last", "-q", "--repo", lab_->repository.string()},
+        {.process = how, .deadline = 120s});
+    EXPECT_EQ(done.exit.code, passed()) << done.out << done.err;
+    if (passed() == 0) {
+        EXPECT_EQ(done.out + done.err, "");
+    }
+    EXPECT_TRUE(fs::is_directory(state / "tidemark"));
+    give(0, 0);
+    fs::remove_all(state);
+}
+
 TEST_F(DrillTest, KeepLeavesTheFilesAndNoServer)
 {
     auto run = lab_->run({"drill", "--to", "last", "--keep", "--json"});
