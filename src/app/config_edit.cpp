@@ -5,6 +5,7 @@
 #include "base/fd.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <functional>
 #include <set>
@@ -256,6 +257,20 @@ ConfigEdit without_group(std::string_view text, const std::string& group)
 std::string read_config_text(const fs::path& path)
 {
     return std::string(base::as_text(base::read_file(path, kLargestConfig)));
+}
+
+void require_editable(const fs::path& path)
+{
+    auto real = fs::canonical(path);
+    // The file is replaced, so it is the folder that counts.
+    if (::faccessat(AT_FDCWD, real.parent_path().c_str(), W_OK | X_OK, AT_EACCESS) == 0) return;
+    int error = errno;
+    throw Error{
+        Code::usage,
+        base::system_error("the configuration " + real.string() + " cannot be changed", error)
+            .message(),
+        {.hint = "nothing was changed; run the command as a user who may write in " +
+                 real.parent_path().string()}};
 }
 
 void write_edit(const fs::path& path, const ConfigEdit& edit)

@@ -33,6 +33,9 @@ ConfigEdit without_group(std::string_view text, const std::string& group);
 /// Error{usage} when somebody else has changed the file meanwhile.
 void write_edit(const std::filesystem::path& path, const ConfigEdit& edit);
 
+/// For work that is followed by write_edit(): Error{usage} when that could not write here.
+void require_editable(const std::filesystem::path& path);
+
 std::string read_config_text(const std::filesystem::path& path);
 
 } // namespace tidemark::app

@@ -49,6 +49,11 @@ for unit in tidemark tidemark@; do
         "$scratch/tree/lib/systemd/system/$unit.service" >"$scratch/security" ||
         { cat "$scratch/security"; fail "$unit.service is exposed more than 2.0"; }
     tail -n 1 "$scratch/security"
+    # The recovery sheet is refreshed beside the configuration, which no run may change.
+    grep -q '^ReadWritePaths=.* -/etc/tidemark$' "$scratch/tree/lib/systemd/system/$unit.service" ||
+        fail "$unit.service cannot refresh the recovery sheet"
+    grep -qx 'ReadOnlyPaths=-/etc/tidemark/tidemark.toml' "$scratch/tree/lib/systemd/system/$unit.service" ||
+        fail "$unit.service can write the configuration"
 done
 manual=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$scratch/tree/usr/share/man/man1/tidemark.1.gz" 2>&1 >/dev/null)
 [ -z "$manual" ] || fail "the manual page has warnings: $manual"

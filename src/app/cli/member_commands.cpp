@@ -295,6 +295,37 @@ void drop_and_tell(Environment& environment, const Departure& departure)
     }
 }
 
+/// The sheet without who has left. That of a whole group stays: its backups do, too.
+void leave_sheet(Environment& environment, const Departure& departure)
+{
+    if (departure.everybody) {
+        environment.output().text(
+            fmt::format("  stays: {}, for as long as there are backups\n",
+                        sheet_beside(environment.config()->path, departure.leaving.name).string()));
+        return;
+    }
+    auto rest = environment.group();
+    std::erase_if(rest.members, [&](const auto& member) {
+        return member.name == departure.leaving.members.front().name;
+    });
+    environment.set_group(std::move(rest));
+    refresh_sheet(environment);
+}
+
+void write_arrival(Environment& environment, const Arrival& arrival)
+{
+    try {
+        write_edit(environment.config()->path, arrival.edit);
+    } catch (const Error& error) {
+        throw Error{error.code(),
+                    fmt::format("{}; the slot {} of {} is made and holds log", error.what(),
+                                job::slot_name(arrival.alone.name), arrival.member.name),
+                    {.hint = fmt::format("run the same command again, or at that server: SELECT "
+                                         "pg_drop_replication_slot('{}');",
+                                         job::slot_name(arrival.alone.name))}};
+    }
+}
+
 } // namespace
 
 int run_add_member(Environment& environment)
@@ -302,13 +333,15 @@ int run_add_member(Environment& environment)
     require_file(environment, "add-member");
     auto arrival = plan_arrival(environment);
     if (environment.options().plan) return ended(environment);
+    // A slot of a member that no file names would hold log unseen.
+    require_editable(environment.config()->path);
     return recorded_run(environment, [&](model::Run&) {
         auto outcome =
             job::initialise(environment.context().for_group(arrival.alone),
                             {.unbounded = environment.options().unbounded, .late = true});
         // Last: until the file names it, nobody uses what was made, and the command can be
         // repeated.
-        write_edit(environment.config()->path, arrival.edit);
+        write_arrival(environment, arrival);
         const auto& member = outcome.members.front();
         auto& output = environment.output();
         output.document()["slot_created"] = member.slot_created;
@@ -332,6 +365,7 @@ int run_leave(Environment& environment)
                        job::find_slots(environment.context().for_group(departure.leaving)), sql);
     environment.output().document()["sql"] = sql;
     if (environment.options().plan) return ended(environment);
+    if (!departure.unnamed) require_editable(environment.config()->path);
     if (!confirmed(environment)) {
         environment.output().text("nothing was changed\n");
         return ended(environment);
@@ -346,7 +380,10 @@ int run_leave(Environment& environment)
         auto names = job::member_names(departure.leaving);
         if (departure.unnamed) names.push_back(*departure.unnamed);
         job::record_departure(context, *lease, names);
-        if (!departure.unnamed) write_edit(environment.config()->path, departure.edit);
+        if (!departure.unnamed) {
+            write_edit(environment.config()->path, departure.edit);
+            leave_sheet(environment, departure);
+        }
         environment.output().text("done\n");
         return ended(environment);
     });

@@ -83,8 +83,8 @@ void check_server(const Facts& facts, std::vector<Check>& out)
     out.push_back(ok("pooler", "the server itself answers"));
     out.push_back(facts.in_recovery
                       ? failed("primary", "the server is a standby: marks cannot be placed there",
-                               "let the member's url point at the primary (several hosts: add "
-                               "target_session_attrs=read-write)")
+                               "let the member's url name all its servers, "
+                               "postgresql://a,b/...: whichever accepts writes is the member")
                       : ok("primary", "the server accepts writes"));
     const std::string level = facts.text("wal_level");
     out.push_back(level == "replica" || level == "logical"

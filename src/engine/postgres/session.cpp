@@ -71,8 +71,8 @@ Error in_recovery(const std::string& where)
 {
     return {Code::member_not_ready,
             fmt::format("{} is a standby", where),
-            {.hint = "let the member's url point at the primary (several hosts in the url: add "
-                     "target_session_attrs=read-write)"}};
+            {.hint = "let the member's url name all its servers, postgresql://a,b/...: whichever "
+                     "accepts writes is the member"}};
 }
 
 } // namespace

@@ -90,6 +90,29 @@ TEST_F(MembersTest, InitSaysWhatIsMissing)
     auto again = lab_->tool.run({"init", "--config", arguments.back(), "--json"});
     EXPECT_EQ(again.code(), 0) << again.text();
     EXPECT_EQ(again.json().at("members").at(0).at("recorded"), false) << again.text();
+    // A file that was written by hand is as good a beginning.
+    std::filesystem::remove(lab_->folder() / "recovery-poor.md");
+    again = lab_->tool.run({"init", "--config", arguments.back()});
+    EXPECT_NE(again.out.find("Recovery sheet: group poor"), std::string::npos) << again.text();
+    EXPECT_NE(again.out.find("next: tidemark check, then tidemark backup"), std::string::npos)
+        << again.text();
+    EXPECT_TRUE(std::filesystem::exists(lab_->folder() / "recovery-poor.md"));
+}
+
+TEST_F(MembersTest, NoSlotIsMadeForAFileThatCannotBeWritten)
+{
+    SmallDisk disk(lab_->folder() / "fixed", "size=1m");
+    if (!disk.mounted()) GTEST_SKIP() << "cannot mount here";
+    auto file = disk.path() / "tidemark.toml";
+    std::filesystem::copy_file(lab_->config, file);
+    disk.read_only();
+    auto refused = lab_->tool.run({"add-member", "m2=" + third_url(), "--config", file.string()});
+    EXPECT_EQ(refused.code(), 2) << refused.text();
+    EXPECT_NE(refused.err.find("cannot be changed"), std::string::npos) << refused.text();
+    EXPECT_EQ(ask(third_->url(), kSlots), "0");
+    refused = lab_->tool.run({"leave", "m1", "--yes", "--config", file.string()});
+    EXPECT_EQ(refused.code(), 2) << refused.text();
+    EXPECT_EQ(ask(lab_->lab.cluster(1).url(), kSlots), "1");
 }
 
 TEST_F(MembersTest, APlanChangesNothing)
@@ -155,6 +178,8 @@ TEST_F(MembersTest, LeavingNeedsAYesAndKeepsTheBackups)
     for (const auto* url : {&*third_, &*standby_})
         EXPECT_EQ(ask(url->url(), kSlots), "0");
     EXPECT_EQ(config(), before_);
+    auto sheet = base::read_file(lab_->folder() / "recovery-shop.md", 1U << 20);
+    EXPECT_EQ(base::as_text(sheet).find("m2"), std::string::npos) << base::as_text(sheet);
     auto mark = lab_->mark("two-again");
     EXPECT_EQ(mark.code(), 0) << mark.text();
     EXPECT_EQ(mark.json().at("mark").at("members").size(), 2U);
@@ -247,6 +272,9 @@ TEST_F(MembersTest, AWholeGroupLeaves)
     auto marks = lab_->tool.run({"list", "marks", "--repo", lab_->repository.string()});
     EXPECT_EQ(marks.code(), 0) << marks.text();
     EXPECT_NE(marks.out.find("three"), std::string::npos) << marks.text();
+    auto nobody = lab_->run({"status"});
+    EXPECT_EQ(nobody.code(), 2) << nobody.text();
+    EXPECT_NE(nobody.err.find("has no group"), std::string::npos) << nobody.text();
 }
 
 } // namespace
