@@ -101,13 +101,6 @@ const model::MemberIdentity* recorded_identity(const repo::RepositoryView& view,
     return &stored->second.identities.front().value;
 }
 
-/// Jobs that make what can be restored.
-bool stores(const model::Run& run)
-{
-    return run.command == "run" || run.command == "backup" || run.command == "mark" ||
-           run.command == "log";
-}
-
 /// Whoever said it was told at the terminal; the scheduled job alone says it to nobody.
 bool is_mistyped(const model::Run& run)
 {
@@ -121,7 +114,8 @@ void read_runs(GroupStatus& out, const Context& context)
     std::vector<base::Time> starts;
     std::set<std::string> made_good; // by something newer
     for (auto& run : repo::Runs(context.storage(), out.group).list(kLatest)) {
-        if (!stores(run.value) || is_mistyped(run.value)) continue;
+        if (!stores_something(run.value.command) || is_mistyped(run.value)) continue;
+        if (run.value.broken_off) ++out.broken_off_lately;
         const auto& command = run.value.command;
         if (command != "log") starts.push_back(run.value.started);
         if (!out.last_run) out.last_run = run;
@@ -134,6 +128,11 @@ void read_runs(GroupStatus& out, const Context& context)
             out.failed_run = run;
         }
     }
+    out.broken_off = repo::open_runs(context.storage(), out.group);
+    std::erase_if(out.broken_off, [](const repo::OpenRun& run) {
+        return !run.broken_off || !stores_something(run.command);
+    });
+    out.broken_off_lately += out.broken_off.size();
     if (context.group.objective.lose_at_most || !out.restorable) return;
     model::Objective usual{.lose_at_most = model::usual_patience(std::move(starts))};
     out.rhythm =
@@ -148,6 +147,11 @@ bool run_failed(int exit_code)
     for (auto fine : {Code::ok, Code::warnings, Code::lease_held, Code::cancelled})
         if (exit_code == static_cast<int>(fine)) return false;
     return true;
+}
+
+bool stores_something(const std::string& command)
+{
+    return command == "run" || command == "backup" || command == "mark" || command == "log";
 }
 
 std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
@@ -171,7 +175,7 @@ bool GroupStatus::needs_attention() const
 {
     bool failed_drill = last_drill && !last_drill->value.passed();
     return !is_restorable() || !unreadable.empty() || failed_drill || !meets_objective() ||
-           is_late() || failed_run || !unnamed.empty() ||
+           is_late() || failed_run || !broken_off.empty() || !unnamed.empty() ||
            std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
                bool slot = member.identity && (!member.slot.exists || member.slot.lost);
                return slot || !member.error.empty() || member.chain_broken ||

@@ -4,6 +4,7 @@
 #include "job/context.h"
 #include "model/objective.h"
 #include "repo/drills.h"
+#include "repo/open_runs.h"
 #include "repo/runs.h"
 #include "repo/view.h"
 
@@ -57,6 +58,8 @@ struct GroupStatus {
     std::optional<repo::StoredRun> last_run; ///< of those that store something
     /// The newest one that failed and that none has made good since.
     std::optional<repo::StoredRun> failed_run;
+    std::vector<repo::OpenRun> broken_off; ///< of those that store something, not yet recorded
+    std::size_t broken_off_lately = 0;     ///< these and those among the latest recorded ones
     std::vector<MemberStatus> members;
     std::vector<std::string> lost; ///< sentences: what a failover left half there (rules.md 13)
     std::vector<std::string> left; ///< in the repository, and belong to the group no more
@@ -74,6 +77,8 @@ struct GroupStatus {
 
 /// Warnings, another job at work, and being told to stop are no failures of a run.
 bool run_failed(int exit_code);
+/// Jobs that make what can be restored: run, backup, mark, log.
+bool stores_something(const std::string& command);
 
 /// A branch that is prepared for longer than this is called orphaned.
 inline constexpr base::Duration kOrphanAge = std::chrono::seconds{60};

@@ -161,6 +161,29 @@ TEST(Status, AMistakeAtTheTerminalIsNoFailedRun)
     EXPECT_TRUE(look().needs_attention());
 }
 
+TEST(Status, ARunThatWasKilledIsToldBeforeAndAfterItIsRecorded)
+{
+    World world;
+    auto look = [&] { return read_status(world.context(), world.view(), {.ask_members = false}); };
+    auto dead = repo::LeaseOwner::this_process("run");
+    ++dead.pid_start;
+    auto trace = repo::leave_trace(world.storage(), "shop", dead, {.renew = false});
+    auto status = look();
+    ASSERT_EQ(status.broken_off.size(), 1U);
+    EXPECT_EQ(status.broken_off_lately, 1U);
+    EXPECT_TRUE(status.needs_attention());
+
+    repo::record_broken_off(world.storage(), "shop", repo::LeaseOwner::this_process("run"));
+    status = look();
+    EXPECT_TRUE(status.broken_off.empty());
+    EXPECT_EQ(status.broken_off_lately, 1U);
+    ASSERT_TRUE(status.failed_run);
+    EXPECT_TRUE(status.failed_run->value.broken_off);
+    record(world, "run", 0);
+    EXPECT_FALSE(look().needs_attention());
+    EXPECT_EQ(look().broken_off_lately, 1U);
+}
+
 TEST(Status, AFailedRunIsToldUntilOneMadeItGood)
 {
     World world;

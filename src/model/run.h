@@ -34,6 +34,8 @@ struct Run {
     base::Time ended;
     int exit_code = 0;
     std::optional<RunError> error;
+    /// Nobody saw it end: the run after it found its trace. Then `ended` is its last sign of life.
+    bool broken_off = false;
     std::vector<std::string> warnings;
     std::optional<std::uint64_t> set;  ///< number of the backup set it closed
     std::optional<std::uint64_t> mark; ///< number of the mark it placed

@@ -384,6 +384,8 @@ TEST(Codecs, Run)
 {
     auto one = run();
     EXPECT_EQ(decode_run(encode_run(one, header(2)), object()).value, one);
+    one.broken_off = true;
+    EXPECT_EQ(decode_run(encode_run(one, header(2)), object()).value, one);
     one.exit_code = 256;
     EXPECT_THROW(decode_run(encode_run(one, header(2)), object()), Error);
 }

@@ -27,6 +27,7 @@ base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
             .text("hint", run.error->hint);
         out.object("error", std::move(error));
     }
+    put_flag(out, "broken_off", run.broken_off);
     out.texts("warnings", run.warnings);
     if (run.set) out.number("set", *run.set);
     if (run.mark) out.number("mark", *run.mark);
@@ -61,6 +62,7 @@ StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
         value.error = model::RunError{.code = error->text("code"),
                                       .message = error->text("message"),
                                       .hint = error->text("hint")};
+    value.broken_off = get_flag(from, "broken_off");
     value.warnings = from.texts("warnings");
     value.set = from.maybe_u64("set");
     value.mark = from.maybe_u64("mark");

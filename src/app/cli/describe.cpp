@@ -42,6 +42,16 @@ std::string mark_title(const repo::StoredMark& mark)
     return mark.value.name.empty() ? id : id + " " + mark.value.name;
 }
 
+json open_run_json(const repo::OpenRun& run)
+{
+    return {{"command", run.command},
+            {"host", run.host},
+            {"pid", run.pid},
+            {"started", base::format_time(run.started)},
+            {"last_sign", base::format_time(run.last_sign)},
+            {"broken_off", run.broken_off}};
+}
+
 json mark_summary(const repo::StoredMark& mark)
 {
     json out = {{"id", repo::mark_id(mark.number())},

@@ -2,6 +2,7 @@
 
 #include "job/moment.h"
 #include "job/restore.h"
+#include "repo/open_runs.h"
 #include "repo/restore_plan.h"
 #include "repo/view.h"
 
@@ -15,6 +16,7 @@ namespace tidemark::app {
 /// "m-12" or "m-12 before-upgrade"
 std::string mark_title(const repo::StoredMark& mark);
 nlohmann::json mark_summary(const repo::StoredMark& mark);
+nlohmann::json open_run_json(const repo::OpenRun& run);
 /// A transaction whose part at a member was lost in a failover (rules.md 13).
 std::string mark_text(const repo::StoredMark& mark);
 

@@ -3,10 +3,11 @@
 #include "app/wiring.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "job/status.h"
 #include "job/workers.h"
 #include "repo/head_memory.h"
 #include "repo/layout.h"
-#include "repo/runs.h"
+#include "repo/open_runs.h"
 
 #include <algorithm>
 #include <csignal>
@@ -311,6 +312,36 @@ void Environment::remember(model::Number mark, model::Number set)
     }
 }
 
+namespace {
+
+/// What the runs before this one left behind when they were killed; and the same trace of this one.
+/// A repository that does not answer, or takes nothing, is the work's own matter.
+std::unique_ptr<repo::Lease> begin_trace(Environment& environment, const std::string& command)
+{
+    try {
+        auto& storage = environment.repository().storage();
+        const auto& group = environment.group().name;
+        auto owner = repo::LeaseOwner::this_process(command);
+        // A restore is not worse for a backup that was killed.
+        if (job::stores_something(command)) {
+            for (const auto& run : repo::record_broken_off(storage, group, owner)) {
+                auto sentence =
+                    fmt::format("run-{} was {}", run.number(), run.value.error->message);
+                if (job::stores_something(run.value.command))
+                    environment.progress().warn(sentence);
+                else
+                    environment.progress().note(sentence);
+            }
+        }
+        return repo::leave_trace(storage, group, owner);
+    } catch (const Error& error) {
+        base::log_debug("this run leaves no trace in the repository: {}", error.what());
+        return nullptr;
+    }
+}
+
+} // namespace
+
 int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work)
 {
     model::Run run;
@@ -318,6 +349,7 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
     run.command = environment.options().command;
     run.host = host_name();
     run.started = environment.clock().now();
+    auto trace = begin_trace(environment, run.command); // ends after the record is there
     auto finish = [&](int code) {
         run.ended = environment.clock().now();
         run.exit_code = code;

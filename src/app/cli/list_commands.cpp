@@ -7,7 +7,6 @@
 #include "repo/drills.h"
 #include "repo/holds.h"
 #include "repo/restore_plan.h"
-#include "repo/runs.h"
 
 #include <algorithm>
 #include <charconv>
@@ -131,24 +130,46 @@ void list_sets(Environment& environment, const repo::RepositoryView& view)
     environment.output().text(table.render());
 }
 
+std::string took(base::Time from, base::Time to)
+{
+    return base::format_duration(std::chrono::duration_cast<base::Duration>(to - from));
+}
+
+/// What has begun and is in no record: at work, or broken off since the last run.
+void list_open_runs(Environment& environment, Table& table)
+{
+    auto& list = environment.output().document()["open"] = json::array();
+    const auto& group = environment.group().name;
+    auto open = repo::open_runs(environment.repository().storage(), group);
+    for (auto run = open.rbegin(); run != open.rend(); ++run) {
+        table.row({"-", run->command, base::format_time_human(run->started),
+                   took(run->started, run->last_sign), run->broken_off ? "broken off" : "at work",
+                   run->broken_off ? repo::broken_off_run(group, *run).error->message
+                                   : fmt::format("process {} on {}", run->pid, run->host)});
+        list.push_back(open_run_json(*run));
+    }
+}
+
 void list_runs(Environment& environment)
 {
     Table table({"RUN", "COMMAND", "STARTED", "TOOK", "RESULT", "ERROR"});
+    list_open_runs(environment, table);
     auto& list = environment.output().document()["runs"] = json::array();
     for (const auto& run :
          repo::Runs(environment.repository().storage(), environment.group().name).list(100)) {
-        auto name = base::code_name(static_cast<Code>(run.value.exit_code));
+        auto name = run.value.broken_off ? "broken off"
+                                         : base::code_name(static_cast<Code>(run.value.exit_code));
         table.row({fmt::format("run-{}", run.number()), run.value.command,
                    base::format_time_human(run.value.started),
-                   base::format_duration(std::chrono::duration_cast<base::Duration>(
-                       run.value.ended - run.value.started)),
-                   std::string(name), run.value.error ? run.value.error->message : ""});
+                   took(run.value.started, run.value.ended), std::string(name),
+                   run.value.error ? run.value.error->message : ""});
         list.push_back({{"id", fmt::format("run-{}", run.number())},
                         {"command", run.value.command},
                         {"host", run.value.host},
                         {"started", base::format_time(run.value.started)},
                         {"ended", base::format_time(run.value.ended)},
                         {"exit", run.value.exit_code},
+                        {"broken_off", run.value.broken_off},
                         {"error", run.value.error ? run.value.error->message : ""}});
     }
     environment.output().text(table.render());

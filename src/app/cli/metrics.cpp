@@ -146,6 +146,9 @@ std::string render_metrics(const job::GroupStatus& status, const std::optional<L
     else if (status.last_run)
         set_run(out,
                 {.exit = status.last_run->value.exit_code, .ended = status.last_run->value.ended});
+    out.set("runs_broken_off",
+            "of the latest runs, those that were killed or whose host went down",
+            static_cast<double>(status.broken_off_lately));
     out.set("restorable", "1 when some mark can be restored", status.is_restorable() ? 1 : 0);
     set_attention(out, status.needs_attention() || (run && job::run_failed(run->exit)));
     if (status.restorable) {

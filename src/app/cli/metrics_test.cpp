@@ -31,6 +31,7 @@ TEST(Metrics, TellHowTheLastRunEnded)
 {
     auto text = render_metrics(healthy());
     EXPECT_THAT(text, HasSubstr("\ntidemark_last_run_exit{group=\"shop\"} 0\n"));
+    EXPECT_THAT(text, HasSubstr("\ntidemark_runs_broken_off{group=\"shop\"} 0\n"));
     EXPECT_THAT(text,
                 HasSubstr("\ntidemark_last_run_timestamp_seconds{group=\"shop\"} 1795348800"));
     EXPECT_THAT(text, HasSubstr("\ntidemark_needs_attention{group=\"shop\"} 0\n"));

@@ -1,8 +1,9 @@
 #include "app/cli/environment.h"
 
 #include "base/temp_dir.h"
-#include "repo/runs.h"
+#include "repo/open_runs.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -10,22 +11,35 @@
 namespace tidemark::app {
 namespace {
 
-TEST(RecordedRunTest, WhateverEndsARunIsRecordedAndIsAnError)
-{
-    base::TempDir dir;
-    Options options;
-    options.command = "mark";
-    options.quiet = true;
-    Output output("mark", false);
-    Environment environment(options, output);
-    environment.set_repository(
-        {.name = "main", .url = (dir.path() / "repository").string(), .compression_level = 2});
-    model::GroupSpec group;
-    group.name = "shop";
-    environment.set_group(group);
-    base::SeededRandom random(1);
-    repo::Repository::create(environment.open_place(true), random);
+class RecordedRunTest : public testing::Test {
+protected:
+    RecordedRunTest()
+    {
+        environment.set_repository(
+            {.name = "main", .url = (dir.path() / "repository").string(), .compression_level = 2});
+        model::GroupSpec group;
+        group.name = "shop";
+        environment.set_group(group);
+        base::SeededRandom random(1);
+        repo::Repository::create(environment.open_place(true), random);
+    }
 
+    static Options quiet_mark()
+    {
+        Options out;
+        out.command = "mark";
+        out.quiet = true;
+        return out;
+    }
+
+    base::TempDir dir;
+    Options options = quiet_mark();
+    Output output{"mark", false};
+    Environment environment{options, output};
+};
+
+TEST_F(RecordedRunTest, WhateverEndsARunIsRecordedAndIsAnError)
+{
     auto ends = [&](const auto& how) {
         return recorded_run(environment, [&](model::Run&) -> int { throw how; });
     };
@@ -37,6 +51,29 @@ TEST(RecordedRunTest, WhateverEndsARunIsRecordedAndIsAnError)
     EXPECT_EQ(runs[1].value.exit_code, 1);
     ASSERT_TRUE(runs[1].value.error);
     EXPECT_EQ(runs[1].value.error->message, "no memory");
+}
+
+TEST_F(RecordedRunTest, OneThatWasKilledIsRecordedAndToldByTheNext)
+{
+    auto dead = repo::LeaseOwner::this_process("run");
+    ++dead.pid_start;
+    auto& storage = environment.repository().storage();
+    auto trace = repo::leave_trace(storage, "shop", dead, {.renew = false});
+    int at_work = 0;
+    recorded_run(environment, [&](model::Run&) {
+        for (const auto& run : repo::open_runs(storage, "shop"))
+            at_work += run.broken_off ? 0 : 1;
+        return 0;
+    });
+    EXPECT_EQ(at_work, 1);
+    EXPECT_TRUE(repo::open_runs(storage, "shop").empty());
+    ASSERT_EQ(environment.progress().warnings().size(), 1U);
+    EXPECT_THAT(environment.progress().warnings()[0],
+                testing::HasSubstr("run-1 was broken off: no sign of `tidemark run`"));
+    auto runs = repo::Runs(storage, "shop").list();
+    ASSERT_EQ(runs.size(), 2U);
+    EXPECT_EQ(runs[0].value.warnings.size(), 1U);
+    EXPECT_TRUE(runs[1].value.broken_off);
 }
 
 } // namespace

@@ -53,6 +53,9 @@ std::string proven_text(const job::GroupStatus& status)
 std::string runs_text(const job::GroupStatus& status)
 {
     std::string out;
+    for (const auto& run : status.broken_off)
+        out += fmt::format("  A RUN WAS BROKEN OFF: {}; the next run records it and goes on\n",
+                           repo::broken_off_run(status.group, run).error->message);
     if (status.failed_run) {
         const auto& run = status.failed_run->value;
         out += fmt::format("  LAST RUN FAILED: tidemark {} at {} (run-{}), exit {}{}\n",
@@ -248,6 +251,9 @@ void describe_json(json& document, const job::GroupStatus& status)
     if (status.rhythm) document["rhythm"] = state_json(*status.rhythm);
     if (status.last_run) document["last_run"] = run_json(*status.last_run);
     if (status.failed_run) document["failed_run"] = run_json(*status.failed_run);
+    document["broken_off"] = json::array();
+    for (const auto& run : status.broken_off)
+        document["broken_off"].push_back(open_run_json(run));
     document["lost"] = status.lost;
     document["needs_attention"] = status.needs_attention();
     document["left"] = status.left;

@@ -5,7 +5,10 @@
 #include "cli/group_lab.h"
 #include "engine/postgres/pq.h"
 #include "repo/lease.h"
+#include "repo/open_runs.h"
 
+#include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -221,6 +224,49 @@ TEST_F(RunTest, MetricsAreWrittenByEveryRunHoweverItEnds)
     document = lab_->run({"status", "--json"}).json();
     EXPECT_FALSE(document.contains("failed_run")) << document;
     EXPECT_TRUE(document.at("rhythm").at("met").get<bool>()) << document;
+}
+
+TEST_F(RunTest, OneThatWasKilledIsSeenAtOnceAndToldByTheNext)
+{
+    run_ok();
+    auto storage = app::open_storage(lab_->repository.string(), false);
+    bool killed = false;
+    for (int attempt = 0; attempt < 20 && !killed; ++attempt) {
+        auto process = lab_->spawn({"run"});
+        while (!process.wait_for(base::Duration{2000}) &&
+               repo::open_runs(*storage, "shop").empty()) {
+        }
+        process.kill(SIGKILL);
+        killed = process.wait().signal == SIGKILL;
+    }
+    ASSERT_TRUE(killed);
+
+    auto list = lab_->run({"list", "runs"});
+    EXPECT_NE(list.out.find("broken off"), std::string::npos) << list.text();
+    auto document = lab_->run({"list", "runs", "--json"}).json();
+    ASSERT_EQ(document.at("open").size(), 1U) << document;
+    EXPECT_EQ(document.at("open")[0].at("broken_off"), true) << document;
+    auto file = lab_->folder() / "tidemark.prom";
+    auto status = lab_->run({"status", "--exit-code", "--metrics", file.string()});
+    EXPECT_EQ(status.code(), 3) << status.text();
+    EXPECT_NE(status.out.find("A RUN WAS BROKEN OFF"), std::string::npos) << status.text();
+    EXPECT_NE(text_of(file).find("tidemark_runs_broken_off{group=\"shop\"} 1\n"),
+              std::string::npos);
+    EXPECT_EQ(lab_->run({"status", "--json"}).json().at("broken_off").size(), 1U);
+
+    run_ok(3);
+    auto heard = text_of(told());
+    EXPECT_NE(heard.find("was broken off: no sign of `tidemark run`"), std::string::npos) << heard;
+    document = lab_->run({"list", "runs", "--json"}).json();
+    EXPECT_TRUE(document.at("open").empty()) << document;
+    const auto& runs = document.at("runs");
+    auto found = std::find_if(runs.begin(), runs.end(),
+                              [](const auto& run) { return run.at("broken_off") == true; });
+    ASSERT_NE(found, runs.end()) << document;
+    auto shown = lab_->run({"show", found->at("id")});
+    EXPECT_NE(shown.out.find("\"broken_off\": true"), std::string::npos) << shown.text();
+    run_ok();
+    EXPECT_EQ(lab_->run({"status", "--exit-code"}).code(), 0);
 }
 
 TEST_F(RunTest, MonitorsSeeWhatIsWrong)
