@@ -3,6 +3,7 @@
 #include "app/config_reader.h"
 #include "base/error.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
@@ -86,10 +87,13 @@ Config load_config(const std::filesystem::path& path)
                     {.hint = fmt::format("name the file in it, such as --config {}",
                                          (path / "tidemark.toml").string())}};
     }
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file) {
+        const int why = errno;
         throw Error{Code::usage,
-                    fmt::format("cannot read the configuration file {}", path.string()),
+                    fmt::format("cannot read the configuration file {}: {}", path.string(),
+                                std::generic_category().message(why != 0 ? why : EIO)),
                     {.hint = "name another with --config FILE, or make one with tidemark init"}};
     }
     std::ostringstream text;

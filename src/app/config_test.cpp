@@ -163,6 +163,18 @@ TEST(ConfigTest, SyntaxErrorNamesItsLine)
     EXPECT_THAT(mistakes_of("[repository.main]\nurl = \n"), HasSubstr("t.toml:2"));
 }
 
+TEST(ConfigTest, AFileThatCannotBeReadSaysWhy)
+{
+    try {
+        load_config("/proc/self/no-such-file");
+        ADD_FAILURE() << "it was read";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage);
+        EXPECT_NE(std::string(error.what()).find("No such file or directory"), std::string::npos)
+            << error.what();
+    }
+}
+
 TEST(ConfigTest, GroupWithoutItsRepositoryIsRefused)
 {
     EXPECT_THAT(mistakes_of("[group.g]\n[[group.g.member]]\nname=\"a\"\nurl=\"host=x\"\n"),

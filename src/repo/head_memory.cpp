@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t kFormat = 1;
 constexpr std::string_view kKind = "heads";
+constexpr std::string_view kPlacesKind = "places";
 constexpr std::size_t kMaxFile = 1u << 20;
 
 using AllHeads = std::map<std::string, Heads>;
@@ -28,6 +29,33 @@ AllHeads read_heads(const std::filesystem::path& path)
             out.emplace(group, Heads{.mark = heads.u64("mark"), .set = heads.u64("set")});
         });
     return out;
+}
+
+using Places = std::map<std::string, std::string>;
+
+Places read_places(const std::filesystem::path& path)
+{
+    Places out;
+    if (!std::filesystem::exists(path)) return out;
+    auto document = JsonDocument::parse(base::read_file(path, kMaxFile), path.string());
+    document.expect(kPlacesKind, kFormat)
+        .each_named("places", [&](const std::string& url, const JsonObject& place) {
+            out.emplace(url, place.text("repository"));
+        });
+    return out;
+}
+
+base::Bytes encode_places(const Places& all)
+{
+    JsonBuilder places;
+    for (const auto& [url, id] : all) {
+        JsonBuilder place;
+        place.text("repository", id);
+        places.object(url, std::move(place));
+    }
+    JsonBuilder out{kPlacesKind, kFormat};
+    out.object("places", std::move(places));
+    return out.bytes();
 }
 
 base::Bytes encode_heads(const AllHeads& all)
@@ -75,12 +103,35 @@ void HeadMemory::remember(const std::string& repository_id, const std::string& g
     } catch (const base::Error& error) {
         base::log_warning("what was remembered is lost: {}", error.what());
     }
+    const bool met = all.contains(group);
     Heads& known = all[group];
     Heads newest{.mark = std::max(known.mark, heads.mark), .set = std::max(known.set, heads.set)};
-    if (newest == known) return;
+    if (met && newest == known) return;
     known = newest;
     std::filesystem::create_directories(folder_);
     base::replace_file(path, encode_heads(all));
+}
+
+std::optional<std::string> HeadMemory::recall_place(const std::string& url) const
+{
+    Places all = read_places(places_path());
+    auto at = all.find(url);
+    if (at == all.end()) return std::nullopt;
+    return at->second;
+}
+
+void HeadMemory::remember_place(const std::string& url, const std::string& repository_id)
+{
+    Places all;
+    try {
+        all = read_places(places_path());
+    } catch (const base::Error& error) {
+        base::log_warning("what was remembered is lost: {}", error.what());
+    }
+    if (auto at = all.find(url); at != all.end() && at->second == repository_id) return;
+    all.insert_or_assign(url, repository_id);
+    std::filesystem::create_directories(folder_);
+    base::replace_file(places_path(), encode_places(all));
 }
 
 std::optional<std::string> went_back(const std::optional<Heads>& remembered, const Heads& now)

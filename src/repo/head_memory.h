@@ -26,8 +26,13 @@ public:
     /// Keeps the higher of what is known and `heads`.
     void remember(const std::string& repository_id, const std::string& group, const Heads& heads);
 
+    /// Which repository was seen at a place: an empty folder there is a disk that is not mounted.
+    std::optional<std::string> recall_place(const std::string& url) const;
+    void remember_place(const std::string& url, const std::string& repository_id);
+
 private:
     std::filesystem::path path_of(const std::string& repository_id) const;
+    std::filesystem::path places_path() const { return folder_ / "places.json"; }
 
     std::filesystem::path folder_;
 };

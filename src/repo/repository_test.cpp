@@ -185,6 +185,31 @@ TEST(HeadMemory, SeesARepositoryThatWentBack)
     EXPECT_THROW((void)memory.recall("../x", "shop"), Error);
 }
 
+TEST(HeadMemory, AGroupWithoutMarksIsRemembered)
+{
+    base::TempDir dir;
+    HeadMemory memory{dir.path() / "state"};
+    memory.remember("ab", "shop", {});
+    EXPECT_EQ(memory.recall("ab", "shop"), Heads{});
+}
+
+TEST(HeadMemory, KnowsWhereARepositoryWas)
+{
+    base::TempDir dir;
+    HeadMemory memory{dir.path() / "state"};
+    EXPECT_EQ(memory.recall_place("/backups/main"), std::nullopt);
+    memory.remember_place("/backups/main", "ab");
+    memory.remember_place("/backups/\"other\"", "cd");
+    EXPECT_EQ(memory.recall_place("/backups/main"), "ab");
+    EXPECT_EQ(memory.recall_place("/backups/\"other\""), "cd");
+    memory.remember_place("/backups/main", "ef");
+    EXPECT_EQ(memory.recall_place("/backups/main"), "ef");
+    base::replace_file(dir.path() / "state" / "places.json", base::as_bytes("{"));
+    EXPECT_THROW((void)memory.recall_place("/backups/main"), Error);
+    memory.remember_place("/backups/main", "ab");
+    EXPECT_EQ(memory.recall_place("/backups/main"), "ab");
+}
+
 TEST(HeadMemory, DamagedMemoryIsReplacedNotFatal)
 {
     base::TempDir dir;

@@ -36,6 +36,13 @@ extern "C" void on_signal(int)
     [[maybe_unused]] auto ignored = ::write(signal_fd, &one, sizeof one);
 }
 
+std::filesystem::path plain_path(const std::string& url)
+{
+    auto path = std::filesystem::absolute(url.starts_with("file://") ? url.substr(7) : url)
+                    .lexically_normal();
+    return path.has_filename() ? path : path.parent_path();
+}
+
 std::string joined(const std::vector<std::string>& names)
 {
     std::string out;
@@ -175,20 +182,47 @@ store::Storage& Environment::open_place(bool create)
 
 repo::Repository& Environment::repository()
 {
-    if (!repository_) repository_ = repo::Repository::open(open_place(false));
+    if (repository_) return *repository_;
+    auto& place = open_place(false);
+    require_mounted();
+    repository_ = repo::Repository::open(place);
     return *repository_;
+}
+
+/// One name for one place, however it is written.
+std::string Environment::place_name()
+{
+    return plain_path(repository_spec().url).string();
+}
+
+void Environment::require_mounted()
+{
+    auto folder = state_folder();
+    if (folder.empty()) return;
+    std::optional<std::string> seen;
+    try {
+        seen = repo::HeadMemory(folder).recall_place(place_name());
+    } catch (const std::exception& error) {
+        base::log_debug("it is not known what was here before: {}", error.what());
+    }
+    if (!seen) return;
+    auto& place = open_place(false);
+    if (repo::Repository::exists(place) || !place.list(repo::groups_prefix()).empty()) return;
+    throw Error{Code::repository_unreachable,
+                fmt::format("{} holds no repository, and this host saw one there (id {}): the disk "
+                            "may not be mounted",
+                            place.traits().where, *seen),
+                {.hint = "mount it and run the same command again; when the repository is gone for "
+                         "good, tidemark init --new-repository begins another one there"}};
 }
 
 /// --repo names a repository that the configuration does not know: then its groups are others, too.
 bool Environment::names_another_repository()
 {
     if (options_.repository.empty()) return false;
-    auto path = [](const std::string& url) {
-        return std::filesystem::absolute(url.starts_with("file://") ? url.substr(7) : url)
-            .lexically_normal();
-    };
     for (const auto& entry : config()->repositories) {
-        if (entry.name == options_.repository || path(entry.url) == path(options_.repository))
+        if (entry.name == options_.repository ||
+            plain_path(entry.url) == plain_path(options_.repository))
             return false;
     }
     return true;
@@ -226,7 +260,8 @@ const model::GroupSpec& Environment::group()
         throw Error{Code::usage,
                     name.empty() ? "the repository holds several groups or none: " + joined(names)
                                  : "the repository holds no group " + name,
-                    {.hint = "name one of: " + joined(names)}};
+                    {.hint = fmt::format("name one of: {}; a mark to restore is named with --to",
+                                         joined(names))}};
     }
     model::GroupSpec spec;
     spec.name = name;
@@ -305,8 +340,9 @@ void Environment::remember(model::Number mark, model::Number set)
     auto folder = state_folder();
     if (folder.empty()) return;
     try {
-        repo::HeadMemory(folder).remember(repository().head().id, group().name,
-                                          {.mark = mark, .set = set});
+        repo::HeadMemory memory(folder);
+        memory.remember(repository().head().id, group().name, {.mark = mark, .set = set});
+        memory.remember_place(place_name(), repository().head().id);
     } catch (const std::exception& error) {
         base::log_debug("cannot remember the repository's newest mark: {}", error.what());
     }

@@ -49,14 +49,20 @@ public:
     void set_repository(model::RepositorySpec spec) { repository_spec_ = std::move(spec); }
     /// Opens the repository's place; `create` makes the folder.
     store::Storage& open_place(bool create);
-    /// Remembers outside the repository which mark and set are the newest.
+    /// Remembers outside the repository which mark and set are the newest, and where it is.
     void remember(model::Number mark, model::Number set);
+    /// For init: compares the repository with what this host knows of it, and remembers it.
+    void meet_repository() { compare_heads(); }
+    /// Error{repository_unreachable} when the place is empty and this host saw a repository there:
+    /// its disk is not mounted, perhaps.
+    void require_mounted();
 
 private:
     void compare_heads();
     void watch_signals();
     void pick_group();
     bool names_another_repository();
+    std::string place_name();
     std::optional<Config> load_or_leave(const std::filesystem::path& path);
 
     const Options& options_;

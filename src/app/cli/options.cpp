@@ -98,6 +98,8 @@ private:
                        "run that SQL on every member (as an administrator)");
         init->add_flag("--unbounded", o_.unbounded,
                        "create slots although max_slot_wal_keep_size is -1");
+        init->add_flag("--new-repository", o_.new_repository,
+                       "begin one in an empty place where another was seen before");
         add_pairs(init, "--data-dir", o_.data_dirs, "MEMBER=PATH: read the files directly");
         add_members();
         auto* check = group_command(

@@ -35,6 +35,7 @@ struct Options {
     bool print_sql = false;
     bool apply_sql = false;
     bool unbounded = false;
+    bool new_repository = false;
 
     // add-member, leave
     std::string member;

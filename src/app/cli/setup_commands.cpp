@@ -41,15 +41,25 @@ int print_role_sql(Environment& environment, const std::vector<model::MemberSpec
                                         .role = options.role,
                                         .dbname = connection.dbname()};
         auto sql = engine::postgres::print_sql(spec);
+        std::optional<bool> password;
         if (options.apply_sql) {
             engine::postgres::apply_sql(connection, spec);
-            environment.output().text(
-                fmt::format("{}: role {} has what it needs\n", member.name, options.role));
+            password = engine::postgres::has_password(connection, options.role);
+            environment.output().text(fmt::format(
+                "{}: role {} has what it needs{}\n", member.name, options.role,
+                password.value_or(false)
+                    ? ""
+                    : fmt::format(
+                          ", but no password. Unless it logs in by certificate or peer, set "
+                          "one in psql with \\password {} and put it into ~/.pgpass of the "
+                          "job's user",
+                          options.role)));
         } else {
             environment.output().text(
                 fmt::format("-- member {} ({})\n{}\n", member.name, connection.description(), sql));
         }
         list.push_back({{"name", member.name}, {"sql", sql}, {"applied", options.apply_sql}});
+        if (password) list.back()["has_password"] = *password;
     }
     return 0;
 }
@@ -134,16 +144,29 @@ void look_at_members(Environment& environment, NewConfig& made)
     }
 }
 
-/// Makes the repository, where there is none, and what is missing at the members.
-job::InitOutcome initialise(Environment& environment)
+/// What is there is used; an empty place where this host saw a repository is no place for another.
+void make_repository(Environment& environment)
 {
+    bool fresh = environment.options().new_repository;
+    if (!fresh) environment.require_mounted(); // before a folder is made
     auto& place = environment.open_place(true);
     if (!repo::Repository::exists(place)) {
         base::SystemRandom random;
         repo::Repository::create(place, random);
         environment.output().text(
             fmt::format("repository made in {}\n", environment.repository_spec().url));
+    } else if (fresh) {
+        throw Error{Code::usage,
+                    "there is a repository in " + environment.repository_spec().url,
+                    {.hint = "leave --new-repository out to use it"}};
     }
+    environment.meet_repository();
+}
+
+/// Makes the repository, where there is none, and what is missing at the members.
+job::InitOutcome initialise(Environment& environment)
+{
+    make_repository(environment);
     return job::initialise(environment.context(), {.unbounded = environment.options().unbounded});
 }
 

@@ -96,6 +96,20 @@ std::string print_undo_sql(const RoleSpec& spec, bool superuser)
            "-- ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf();\n";
 }
 
+std::optional<bool> has_password(Connection& admin, const std::string& role)
+{
+    try {
+        auto row = admin.exec("SELECT rolpassword IS NOT NULL FROM pg_catalog.pg_authid WHERE "
+                              "rolname = " +
+                              Connection::literal(role));
+        if (row.rows() == 0) return std::nullopt;
+        return row.get(0, 0) == "t";
+    } catch (const SqlError& error) {
+        if (error.sqlstate() == "42501") return std::nullopt;
+        throw;
+    }
+}
+
 void apply_sql(Connection& admin, const RoleSpec& spec)
 {
     std::string all = "BEGIN";

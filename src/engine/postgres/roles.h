@@ -2,6 +2,7 @@
 
 #include "engine/postgres/pq.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ std::string print_sql(const RoleSpec& spec);
 /// The way back, for psql and to be read first: takes away what role_statements() gave. A superuser
 /// was given nothing.
 std::string print_undo_sql(const RoleSpec& spec, bool superuser);
+
+/// Whether the role can log in with a password; nothing when `admin` may not look.
+std::optional<bool> has_password(Connection& admin, const std::string& role);
 
 /// Runs the statements in one transaction; `admin` is a superuser connected to spec.dbname.
 void apply_sql(Connection& admin, const RoleSpec& spec);

@@ -293,5 +293,23 @@ TEST_F(CommandsTest, InitOverwritesNothing)
     EXPECT_EQ(lab_->tool.run({"no-such-command"}).code(), 2);
 }
 
+TEST_F(CommandsTest, ARoleWithoutAPasswordIsSaidToHaveNone)
+{
+    Tool::Arguments apply{"init", "--apply-sql", "--role", "watcher", "--json"};
+    auto made = lab_->run(apply);
+    ASSERT_EQ(made.code(), 0) << made.text();
+    EXPECT_EQ(made.json().at("members")[0].at("has_password"), false) << made.text();
+    apply.pop_back();
+    made = lab_->run(apply);
+    EXPECT_NE(made.out.find("m0: role watcher has what it needs, but no password"),
+              std::string::npos)
+        << made.text();
+    engine::postgres::Connection::open(lab_->lab.cluster(0).url())
+        .exec("ALTER ROLE watcher PASSWORD 'of-this-test'");
+    made = lab_->run(apply);
+    EXPECT_NE(made.out.find("m0: role watcher has what it needs\n"), std::string::npos)
+        << made.text();
+}
+
 } // namespace
 } // namespace tidemark::support
