@@ -5,6 +5,7 @@
 #include "job/crew.h"
 #include "job/group_log.h"
 #include "model/lost.h"
+#include "model/orphan_age.h"
 #include "model/rhythm.h"
 #include "model/schedule.h"
 #include "repo/identities.h"
@@ -70,7 +71,8 @@ void ask(MemberStatus& out, engine::Session& session, base::Time now,
     out.prepared = prepared.size();
     for (auto& branch : prepared) {
         auto age = std::chrono::duration_cast<base::Duration>(now - branch.prepared);
-        if (age >= kOrphanAge) out.orphans.push_back({.branch = std::move(branch), .age = age});
+        if (age >= model::kOrphanAge)
+            out.orphans.push_back({.branch = std::move(branch), .age = age});
     }
 }
 

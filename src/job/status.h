@@ -80,9 +80,6 @@ bool run_failed(int exit_code);
 /// Jobs that make what can be restored: run, backup, mark, log.
 bool stores_something(const std::string& command);
 
-/// A branch that is prepared for longer than this is called orphaned.
-inline constexpr base::Duration kOrphanAge = std::chrono::seconds{60};
-
 struct StatusOptions {
     bool ask_members = true; ///< else from the repository alone
     /// Names of the slots that the configuration has a use for; what else is named like ours is

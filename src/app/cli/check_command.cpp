@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/decision_tables.h"
+#include "app/cli/hooks.h"
 #include "app/cli/table.h"
 #include "app/wiring.h"
 #include "engine/postgres/pq.h"
@@ -22,6 +23,10 @@ using base::Error;
 using nlohmann::json;
 
 namespace {
+
+/// For all that one member is asked, connecting included; members are asked side by side. A monitor
+/// gives its plugins ten seconds.
+constexpr std::chrono::seconds kPatience{7};
 
 struct NamedCheck {
     std::string who;
@@ -134,6 +139,21 @@ std::vector<engine::Check> repository_checks(Environment& environment, std::opti
     return checks;
 }
 
+/// Who is told of failures must be there before the first one.
+std::optional<engine::Check> hook_check(const model::GroupSpec& group)
+{
+    if (group.on_failure.empty()) return std::nullopt;
+    try {
+        return fine("on_failure", find_hook(group.on_failure.front()) + " can be run");
+    } catch (const Error& error) {
+        auto check = failed("on_failure", error.what(),
+                            "name a program that the user of the job may run; until then nobody "
+                            "is told of a run that fails");
+        check.state = engine::CheckState::waiting;
+        return check;
+    }
+}
+
 std::string state_word(engine::CheckState state)
 {
     return state == engine::CheckState::ok        ? "ok"
@@ -191,7 +211,9 @@ void check_members(Environment& environment, Findings& findings,
     crew.run([&](std::size_t i, std::stop_token) {
         const auto& member = group.members[i];
         try {
-            auto session = engine_for(member.url).connect(job::member_config(group, member));
+            auto config = job::member_config(group, member);
+            config.within = kPatience;
+            auto session = engine_for(member.url).connect(config);
             results[i] = session->check();
             for (const auto& slot : job::stray_slots(*session, known))
                 results[i].push_back(stray(slot));
@@ -261,6 +283,7 @@ Findings find_everything(Environment& environment)
     if (auto check = compare_clocks(clocks)) findings.checks.push_back({"group", *check});
     for (auto& check : repository_checks(environment, findings.repository))
         findings.checks.push_back({"group", std::move(check)});
+    if (auto check = hook_check(environment.group())) findings.checks.push_back({"group", *check});
     if (!findings.worst) findings.worst = findings.repository;
     return findings;
 }
@@ -309,7 +332,12 @@ int describe_for_nagios(Environment& environment, const Findings& findings)
     };
     auto failures = findings.count(engine::CheckState::failed);
     if (findings.repository) return answer(2, "CRITICAL", problem, "");
-    auto status = job::read_status(environment.context(), environment.recent_view(), {});
+    // Who hung once would hang again.
+    bool hangs = std::ranges::any_of(findings.checks, [](const NamedCheck& each) {
+        return each.check.name == "reachable" && each.check.state == engine::CheckState::failed;
+    });
+    auto status =
+        job::read_status(environment.context(), environment.recent_view(), {.ask_members = !hangs});
     std::string figures = fmt::format("failed_checks={};;0", failures);
     if (!status.restorable) return answer(2, "CRITICAL", "no mark can be restored", figures);
     auto age = std::chrono::duration_cast<std::chrono::seconds>(status.now -

@@ -12,4 +12,8 @@ namespace tidemark::app {
 std::string run_hook(const std::vector<std::string>& argv,
                      const std::map<std::string, std::string>& environment);
 
+/// The file that run_hook() would run for this program, or Error: it is not there, or no program
+/// that we may run.
+std::string find_hook(const std::string& program);
+
 } // namespace tidemark::app

@@ -28,5 +28,25 @@ TEST(HooksTest, AFailureIsOneLine)
     EXPECT_EQ(run_hook({}, {}), "");
 }
 
+TEST(HooksTest, OneThatCannotBeRunIsFoundBeforeItIsNeeded)
+{
+    base::TempDir dir;
+    EXPECT_EQ(find_hook("/bin/sh"), "/bin/sh");
+    EXPECT_NE(find_hook("sh").find("/sh"), std::string::npos);
+    auto why = [](const std::string& program) {
+        try {
+            return find_hook(program);
+        } catch (const base::Error& error) {
+            return std::string(error.what());
+        }
+    };
+    auto file = dir.path() / "tell";
+    EXPECT_NE(why(file.string()).find("No such file"), std::string::npos);
+    base::replace_file(file, base::as_bytes("#!/bin/sh\n"), 0600);
+    EXPECT_NE(why(file.string()).find("Permission denied"), std::string::npos);
+    EXPECT_NE(why(dir.path().string()).find("is no program"), std::string::npos);
+    EXPECT_NE(why("no-such-program-of-tidemark").find("in PATH"), std::string::npos);
+}
+
 } // namespace
 } // namespace tidemark::app

@@ -73,7 +73,7 @@ void set_member(Gauges& out, const job::MemberStatus& member)
                 static_cast<double>(*member.behind_bytes), name);
     out.set("prepared_transactions", "transactions that are prepared now",
             static_cast<double>(member.prepared), name);
-    out.set("orphaned_transactions", "transactions that are prepared for more than a minute",
+    out.set("orphaned_transactions", "transactions that are prepared for more than ten minutes",
             static_cast<double>(member.orphans.size()), name);
 }
 
@@ -146,8 +146,7 @@ std::string render_metrics(const job::GroupStatus& status, const std::optional<L
     else if (status.last_run)
         set_run(out,
                 {.exit = status.last_run->value.exit_code, .ended = status.last_run->value.ended});
-    out.set("runs_broken_off",
-            "of the latest runs, those that were killed or whose host went down",
+    out.set("runs_broken_off", "of the latest runs, those that were killed or whose host went down",
             static_cast<double>(status.broken_off_lately));
     out.set("restorable", "1 when some mark can be restored", status.is_restorable() ? 1 : 0);
     set_attention(out, status.needs_attention() || (run && job::run_failed(run->exit)));

@@ -6,6 +6,7 @@
 #include "engine/postgres/slot.h"
 #include "engine/postgres/slot_bound.h"
 #include "engine/postgres/versions.h"
+#include "model/orphan_age.h"
 
 #include <fmt/format.h>
 
@@ -309,7 +310,7 @@ Check check_orphans(const std::vector<PreparedBranch>& prepared, base::Time now)
     const PreparedBranch* first = nullptr;
     int count = 0;
     for (const PreparedBranch& branch : prepared) {
-        if (now - branch.prepared < kOrphanAge) continue;
+        if (now - branch.prepared < model::kOrphanAge) continue;
         if (first == nullptr) first = &branch;
         if (++count <= 3)
             list += fmt::format("{}{} ({}, owner {}, database {})", count > 1 ? ", " : "",
@@ -317,10 +318,10 @@ Check check_orphans(const std::vector<PreparedBranch>& prepared, base::Time now)
                                 base::format_duration(now - branch.prepared), branch.owner,
                                 branch.database);
     }
-    if (count == 0) return ok("prepared_orphans", "no prepared transaction older than 1 h");
+    if (count == 0) return ok("prepared_orphans", "no prepared transaction older than 10 min");
     if (count > 3) list += fmt::format(" and {} more", count - 3);
     return waiting("prepared_orphans",
-                   fmt::format("{} prepared {} older than 1 h: {}", count,
+                   fmt::format("{} prepared {} older than 10 min: {}", count,
                                count == 1 ? "transaction is" : "transactions are", list),
                    fmt::format("ask the coordinator, then in database {}: COMMIT PREPARED {}; or "
                                "ROLLBACK PREPARED {};",

@@ -17,9 +17,6 @@ std::vector<Check> run_checks(Connection& sql, const MemberConfig& member);
 /// What to do about a setting that only a restart changes.
 std::string set_and_restart(const std::string& setting, const std::string& value);
 
-/// A prepared transaction this old has probably been forgotten by its coordinator.
-inline constexpr std::chrono::hours kOrphanAge{1};
-
 /// Pure parts, for tests.
 Check check_clock(base::Duration offset, base::Duration round_trip);
 Check check_standby(const Standby& standby);

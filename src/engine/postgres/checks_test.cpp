@@ -22,7 +22,7 @@ TEST(Checks, OldPreparedTransactionsAreListed)
     const base::Time now{100h};
     PreparedBranch branch{.xid = 7,
                           .gid = "order '1'",
-                          .prepared = now - 59min,
+                          .prepared = now - 9min,
                           .owner = "app",
                           .database = "shop",
                           .owner_oid = 1,

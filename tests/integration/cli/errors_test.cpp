@@ -199,6 +199,9 @@ TEST_F(ErrorsTest, AHeldLeaseIsSaidAtOnceAndADeadOwnersIsTaken)
     EXPECT_LT(took, 20s);
     owner.kill(SIGKILL);
     owner.wait();
+    auto next = lab_->run({"mark"});
+    EXPECT_EQ(next.code(), 3) << next.text();
+    EXPECT_NE(next.err.find("was broken off"), std::string::npos) << next.text();
     expect_healthy();
 }
 
@@ -365,6 +368,44 @@ TEST_F(ErrorsTest, ARepositoryThatIsNotThere)
     fs::copy_file(lab_->repository / "tidemark.json", copy / "tidemark.json");
     fs::remove(copy / "tidemark.json");
     expect(lab_->tool.run({"verify", "--repo", copy.string()}), 2);
+}
+
+/// A mount point is an empty folder when its disk is not mounted.
+TEST_F(ErrorsTest, AnEmptyFolderWhereTheRepositoryWasIsADiskThatIsNotMounted)
+{
+    auto disk = lab_->folder() / "the-disk";
+    fs::rename(lab_->repository, disk);
+    fs::create_directory(lab_->repository);
+    for (const Tool::Arguments& command :
+         {Tool::Arguments{"mark"}, {"run"}, {"status"}, {"list", "runs"}, {"init"}}) {
+        auto run = lab_->run(command);
+        expect(run, 13);
+        EXPECT_NE(run.err.find("may not be mounted"), std::string::npos) << run.text();
+        EXPECT_TRUE(fs::is_empty(lab_->repository)) << run.text();
+    }
+    auto check = lab_->run({"check"});
+    EXPECT_EQ(check.code(), 13) << check.text();
+    EXPECT_NE(check.out.find("may not be mounted"), std::string::npos) << check.text();
+    // Somebody who means it. Its slots are those of the other repository, and stay.
+    auto meant = lab_->run({"init", "--new-repository"});
+    EXPECT_TRUE(fs::exists(lab_->repository / "tidemark.json")) << meant.text();
+    fs::remove_all(lab_->repository);
+    fs::rename(disk, lab_->repository);
+    expect(lab_->run({"init", "--new-repository"}), 2);
+    expect_healthy();
+}
+
+/// A monitor gives up after ten seconds.
+TEST_F(ErrorsTest, AHungServerDoesNotHangItsChecks)
+{
+    Frozen server(lab_->lab.cluster(1));
+    for (const Tool::Arguments& command : {Tool::Arguments{"check"}, {"check", "--nagios"}}) {
+        auto start = std::chrono::steady_clock::now();
+        auto run = lab_->run(command);
+        EXPECT_LT(std::chrono::steady_clock::now() - start, 10s) << run.text();
+        EXPECT_EQ(run.code(), command.size() == 1 ? 20 : 2) << run.text();
+        EXPECT_NE(run.out.find("m1"), std::string::npos) << run.text();
+    }
 }
 
 } // namespace

@@ -33,6 +33,12 @@ protected:
         lab_ = std::make_unique<GroupLab>();
         auto made = lab_->init();
         ASSERT_EQ(made.code(), 0) << made.text();
+        auto first = lab_->run({"status"});
+        EXPECT_EQ(first.err.find("has not seen"), std::string::npos) << first.text();
+        auto memory = listing(lab_->folder());
+        EXPECT_TRUE(std::ranges::any_of(memory, [](const auto& file) {
+            return file.first.ends_with("places.json");
+        })) << "init remembers where the repository is";
         // Tell us of whatever does not end well: the hook writes down what it was told.
         auto hook = lab_->folder() / "tell";
         std::ofstream(hook) << "#!/bin/sh\nprintf '%s %s %s\\n' \"$TIDEMARK_GROUP\" "
@@ -280,6 +286,20 @@ TEST_F(RunTest, MonitorsSeeWhatIsWrong)
                              "tidemark_member_up{group=\"shop\",member=\"m0\"} 1",
                              "tidemark_slot_ok{group=\"shop\",member=\"m1\"} 1"})
         EXPECT_NE(metrics.find(line), std::string::npos) << line << '\n' << metrics;
+
+    auto check = lab_->run({"check"});
+    EXPECT_NE(check.out.find("on_failure"), std::string::npos) << check.text();
+    auto hook = lab_->folder() / "tell";
+    fs::permissions(hook, fs::perms::owner_read);
+    check = lab_->run({"check", "--json"});
+    fs::permissions(hook, fs::perms::owner_all);
+    const auto checks = check.json().at("checks");
+    auto named = std::find_if(checks.begin(), checks.end(),
+                              [](const auto& one) { return one.at("check") == "on_failure"; });
+    ASSERT_NE(named, checks.end()) << check.text();
+    EXPECT_EQ(named->at("state"), "waiting") << check.text();
+    EXPECT_NE(named->at("cause").get<std::string>().find("Permission denied"), std::string::npos)
+        << check.text();
 
     auto nagios = lab_->run({"check", "--nagios"});
     EXPECT_NE(nagios.out.find("TIDEMARK "), std::string::npos) << nagios.text();
