@@ -197,11 +197,9 @@ private:
 
     void make_room()
     {
-        group_stage("make room");
         auto parent = base::resolve_links(options_.parent);
-        for (const auto& path :
-             remove_abandoned(parent, [&](const fs::path& folder) { stop_abandoned(folder); }))
-            context_.progress.note("removed " + path.string() + ", which a killed drill left");
+        clear_away(parent);
+        group_stage("make room");
         require_space(parent, plan_.bytes_to_write + kHeadroom * plan_.members.size());
         std::optional<base::User> owner;
         if (!restore_.user.empty()) {
@@ -212,6 +210,17 @@ private:
         restore_.dir = scratch_->path();
         group_.emplace(context_, plan_, restore_);
         group_->preflight();
+    }
+
+    /// What an earlier drill left takes time that no restore in earnest needs.
+    void clear_away(const fs::path& parent)
+    {
+        auto start = recorder_.since_start();
+        group_stage("clear away");
+        for (const auto& path :
+             remove_abandoned(parent, [&](const fs::path& folder) { stop_abandoned(folder); }))
+            context_.progress.note("removed " + path.string() + ", which a killed drill left");
+        cleared_ = recorder_.since_start() - start;
     }
 
     void stop_abandoned(const fs::path& folder)
@@ -244,7 +253,7 @@ private:
                     {.name = "recovery", .result = CheckResult::failed, .text = error.what()});
             throw;
         }
-        report_.restore_took = recorder_.since_start();
+        report_.restore_took = recorder_.since_start() - cleared_;
         add_restore(report_, group_->report());
     }
 
@@ -355,6 +364,7 @@ private:
     StageRecorder& recorder_;
     model::Drill& report_;
     RestoreOptions restore_;
+    base::Duration cleared_{};
     std::optional<Scratch> scratch_; // outlives the servers in it
     std::optional<GroupRestore> group_;
 };

@@ -225,7 +225,17 @@ TEST_F(DrillTest, RemovesWhatAKilledDrillLeftAndNothingElse)
     auto other = make("drill", magic);
     auto lock = base::open_read(alive / "owner");
     ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
-    drill();
+    for (int i = 0; i < 3000; ++i)
+        std::ofstream(dead / "a" / "data" / std::to_string(i));
+    auto report = drill().report;
+    base::Duration cleared{}, opened{};
+    for (const auto& stage : report.stages) {
+        if (stage.name == "clear away") cleared = stage.took;
+        if (stage.name == "amcheck" && opened == base::Duration{}) opened = stage.start;
+    }
+    EXPECT_GT(cleared, base::Duration{});
+    EXPECT_LT(*report.restore_took, opened - cleared / 2)
+        << "what a killed drill left counts as time that a restore takes";
     EXPECT_FALSE(fs::exists(dead));
     EXPECT_TRUE(fs::exists(alive));
     EXPECT_TRUE(fs::exists(foreign));

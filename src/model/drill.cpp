@@ -55,6 +55,7 @@ std::optional<Proof> proof_of(const Drill& drill, Number number)
 {
     if (!drill.proves()) return std::nullopt;
     return Proof{.mark = drill.mark,
+                 .mark_time = drill.mark_time,
                  .drill = number,
                  .kind = drill.kind,
                  .at = drill.ended,

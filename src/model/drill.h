@@ -71,13 +71,13 @@ struct Drill {
     DrillKind kind = DrillKind::drill;
     std::string group = {};
     std::string host = {};
-    Number mark = 0;
+    Number mark = 0; ///< 0: a moment that nobody recorded, at `mark_time`
     std::string mark_name = {};
     base::Time mark_time = {};
     base::Time started = {};
     base::Time ended = {};
-    /// From the start until all members were open (on private sockets) and settled; absent when it
-    /// did not come that far.
+    /// From the start until all members were open (on private sockets) and settled, without the
+    /// clearing away of what a killed drill left; absent when it did not come that far.
     std::optional<base::Duration> restore_took = {};
     std::vector<DrillMember> members = {};
     std::vector<DrillStage> stages = {};
@@ -99,7 +99,8 @@ struct Drill {
 
 /// How and when a mark was proven.
 struct Proof {
-    Number mark = 0;
+    Number mark = 0; ///< 0: a moment that nobody recorded
+    base::Time mark_time = {};
     Number drill = 0; ///< the newest drill that proves it
     DrillKind kind = DrillKind::drill;
     base::Time at = {};

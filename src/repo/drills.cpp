@@ -49,6 +49,7 @@ Drills::Proofs Drills::proofs() const
         auto proof = model::proof_of(stored->value, *at);
         if (!proof) continue;
         if (!out.newest || proof->at > out.newest->at) out.newest = proof;
+        if (proof->mark == 0) continue; // a moment proves no mark
         out.by_mark.emplace(proof->mark, std::move(*proof));
     }
     return out;

@@ -14,6 +14,9 @@ using nlohmann::json;
 
 namespace {
 
+/// In text; all of them are in the JSON.
+constexpr std::size_t kShownGids = 20;
+
 std::string milliseconds(base::Duration duration)
 {
     return fmt::format("{:.1f} ms", static_cast<double>(duration.count()) / 1000);
@@ -42,6 +45,22 @@ std::string mark_title(const repo::StoredMark& mark)
     return mark.value.name.empty() ? id : id + " " + mark.value.name;
 }
 
+std::string point_title(model::Number mark, const std::string& name, base::Time time)
+{
+    if (mark == 0) return "the moment " + base::format_time_human(time);
+    return "mark " + repo::mark_id(mark) + (name.empty() ? "" : " " + name);
+}
+
+std::string point_title(const repo::StoredMark& mark)
+{
+    return point_title(mark.number(), mark.value.name, mark.value.created);
+}
+
+json mark_id_json(model::Number mark)
+{
+    return mark == 0 ? json(nullptr) : json(repo::mark_id(mark));
+}
+
 json open_run_json(const repo::OpenRun& run)
 {
     return {{"command", run.command},
@@ -54,8 +73,8 @@ json open_run_json(const repo::OpenRun& run)
 
 json mark_summary(const repo::StoredMark& mark)
 {
-    json out = {{"id", repo::mark_id(mark.number())},
-                {"number", mark.number()},
+    json out = {{"id", mark_id_json(mark.number())},
+                {"number", mark.number() == 0 ? json(nullptr) : json(mark.number())},
                 {"name", mark.value.name},
                 {"time", base::format_time(mark.value.created)},
                 {"spread_us", mark.value.spread.count()},
@@ -167,8 +186,10 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
 {
     std::string out;
     if (plan.mark)
-        out += fmt::format("restore {} to mark {}, {}\n\n", plan.group, mark_title(*plan.mark),
-                           base::format_time_human(plan.mark->value.created));
+        out += fmt::format("restore {} to {}{}\n\n", plan.group, point_title(*plan.mark),
+                           plan.mark->number() == 0
+                               ? ""
+                               : ", " + base::format_time_human(plan.mark->value.created));
     Table table({"MEMBER", "FROM", "LOG TO REPLAY", "STOP BEFORE", "TARGET", "WRITES"});
     for (const auto& [name, member] : plan.members) {
         table.row({name,
@@ -188,10 +209,13 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
         out +=
             fmt::format("\nin doubt at the mark: {} ({} to commit, {} to roll back, {} unknown)\n",
                         plan.mark->value.at.in_doubt.size(), counts[1], counts[2], counts[0]);
+        std::size_t shown = 0;
         for (const auto& doubt : plan.mark->value.at.in_doubt)
-            if (doubt.verdict.decision == model::Decision::unknown)
+            if (doubt.verdict.decision == model::Decision::unknown && shown++ < kShownGids)
                 out += fmt::format("  unknown: {} {}\n", doubt.branch.member,
                                    model::gid_word(doubt.branch.gid));
+        if (counts[0] > kShownGids)
+            out += fmt::format("  and {} more, all of them with --json\n", counts[0] - kShownGids);
         if (counts[0] > 0)
             out += "  these stay prepared, and the restore ends with exit code 3, unless a file "
                    "given with --decisions settles them\n";
@@ -264,12 +288,11 @@ namespace {
 /// The distributed transactions among what is lost, by name; all of them are in the JSON.
 std::string lost_gids(const job::LostWork& lost)
 {
-    constexpr std::size_t kShown = 20;
     std::string out;
-    for (std::size_t i = 0; i < std::min(lost.gids.size(), kShown); ++i)
+    for (std::size_t i = 0; i < std::min(lost.gids.size(), kShownGids); ++i)
         out += fmt::format("  {}: {}\n", lost.member, model::gid_word(lost.gids[i]));
-    if (lost.gids.size() > kShown)
-        out += fmt::format("  {}: and {} more\n", lost.member, lost.gids.size() - kShown);
+    if (lost.gids.size() > kShownGids)
+        out += fmt::format("  {}: and {} more\n", lost.member, lost.gids.size() - kShownGids);
     return out;
 }
 
@@ -278,7 +301,7 @@ std::string lost_gids(const job::LostWork& lost)
 std::string report_text(const job::RestoreReport& report)
 {
     std::string out = fmt::format("restored {}{} in {}\n\n", report.group,
-                                  report.mark ? " to mark " + mark_title(*report.mark) : "",
+                                  report.mark ? " to " + point_title(*report.mark) : "",
                                   base::format_duration(std::chrono::duration_cast<base::Duration>(
                                       report.ended - report.started)));
     Table table({"MEMBER", "BACKUP", "WRITTEN", "LOG REPLAYED", "REACHED", "TIMELINE", "FILES",

@@ -13,8 +13,13 @@ namespace tidemark::app {
 
 // How marks, plans and reports look, as text and as JSON (docs/guide/json.md). Pure.
 
-/// "m-12" or "m-12 before-upgrade"
+/// "m-12" or "m-12 before-upgrade"; "the moment 2026-11-22 14:30:00 UTC" that nobody recorded
 std::string mark_title(const repo::StoredMark& mark);
+/// The same with the word "mark" before it where it is one.
+std::string point_title(const repo::StoredMark& mark);
+std::string point_title(model::Number mark, const std::string& name, base::Time time);
+/// "m-12"; null for a moment that nobody recorded.
+nlohmann::json mark_id_json(model::Number mark);
 nlohmann::json mark_summary(const repo::StoredMark& mark);
 nlohmann::json open_run_json(const repo::OpenRun& run);
 /// A transaction whose part at a member was lost in a failover (rules.md 13).

@@ -1,3 +1,4 @@
+#include "app/cli/describe.h"
 #include "app/cli/drill_report.h"
 #include "base/log.h"
 #include "repo/marks.h"
@@ -220,18 +221,18 @@ std::string stage_picture(const model::Drill& drill)
 
 std::string drill_html(const model::Drill& drill, std::optional<model::Number> number)
 {
-    auto title = fmt::format("{} of group {}, mark {} {}",
-                             number ? repo::drill_id(*number)
-                                    : std::string(model::drill_kind_name(drill.kind)),
-                             drill.group, repo::mark_id(drill.mark), drill.mark_name);
+    auto title = fmt::format(
+        "{} of group {}, {}",
+        number ? repo::drill_id(*number) : std::string(model::drill_kind_name(drill.kind)),
+        drill.group, point_title(drill.mark, drill.mark_name, drill.mark_time));
     std::string out = fmt::format(fmt::runtime(kHead), escaped(title));
-    out += fmt::format("<p>Mark of {}. Drill from {} to {} on {}{}.</p>\n",
-                       base::format_time_human(drill.mark_time),
-                       base::format_time_human(drill.started), base::format_time_human(drill.ended),
-                       escaped(drill.host),
-                       drill.restore_took ? "; all members were open after " +
-                                                base::format_duration(*drill.restore_took)
-                                          : "");
+    out += fmt::format(
+        "<p>{} {}. Drill from {} to {} on {}{}.</p>\n", drill.mark == 0 ? "Restored to" : "Mark of",
+        base::format_time_human(drill.mark_time), base::format_time_human(drill.started),
+        base::format_time_human(drill.ended), escaped(drill.host),
+        drill.restore_took
+            ? "; all members were open after " + base::format_duration(*drill.restore_took)
+            : "");
     out += fmt::format("<p class=\"verdict {}\">{}</p>\n", drill.passed() ? "passed" : "failed",
                        escaped(drill_verdict(drill)));
     if (!drill.failure.empty()) out += "<p>It ended early: " + escaped(drill.failure) + "</p>\n";

@@ -19,11 +19,10 @@ namespace {
 
 std::string title(const model::Drill& drill, std::optional<model::Number> number)
 {
-    return fmt::format("{} of group {}, mark {}{}",
+    return fmt::format("{} of group {}, {}",
                        number ? repo::drill_id(*number)
                               : std::string(model::drill_kind_name(drill.kind)),
-                       drill.group, repo::mark_id(drill.mark),
-                       drill.mark_name.empty() ? "" : " " + drill.mark_name);
+                       drill.group, point_title(drill.mark, drill.mark_name, drill.mark_time));
 }
 
 std::string who(const std::string& member)
@@ -60,7 +59,8 @@ std::string drill_verdict(const model::Drill& drill)
         return "PASSED, but not proven: transactions were kept prepared for want of evidence";
     if (!drill.whole_group) return "PASSED, but not proven: not all members took part";
     auto skipped = drill.skipped();
-    return fmt::format("PASSED: the mark is proven by {}{}", fmt::join(drill.proven_by(), ", "),
+    return fmt::format("PASSED: the {} is proven by {}{}", drill.mark == 0 ? "moment" : "mark",
+                       fmt::join(drill.proven_by(), ", "),
                        skipped.empty() ? std::string()
                                        : fmt::format(", not by {}", fmt::join(skipped, ", ")));
 }
@@ -68,8 +68,9 @@ std::string drill_verdict(const model::Drill& drill)
 std::string drill_text(const model::Drill& drill, std::optional<model::Number> number)
 {
     std::string out =
-        fmt::format("{}, placed {}\n{}\n{}\n", title(drill, number),
-                    base::format_time_human(drill.mark_time), times(drill), drill_verdict(drill));
+        fmt::format("{}{}\n{}\n{}\n", title(drill, number),
+                    drill.mark == 0 ? "" : ", placed " + base::format_time_human(drill.mark_time),
+                    times(drill), drill_verdict(drill));
     if (!drill.failure.empty()) out += "it ended early: " + drill.failure + "\n";
     Table stages({"MEMBER", "STAGE", "AFTER", "TOOK"});
     for (const auto& stage : drill.stages)
@@ -104,7 +105,7 @@ json drill_json(const model::Drill& drill, std::optional<model::Number> number)
     json out = {{"kind", model::drill_kind_name(drill.kind)},
                 {"group", drill.group},
                 {"host", drill.host},
-                {"mark", repo::mark_id(drill.mark)},
+                {"mark", mark_id_json(drill.mark)},
                 {"mark_name", drill.mark_name},
                 {"mark_time", base::format_time(drill.mark_time)},
                 {"started", base::format_time(drill.started)},
@@ -169,7 +170,8 @@ std::string proof_text(const model::Proof& proof, base::Time now)
 
 json proof_json(const model::Proof& proof)
 {
-    return {{"mark", repo::mark_id(proof.mark)},
+    return {{"mark", mark_id_json(proof.mark)},
+            {"mark_time", base::format_time(proof.mark_time)},
             {"drill", repo::drill_id(proof.drill)},
             {"kind", model::drill_kind_name(proof.kind)},
             {"at", base::format_time(proof.at)},

@@ -50,6 +50,25 @@ TEST(DrillReportTest, TextSaysWhatWasProvenAndWhatNot)
     EXPECT_THAT(drill_text(failed, {}), HasSubstr("FAILED\nit ended early: a frame is broken"));
 }
 
+TEST(DrillReportTest, AMomentIsCalledByItsTime)
+{
+    auto drill = sample();
+    drill.mark = 0;
+    drill.mark_name.clear();
+    auto text = drill_text(drill, 3);
+    EXPECT_THAT(text, HasSubstr("drill-3 of group shop, the moment 2026-11-22 12:00:00 UTC\n"));
+    EXPECT_THAT(text, HasSubstr("the moment is proven by"));
+    auto page = drill_html(drill, 3);
+    EXPECT_THAT(page, HasSubstr("the moment 2026-11-22 12:00:00 UTC"));
+    for (const auto& what : {text, page, drill_json(drill, 3).dump()})
+        EXPECT_THAT(what, Not(HasSubstr("m-0")));
+    EXPECT_TRUE(drill_json(drill, 3).at("mark").is_null());
+    auto proof = model::proof_of(drill, 3);
+    ASSERT_TRUE(proof);
+    EXPECT_TRUE(proof_json(*proof).at("mark").is_null());
+    EXPECT_EQ(proof_json(*proof).at("mark_time"), "2026-11-22T12:00:00.000000Z");
+}
+
 TEST(DrillReportTest, JsonHoldsTheSame)
 {
     auto document = drill_json(sample(), 3);

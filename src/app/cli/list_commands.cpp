@@ -199,10 +199,12 @@ void list_drills(Environment& environment)
     for (const auto& stored :
          repo::Drills(environment.repository().storage(), environment.group().name).list(100)) {
         const auto& drill = stored.value;
-        table.row({repo::drill_id(stored.number()), std::string(model::drill_kind_name(drill.kind)),
-                   repo::mark_id(drill.mark), base::format_time_human(drill.started),
-                   drill.restore_took ? base::format_duration(*drill.restore_took) : "-",
-                   drill_verdict(drill)});
+        table.row(
+            {repo::drill_id(stored.number()), std::string(model::drill_kind_name(drill.kind)),
+             drill.mark == 0 ? base::format_time_human(drill.mark_time) : repo::mark_id(drill.mark),
+             base::format_time_human(drill.started),
+             drill.restore_took ? base::format_duration(*drill.restore_took) : "-",
+             drill_verdict(drill)});
         auto one = drill_json(drill, stored.number());
         for (const char* bulky : {"members", "stages", "checks", "decisions"})
             one.erase(bulky);

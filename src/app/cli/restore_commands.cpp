@@ -188,12 +188,21 @@ void require_all_mapped(const job::RestoreOptions& options, const repo::RestoreP
     }
 }
 
+/// A mark's id; of a moment its time, "2026-11-22T143000.000000Z".
+std::string report_name(const job::RestoreReport& report)
+{
+    if (!report.mark) return "positions";
+    if (report.mark->number() != 0) return repo::mark_id(report.mark->number());
+    auto time = base::format_time(report.mark->value.created);
+    std::erase(time, ':');
+    return time;
+}
+
 void write_report(const job::RestoreOptions& options, const job::RestoreReport& report)
 {
     if (options.dir.empty()) return;
     fs::create_directories(options.dir); // all members may lie elsewhere
-    auto name =
-        fmt::format("restore-{}", report.mark ? repo::mark_id(report.mark->number()) : "positions");
+    auto name = "restore-" + report_name(report);
     base::replace_file(options.dir / (name + ".txt"), base::as_bytes(report_text(report)));
     base::replace_file(options.dir / (name + ".json"),
                        base::as_bytes(json_text(report_json(report))));

@@ -1,5 +1,6 @@
 #include "app/cli/sheet.h"
 
+#include "app/cli/describe.h"
 #include "app/cli/drill_report.h"
 #include "repo/marks.h"
 
@@ -98,11 +99,11 @@ void add_state(Page& page, const SheetFacts& facts)
                    : std::string("THERE IS NO RESTORABLE MARK YET: run `tidemark backup`, then "
                                  "print this sheet again")};
     if (facts.proof)
-        items.push_back(
-            fmt::format("last proven: {}, {}, by a {} ({}); all members were open after {}",
-                        repo::mark_id(facts.proof->mark), base::format_time_human(facts.proof->at),
-                        model::drill_kind_name(facts.proof->kind), fmt::join(facts.proof->by, ", "),
-                        base::format_duration(facts.proof->restore_took)));
+        items.push_back(fmt::format(
+            "last proven: {}, {}, by a {} ({}); all members were open after {}",
+            point_title(facts.proof->mark, {}, facts.proof->mark_time),
+            base::format_time_human(facts.proof->at), model::drill_kind_name(facts.proof->kind),
+            fmt::join(facts.proof->by, ", "), base::format_duration(facts.proof->restore_took)));
     else
         items.emplace_back("last proven: never; `tidemark drill` does it");
     page.list(items);

@@ -82,7 +82,7 @@ TEST(SheetTest, SaysWhenItWasProvenAndWhenThereIsNothing)
                                .restore_took = 11min,
                                .by = {"recovery", "amcheck"}};
     EXPECT_THAT(render_sheet(facts, SheetFormat::text),
-                HasSubstr("last proven: m-11, 2026-11-22 12:00:00 UTC, by a drill (recovery, "
+                HasSubstr("last proven: mark m-11, 2026-11-22 12:00:00 UTC, by a drill (recovery, "
                           "amcheck); all members were open after 11 min"));
     facts.mark.reset();
     EXPECT_THAT(render_sheet(facts, SheetFormat::text), HasSubstr("NO RESTORABLE MARK"));

@@ -35,7 +35,8 @@ std::string proven_text(const job::GroupStatus& status)
 {
     std::string out;
     if (status.proof)
-        out = fmt::format("  proven: mark {}, {}\n", repo::mark_id(status.proof->mark),
+        out = fmt::format("  proven: {}, {}\n",
+                          point_title(status.proof->mark, {}, status.proof->mark_time),
                           proof_text(*status.proof, status.now));
     else
         out = "  proven: no mark yet; tidemark drill does it\n";

@@ -90,6 +90,18 @@ TEST_F(MomentTest, TheRepositoryAloneKnowsWhichGidsBelongTogether)
     EXPECT_EQ(verdict.in_doubt, 0U);
     EXPECT_GT(verdict.present, 0U);
     EXPECT_EQ(alone({"audit", "last"}).code(), 0);
+
+    std::string file = times.back();
+    std::erase(file, ':');
+    EXPECT_TRUE(std::filesystem::exists(lab_.target("r") / ("restore-" + file + ".txt")))
+        << run.text();
+    EXPECT_TRUE(run.json().at("report").at("mark").at("number").is_null()) << run.text();
+    auto drill = lab_.run({"drill", "--to", times.back()});
+    EXPECT_NE(drill.out.find("the moment 20"), std::string::npos) << drill.text();
+    auto list = lab_.run({"list", "drills"});
+    auto status = lab_.run({"status"});
+    for (const auto& told : {run, drill, list, status})
+        EXPECT_EQ(told.text().find("m-0"), std::string::npos) << told.text();
 }
 
 } // namespace
