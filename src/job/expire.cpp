@@ -6,11 +6,13 @@
 #include "repo/drills.h"
 #include "repo/intents.h"
 #include "repo/layout.h"
+#include "repo/open_runs.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <fmt/format.h>
 #include <mutex>
+#include <set>
 
 namespace tidemark::job {
 
@@ -113,13 +115,34 @@ private:
         if (options_.grace == options_.settle) extend(report_.survey.data);
         auto now = context_.storage().now();
         if (!until || *until + options_.settle <= now) return;
-        context_.progress.stage(group_, "wait");
-        context_.progress.note(fmt::format(
-            "waiting {} before anything is removed, so that every job sees the tombstone",
-            base::format_duration(*until + options_.settle - now)));
+        tell_wait(now, *until + options_.settle);
         sleep(*until + options_.settle - now);
         lease_->check();
         look(); // the second look
+    }
+
+    /// What a long silence is for, and who is at work meanwhile.
+    void tell_wait(base::Time now, base::Time until) const
+    {
+        auto clock = base::format_time_human(until); // "2026-11-22 14:31:07 UTC"
+        context_.progress.stage(group_, "wait to " + clock.substr(11, 8));
+        context_.progress.note(fmt::format(
+            "waiting {} (until {}) before anything is removed: a job that began before this one "
+            "named what goes has seen it by then",
+            base::format_duration(until - now), clock));
+        const auto me = context_.owner();
+        std::set<std::pair<std::string, std::string>> told; // a drill is a run and reads, too
+        auto tell = [&](const std::string& command, const std::string& host, base::Time since) {
+            if (told.emplace(command, host).second)
+                context_.progress.note(fmt::format("at work meanwhile: `{}` on {} since {}",
+                                                   command, host, base::format_time_human(since)));
+        };
+        for (const auto& run : repo::open_runs(context_.storage(), group_))
+            if (!run.broken_off && (run.host != me.host || run.pid != me.pid))
+                tell(run.command, run.host, run.started);
+        for (const auto& one : repo::list_intents(context_.storage(), group_))
+            if (one.readable && one.in_force(now))
+                tell(one.value.command, one.value.host, one.value.since);
     }
 
     void sleep(base::Duration duration) const

@@ -7,10 +7,12 @@
 #include "repo/holds.h"
 #include "repo/identities.h"
 #include "repo/log_reader.h"
+#include "repo/open_runs.h"
 #include "repo/restore_book.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 
 namespace tidemark::job {
 namespace {
@@ -238,6 +240,33 @@ TEST_F(ExpireTest, OneAtATime)
     EXPECT_GT(expire(world.context(), opts).removed, 0U);
     EXPECT_TRUE(refused);
     check_good(world);
+}
+
+TEST_F(ExpireTest, WhoWaitsSaysForWhatAndWhoIsAtWork)
+{
+    struct Notes final : Progress {
+        void stage(std::string_view, std::string_view what, std::uint64_t) override
+        {
+            all += std::string(what) + "\n";
+        }
+        void advance(std::string_view, std::uint64_t) override {}
+        void finished(std::string_view) override {}
+        void note(std::string_view text) override { all += std::string(text) + "\n"; }
+        void warn(std::string_view) override {}
+        std::string all;
+    };
+    World world;
+    world.group().keep_days = 1;
+    live(world, 3);
+    auto elsewhere = repo::LeaseOwner::this_process("backup");
+    elsewhere.host = "db7";
+    elsewhere.boot = "another";
+    auto trace = repo::leave_trace(world.storage(), "shop", elsewhere, {.renew = false});
+    Notes notes;
+    expire(world.context().telling(notes), options(world));
+    EXPECT_THAT(notes.all, testing::HasSubstr("before anything is removed"));
+    EXPECT_THAT(notes.all, testing::ContainsRegex("wait to [0-9:]+\n"));
+    EXPECT_THAT(notes.all, testing::HasSubstr("at work meanwhile: `backup` on db7 since "));
 }
 
 TEST_F(ExpireTest, OneThatSleptThroughItsLeaseRemovesNothing)

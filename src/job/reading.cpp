@@ -60,9 +60,11 @@ void wait_for_expire(const Context& context, const std::string& group)
         auto lease = repo::read_lease(context.storage(), group, "expire");
         if (!lease || !is_in_force(*lease, context.storage().now())) return;
         if (!term)
-            context.progress.note(fmt::format(
-                "`{}` on {} is removing objects that this restore needs; waiting for it to end",
-                lease->owner.command, lease->owner.host));
+            context.progress.note(fmt::format("`{}` on {} is removing objects that this restore "
+                                              "needs since {}; waiting for it to "
+                                              "end",
+                                              lease->owner.command, lease->owner.host,
+                                              base::format_time_human(lease->since)));
         if (term && *term != lease->term) return;
         term = lease->term;
         wake.wait_for(lock, context.stop, std::chrono::milliseconds{500}, [] { return false; });

@@ -124,7 +124,7 @@ std::string ConsoleProgress::render(const std::string& who, const Row& row,
                     " left";
         }
     }
-    if (now - row.moved > kStalledAfter)
+    if (now - row.moved > kStalledAfter && !row.stage.starts_with("wait"))
         line += ", no movement for " +
                 base::format_duration(std::chrono::duration_cast<base::Duration>(now - row.moved));
     return line;
