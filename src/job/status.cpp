@@ -80,8 +80,15 @@ void compare(MemberStatus& out, store::Storage& storage, const repo::MemberView&
 {
     if (!out.identity) return;
     auto history = stored.histories.find(out.identity->position.epoch);
+    std::optional<model::LogPosition> end;
+    if (history != stored.histories.end()) end = stored.log.durable_end(history->second);
+    if (!out.chain_broken && (!out.slot.exists || out.slot.lost)) {
+        out.chain = fmt::format("broken: {}, log since {} is not kept",
+                                out.slot.exists ? "slot lost" : "no slot",
+                                end ? model::format_offset(end->offset) : "its beginning");
+        out.chain_broken = true;
+    }
     if (history == stored.histories.end()) return;
-    auto end = stored.log.durable_end(history->second);
     if (end && out.identity->position.offset >= end->offset)
         out.behind_bytes = out.identity->position.offset - end->offset;
     if (out.chain_broken) return;
@@ -167,27 +174,6 @@ std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
     return slots;
 }
 
-bool GroupStatus::meets_objective() const
-{
-    return std::all_of(objective.begin(), objective.end(),
-                       [](const model::ObjectiveState& state) { return state.met; });
-}
-
-bool GroupStatus::needs_attention() const
-{
-    bool failed_drill = last_drill && !last_drill->value.passed();
-    return !is_restorable() || !unreadable.empty() || failed_drill || !meets_objective() ||
-           is_late() || failed_run || !broken_off.empty() || !unnamed.empty() ||
-           std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
-               bool slot = member.identity && (!member.slot.exists || member.slot.lost);
-               return slot || !member.error.empty() || member.chain_broken ||
-                      !member.orphans.empty() || !member.stray_slots.empty() ||
-                      std::ranges::any_of(member.standbys, [](const engine::Standby& standby) {
-                          return !standby.problem.empty();
-                      });
-           });
-}
-
 GroupStatus read_status(const Context& context, const repo::RepositoryView& view,
                         const StatusOptions& options)
 {
@@ -234,6 +220,8 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         member.name = crew.name(i);
         if (options.ask_members) {
             try {
+                if (auto known = options.absent.find(member.name); known != options.absent.end())
+                    throw Error(known->second);
                 ask(member, *connect(context, context.group.members[i]), out.now,
                     recorded_identity(view, member.name), options.known_slots);
             } catch (const Error& error) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/error.h"
 #include "engine/engine.h"
 #include "job/context.h"
 #include "model/objective.h"
@@ -8,6 +9,7 @@
 #include "repo/runs.h"
 #include "repo/view.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,10 +37,17 @@ struct MemberStatus {
     /// told of it.
     bool other_cluster = false;
 
-    std::string chain; ///< of the stored log: "complete", or where the newest gap is
-    bool chain_broken = false;
+    std::string chain;         ///< of the stored log: "complete", or where the newest gap is
+    bool chain_broken = false; ///< also when no slot keeps the log that comes next
     std::optional<std::uint64_t> behind_bytes;  ///< written at the member, not yet stored
     std::optional<repo::StoredManifest> backup; ///< newest
+};
+
+/// One thing that an operator should look at (docs/guide/what-to-do.md, "3 warnings").
+struct AttentionReason {
+    std::string name;   ///< stable: "no slot", "last run failed", ...
+    std::string member; ///< whose it is, or empty
+    std::string text;
 };
 
 /// How a group stands: a value.
@@ -71,7 +80,8 @@ struct GroupStatus {
     bool meets_objective() const;
     /// The newest restorable mark is older than this group's marks usually get.
     bool is_late() const { return rhythm && !rhythm->met; }
-    /// Something that an operator should look at.
+    /// What an operator should look at, in the order of importance.
+    std::vector<AttentionReason> attention() const;
     bool needs_attention() const;
 };
 
@@ -85,6 +95,8 @@ struct StatusOptions {
     /// Names of the slots that the configuration has a use for; what else is named like ours is
     /// told. Empty: nothing is told.
     std::vector<std::string> known_slots = {};
+    /// Members that did not answer just now, with why: they are not asked again.
+    std::map<std::string, base::Error> absent = {};
 };
 /// Slots at this server that are named like ours and that nothing in `known` names.
 std::vector<engine::OwnSlot> stray_slots(engine::Session& session,

@@ -207,5 +207,47 @@ TEST(Status, AFailedRunIsToldUntilOneMadeItGood)
     EXPECT_FALSE(look().needs_attention());
 }
 
+std::vector<std::string> reasons(const GroupStatus& status)
+{
+    std::vector<std::string> out;
+    for (const auto& reason : status.attention())
+        out.push_back(reason.name);
+    return out;
+}
+
+TEST(Status, EveryReasonToLookIsNamed)
+{
+    World world;
+    auto look = [&] { return read_status(world.context(), world.view(), {}); };
+    EXPECT_THAT(reasons(look()), testing::IsEmpty());
+    connect(world.context(), world.group().members[0])->drop_slot();
+    auto status = look();
+    EXPECT_THAT(reasons(status), testing::ElementsAre("no slot"));
+    EXPECT_EQ(status.attention()[0].member, "a");
+    EXPECT_TRUE(status.members[0].chain_broken);
+    EXPECT_THAT(status.members[0].chain, HasSubstr("broken: no slot, log since "));
+    world.server(1).lose_slot();
+    status = look();
+    EXPECT_THAT(reasons(status), testing::ElementsAre("no slot", "slot lost"));
+    EXPECT_THAT(status.members[1].chain, HasSubstr("broken: slot lost, log since "));
+    record(world, "run", 13);
+    world.group().objective.lose_at_most = 1h;
+    world.clock().advance(2h);
+    EXPECT_THAT(reasons(look()), testing::IsSupersetOf({"no slot", "slot lost", "last run failed",
+                                                        "missed objective"}));
+    world.server(0).set_unreachable(true);
+    EXPECT_THAT(reasons(look()), testing::Contains("no answer"));
+}
+
+TEST(Status, AMarkFromTheFutureIsNotYoung)
+{
+    World world;
+    place_mark(world.context(), {});
+    world.clock().advance(-2h);
+    auto status = read_status(world.context(), world.view(), {.ask_members = false});
+    EXPECT_THAT(reasons(status), testing::ElementsAre("old mark"));
+    EXPECT_THAT(status.attention()[0].text, HasSubstr("2 h 0 min in the future"));
+}
+
 } // namespace
 } // namespace tidemark::job

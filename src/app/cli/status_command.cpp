@@ -17,6 +17,13 @@ using nlohmann::json;
 
 namespace {
 
+/// "2 h 5 min ago"; a clock that was ahead leaves times that are still to come.
+std::string ago(base::Duration age)
+{
+    if (age >= base::Duration::zero()) return base::format_duration(age) + " ago";
+    return base::format_duration(-age) + " in the future";
+}
+
 std::string headline(const job::GroupStatus& status)
 {
     if (!status.restorable) {
@@ -26,9 +33,9 @@ std::string headline(const job::GroupStatus& status)
     }
     const auto& mark = *status.restorable;
     auto age = std::chrono::duration_cast<base::Duration>(status.now - mark.value.created);
-    return fmt::format("{}   RESTORABLE to {} ({} ago), mark {}, {} members\n\n", status.group,
-                       base::format_time_human(mark.value.created), base::format_duration(age),
-                       mark_title(mark), mark.value.members.size());
+    return fmt::format("{}   RESTORABLE to {} ({}), mark {}, {} members\n\n", status.group,
+                       base::format_time_human(mark.value.created), ago(age), mark_title(mark),
+                       mark.value.members.size());
 }
 
 std::string proven_text(const job::GroupStatus& status)
@@ -44,10 +51,12 @@ std::string proven_text(const job::GroupStatus& status)
         out += fmt::format("  THE LAST DRILL FAILED: tidemark show {}\n",
                            repo::drill_id(status.last_drill->number()));
     for (const auto& state : status.objective)
-        out += fmt::format("  objective {} {}: {}, {}\n", state.name,
-                           base::format_duration(state.limit),
-                           state.actual ? base::format_duration(*state.actual) : "never",
-                           state.met ? "met" : "MISSED");
+        out += fmt::format(
+            "  objective {} {}: {}, {}\n", state.name, base::format_duration(state.limit),
+            !state.actual                            ? "never"
+            : *state.actual < base::Duration::zero() ? ago(*state.actual)
+                                                     : base::format_duration(*state.actual),
+            state.met ? "met" : "MISSED");
     return out;
 }
 
@@ -64,7 +73,7 @@ std::string runs_text(const job::GroupStatus& status)
                            status.failed_run->number(), run.exit_code,
                            run.error ? ": " + base::escape_controls(run.error->message) : "");
     }
-    if (status.is_late())
+    if (status.is_late() && *status.rhythm->actual >= base::Duration::zero())
         out +=
             fmt::format("  THE NEWEST MARK IS OLD: {}, and by the rhythm of this group's runs it "
                         "is {} at most; objective lose_at_most says it otherwise\n",
@@ -148,6 +157,25 @@ std::string notes_text(const job::GroupStatus& status)
         out += "  next full backup: " + base::format_time_human(*status.next_full) + "\n";
     return out + "  between runs no log is received: what is lost in a disaster is what came after "
                  "the last run\n";
+}
+
+std::string attention_text(const job::GroupStatus& status)
+{
+    std::string out;
+    for (const auto& reason : status.attention())
+        out += fmt::format("  attention, {}: {}{}{}\n", reason.name, reason.member,
+                           reason.member.empty() ? "" : ": ", base::escape_controls(reason.text));
+    return out;
+}
+
+json attention_json(const job::GroupStatus& status)
+{
+    json out = json::array();
+    for (const auto& reason : status.attention())
+        out.push_back({{"reason", reason.name},
+                       {"member", reason.member.empty() ? json(nullptr) : json(reason.member)},
+                       {"text", reason.text}});
+    return out;
 }
 
 json standby_json(const engine::Standby& standby)
@@ -257,6 +285,7 @@ void describe_json(json& document, const job::GroupStatus& status)
         document["broken_off"].push_back(open_run_json(run));
     document["lost"] = status.lost;
     document["needs_attention"] = status.needs_attention();
+    document["attention"] = attention_json(status);
     document["left"] = status.left;
     document["unnamed"] = status.unnamed;
     document["members"] = json::array();
@@ -283,7 +312,7 @@ int run_status(Environment& environment)
         {.ask_members = environment.configured(), .known_slots = known_slots(environment)});
     auto& output = environment.output();
     output.text(headline(status) + members_text(status) + runs_text(status) + proven_text(status) +
-                notes_text(status));
+                notes_text(status) + attention_text(status));
     describe_json(output.document(), status);
     for (const auto& [key, why] : status.unreadable)
         environment.progress().warn(key + ": " + why);
