@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "repo/identities.h"
 
 namespace tidemark::job {
 
@@ -18,6 +19,11 @@ std::vector<LeftServer> visit(const Context& context, const model::MemberSpec& m
     out[0].where = "primary";
     try {
         auto session = connect(context, member);
+        // A url that leads elsewhere by now: a slot of our name there is somebody else's.
+        repo::Identities identities(context.storage(),
+                                    {.group = context.group.name, .member = member.name});
+        if (auto recorded = identities.latest())
+            repo::check_identity(recorded->value, session->identify());
         out[0].had_slot = session->slot().exists;
         out[0].prepared = session->prepared().size();
         auto what = drop ? StandbyOrder::What::drop_slot : StandbyOrder::What::look;
@@ -35,6 +41,7 @@ std::vector<LeftServer> visit(const Context& context, const model::MemberSpec& m
     } catch (const Error& error) {
         out[0].problem = error.what();
         out[0].fix = error.hint();
+        out[0].other_cluster = error.code() == base::Code::identity_mismatch;
     }
     return out;
 }

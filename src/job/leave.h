@@ -15,13 +15,15 @@ struct LeftServer {
     std::size_t prepared = 0; ///< transactions that are prepared at the primary
     std::string problem; ///< why its slot could not be dropped; empty when none is left there
     std::string fix;
+    bool other_cluster = false; ///< than the one that is stored: nothing was dropped at its servers
 };
 
 /// What our slots are now at the servers of the group's members, standbys too.
 std::vector<LeftServer> find_slots(const Context& context);
 
-/// Drops our slots at all of them. A server that cannot be reached is told, never thrown. The
-/// caller holds the lease "log", so that no other job makes them anew.
+/// Drops our slots at all of them. A server that cannot be reached is told, never thrown; so is
+/// another cluster than the one that is stored, whose slots stay. The caller holds the lease "log",
+/// so that no other job makes them anew.
 std::vector<LeftServer> drop_slots(const Context& context);
 
 } // namespace tidemark::job

@@ -1,10 +1,13 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "job/absent.h"
 #include "job/progress.h"
 #include "model/group.h"
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -26,6 +29,9 @@ enum class GuardAction { none, warn, drop };
 GuardAction guard_action(const model::LogGuard& policy, const engine::SlotState& slot,
                          const LogPressure& pressure);
 
+/// System identifiers by member: whose log the repository holds.
+using KnownClusters = std::map<std::string, std::string>;
+
 /// Who guards: the members of a group, reached without any repository, because it may be just the
 /// repository that fails.
 struct GuardedGroup {
@@ -33,16 +39,23 @@ struct GuardedGroup {
     std::function<engine::Engine&(const model::MemberSpec&)> engine;
     Progress& progress;
     std::stop_token stop;
+    /// From the repository, or as this host remembers them; nothing where neither can be asked.
+    std::function<std::optional<KnownClusters>()> clusters;
+    /// Told of every slot that was dropped, at once: who dies after that has noted it. May be
+    /// empty.
+    std::function<void(const std::string& sentence)> dropped = {};
+    std::shared_ptr<Absent> absent = std::make_shared<Absent>();
 };
 
 /// Warns of every member whose held log is above log_guard.warn. Members that do not answer are
-/// left to others to report.
+/// left to others to report; those that keep it waiting for longer than a mark would are absent.
 void watch_held_log(const GuardedGroup& guarded);
 
 /// To be called when the log could not be backed up: drops the slot of every member whose held log
 /// is above log_guard.drop, so that the server's disk does not fill up. The chain breaks there and
-/// then; the next run finds the slot missing and heals with a full backup. Returns the members
-/// whose slot was dropped, each warned of.
+/// then; the next run finds the slot missing and heals with a full backup. A slot of another
+/// cluster than the known one is not ours, and neither is one where nothing is known: it is
+/// reported and stays. Returns a sentence for each slot that was dropped, each warned of.
 std::vector<std::string> relieve_servers(const GuardedGroup& guarded);
 
 } // namespace tidemark::job

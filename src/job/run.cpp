@@ -137,18 +137,26 @@ private:
     bool mark_failed_ = false;
 };
 
+/// What fails sooner costs little when it is tried again.
+constexpr auto kLongWait = std::chrono::seconds{2};
+
 /// One member that is down must not fill the disks of the others: no mark can be placed, but the
 /// log of whoever answers is taken.
-void save_each_log(const Context& context)
+void save_each_log(const Context& context, Absent& absent)
 {
     for (const auto& member : context.group.members) {
+        if (absent.has(member.name)) continue;
         auto alone = context.group;
         alone.members = {member};
+        auto began = std::chrono::steady_clock::now();
         try {
             back_up_log(context.for_group(alone));
         } catch (const Error& error) {
             context.progress.note(
                 fmt::format("{}: its log is not backed up either: {}", member.name, error.what()));
+            if (error.code() == Code::member_unreachable && error.transient() &&
+                std::chrono::steady_clock::now() - began >= kLongWait)
+                absent.add(member.name, error);
         }
     }
 }
@@ -180,16 +188,24 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
     return decide_by_schedule(group, view, *full, now);
 }
 
-RunOutcome run_scheduled(const Context& context)
+RunOutcome run_scheduled(const Context& context, Absent& absent)
 {
     try {
+        for (const auto& [member, why] : absent.all())
+            throw Error(why);
         return Runner(context).run();
     } catch (const Error& error) {
         // Another job that holds the lease takes the log; and who was told to stop, stops.
         if (error.code() != Code::lease_held && error.code() != Code::cancelled)
-            save_each_log(context);
+            save_each_log(context, absent);
         throw;
     }
+}
+
+RunOutcome run_scheduled(const Context& context)
+{
+    Absent absent;
+    return run_scheduled(context, absent);
 }
 
 } // namespace tidemark::job

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "job/absent.h"
 #include "job/backup.h"
 #include "job/mark.h"
 #include "repo/restore_plan.h"
@@ -39,6 +40,9 @@ struct RunOutcome {
 /// `mark.every`; when another process is taking one, or this one fails, the mark and the log backup
 /// are made all the same, so that the servers can recycle their log (then its error is thrown).
 /// Where no mark can be placed, the log of each member that answers is backed up by itself.
+/// Nobody waits for a member that is `absent` already: no mark is tried then, and the others' log
+/// is taken at once.
+RunOutcome run_scheduled(const Context& context, Absent& absent);
 RunOutcome run_scheduled(const Context& context);
 
 } // namespace tidemark::job

@@ -2,7 +2,6 @@
 #include "job/run.h"
 
 #include "base/error.h"
-#include "job/log_guard.h"
 #include "job/world_testing.h"
 
 #include <gtest/gtest.h>
@@ -237,48 +236,6 @@ TEST(Run, AFullBackupFromAClockThatWasAheadHidesNoneThatIsDue)
     auto warnings = world.progress().warnings().size();
     EXPECT_FALSE(run_scheduled(world.context()).backup.has_value());
     EXPECT_EQ(world.progress().warnings().size(), warnings) << "it is over";
-}
-
-// A server whose log nobody takes: warn, then drop, and the next run heals it.
-TEST(LogGuard, DropsTheSlotBeforeTheDiskIsFullAndTheNextRunHeals)
-{
-    World world;
-    auto context = world.context();
-    GuardedGroup guarded{
-        .group = world.group(), .engine = context.engine, .progress = context.progress, .stop = {}};
-    world.group().log_guard = {.warn = 0.001, .drop = 0.9};
-    world.server(0).noise(2U << 20);
-    EXPECT_TRUE(relieve_servers(guarded).empty());
-    EXPECT_TRUE(world.server(0).slot().exists);
-    EXPECT_EQ(world.progress().warnings().size(), 1U);
-    world.group().log_guard.drop = 0.0015;
-    EXPECT_EQ(relieve_servers(guarded), std::vector<std::string>{"a"});
-    EXPECT_FALSE(world.server(0).slot().exists);
-    EXPECT_TRUE(world.server(1).slot().exists);
-    EXPECT_TRUE(run_scheduled(world.context()).healed);
-    world.group().log_guard.drop = std::nullopt;
-    world.server(0).noise(4U << 20);
-    EXPECT_TRUE(relieve_servers(guarded).empty());
-}
-
-TEST(LogGuard, TheNearerEndCounts)
-{
-    engine::SlotState slot;
-    slot.exists = true;
-    slot.held_bytes = 400;
-    slot.bound_bytes = 1000;
-    EXPECT_DOUBLE_EQ(log_pressure(slot).share, 0.4);
-    slot.disk_free = 100;
-    EXPECT_DOUBLE_EQ(log_pressure(slot).share, 0.8);
-    slot.bound_bytes = std::nullopt;
-    slot.disk_free = std::nullopt;
-    EXPECT_DOUBLE_EQ(log_pressure(slot).share, 0);
-    model::LogGuard policy{.warn = 0.5, .drop = 0.9};
-    EXPECT_EQ(guard_action(policy, slot, {.share = 0.49, .where = ""}), GuardAction::none);
-    EXPECT_EQ(guard_action(policy, slot, {.share = 0.5, .where = ""}), GuardAction::warn);
-    EXPECT_EQ(guard_action(policy, slot, {.share = 0.9, .where = ""}), GuardAction::drop);
-    slot.lost = true;
-    EXPECT_EQ(guard_action(policy, slot, {.share = 2, .where = ""}), GuardAction::none);
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/temp_dir.h"
+#include "repo/guard_memory.h"
 #include "repo/head_memory.h"
 #include "repo/layout.h"
 #include "repo/little_group.h"
@@ -218,6 +219,32 @@ TEST(HeadMemory, DamagedMemoryIsReplacedNotFatal)
     EXPECT_THROW((void)memory.recall("ab", "shop"), Error);
     memory.remember("ab", "shop", {.mark = 1, .set = 1});
     EXPECT_EQ(memory.recall("ab", "shop"), (Heads{.mark = 1, .set = 1}));
+}
+
+TEST(GuardMemory, KnowsTheClustersAndWhatIsNotRecordedYet)
+{
+    base::TempDir dir;
+    auto folder = dir.path() / "state";
+    GuardMemory memory{folder, "/backups", "shop"};
+    EXPECT_EQ(memory.clusters(), std::nullopt);
+    EXPECT_TRUE(memory.deeds().empty());
+    memory.remember({{"a", "71"}, {"b", "72"}});
+    GuardDeed first{.at = *base::parse_time("2026-11-23T01:00:00Z"), .text = "a: dropped"};
+    GuardDeed second{.at = *base::parse_time("2026-11-23T02:00:00Z"), .text = "b: dropped"};
+    memory.add(first);
+    memory.add(second);
+    GuardMemory again{folder, "/backups", "shop"};
+    EXPECT_EQ(again.clusters()->at("b"), "72");
+    EXPECT_EQ(again.deeds(), (std::vector{first, second}));
+    EXPECT_TRUE(GuardMemory(folder, "/other", "shop").deeds().empty());
+    EXPECT_TRUE(GuardMemory(folder, "/backups", "bank").deeds().empty());
+    again.forget({first});
+    EXPECT_EQ(memory.deeds(), std::vector{second});
+    EXPECT_TRUE(memory.clusters());
+    base::replace_file(memory.path(), base::as_bytes("{"));
+    EXPECT_THROW((void)memory.deeds(), Error);
+    memory.add(first);
+    EXPECT_EQ(memory.deeds(), std::vector{first});
 }
 
 } // namespace

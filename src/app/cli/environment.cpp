@@ -378,7 +378,8 @@ std::unique_ptr<repo::Lease> begin_trace(Environment& environment, const std::st
 
 } // namespace
 
-int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work)
+int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work,
+                 const std::function<void()>& recorded)
 {
     model::Run run;
     run.group = environment.group().name;
@@ -394,7 +395,9 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
             repo::Runs(environment.repository().storage(), run.group).append(run);
         } catch (const Error& error) {
             base::log_warning("this run could not be recorded in the repository: {}", error.what());
+            return;
         }
+        if (recorded) recorded();
     };
     auto failed = [&](const Error& error) {
         run.error = model::RunError{.code = std::string(base::code_name(error.code())),

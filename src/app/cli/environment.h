@@ -9,6 +9,8 @@
 #include "repo/repository.h"
 #include "repo/view.h"
 
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -80,8 +82,10 @@ private:
 };
 
 /// Runs `work` and records the run in the repository's history, also when it fails.
-/// `work` fills the run's set and mark; returns the exit code.
-int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work);
+/// `work` fills the run's set and mark; returns the exit code. `recorded` is called when the record
+/// is in the repository.
+int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work,
+                 const std::function<void()>& recorded = {});
 
 std::string host_name();
 

@@ -132,7 +132,7 @@ configuration.
 .TQ
 .I /var/lib/tidemark
 The newest mark seen in each repository, the latter for root: a repository that was rolled back as a
-whole is noticed.
+whole is noticed. And what the log guard must know while the repository is away.
 .SH ENVIRONMENT
 .TP
 .B TIDEMARK_CONFIG

@@ -241,9 +241,10 @@ void describe_departure(Environment& environment, const Departure& departure,
                                     : fmt::format("member {} leaves group {}:\n",
                                                   departure.leaving.members.front().name, group));
     for (const auto& server : servers) {
-        auto state = !server.problem.empty() ? "NOT REACHED: " + server.problem
-                     : server.had_slot       ? "slot " + job::slot_name(group) + " is dropped"
-                                             : std::string("has no slot of ours");
+        auto state = server.other_cluster ? "ANOTHER CLUSTER, nothing is dropped: " + server.problem
+                     : !server.problem.empty() ? "NOT REACHED: " + server.problem
+                     : server.had_slot         ? "slot " + job::slot_name(group) + " is dropped"
+                                               : std::string("has no slot of ours");
         output.text(fmt::format("  {} {}: {}\n", server.member, server.where, state));
         if (server.prepared != 0 && !departure.everybody)
             environment.progress().warn(fmt::format(
@@ -286,8 +287,15 @@ void drop_and_tell(Environment& environment, const Departure& departure)
         list.push_back({{"member", server.member},
                         {"server", server.where},
                         {"slot_dropped", gone},
-                        {"problem", server.problem}});
-        if (!gone)
+                        {"problem", server.problem},
+                        {"other_cluster", server.other_cluster}});
+        if (server.other_cluster)
+            environment.progress().warn(
+                fmt::format("{} {}: another cluster answers there, and nothing was dropped ({}); "
+                            "where the member lives on, its slot {} may still hold log: SELECT "
+                            "pg_drop_replication_slot('{}');",
+                            server.member, server.where, server.problem, slot, slot));
+        else if (!gone)
             environment.progress().warn(
                 fmt::format("{} {}: the slot {} may still be there and hold log ({}); as soon as "
                             "the server can be reached: SELECT pg_drop_replication_slot('{}');",

@@ -1,13 +1,12 @@
 #include "app/cli/commands.h"
 #include "app/cli/decision_tables.h"
 #include "app/cli/describe.h"
+#include "app/cli/guard.h"
 #include "app/cli/hooks.h"
 #include "app/cli/metrics.h"
 #include "app/cli/sheet.h"
-#include "app/wiring.h"
 #include "base/fd.h"
 #include "job/expire.h"
-#include "job/log_guard.h"
 #include "job/run.h"
 #include "job/status.h"
 #include "model/lost.h"
@@ -98,15 +97,16 @@ std::string what_is_there(const std::filesystem::path& file)
 
 /// Also of a run that failed, and without the repository: a file that stays as it was says that all
 /// is well.
-void refresh_metrics(Environment& environment, int exit)
+void refresh_metrics(Environment& environment, RunGuard& guard, int exit)
 {
     const auto& file = environment.options().metrics;
     if (!file) return;
     LastRun run{.exit = exit, .ended = environment.clock().now()};
     std::string text;
     try {
-        text = render_metrics(
-            job::read_status(environment.context(), environment.recent_view(), {}), run);
+        text = render_metrics(job::read_status(environment.context(), environment.recent_view(),
+                                               {.absent = guard.absent().all()}),
+                              run);
     } catch (const Error& error) {
         environment.progress().note(
             fmt::format("the metrics say that the repository cannot be read: {}", error.what()));
@@ -147,10 +147,28 @@ void retain(Environment& environment, model::Run& run)
     }
 }
 
-int run_once(Environment& environment)
+job::RunOutcome run_guarded(Environment& environment, RunGuard& guard)
 {
-    return recorded_run(environment, [&](model::Run& run) {
-        auto outcome = job::run_scheduled(environment.context());
+    guard.tell_earlier();
+    guard.watch();
+    try {
+        auto outcome = job::run_scheduled(environment.context(), guard.absent());
+        guard.remember_clusters();
+        return outcome;
+    } catch (const std::exception& error) {
+        // Another run at work is taking the log; and who was told to stop shall not break chains.
+        const auto* known = dynamic_cast<const Error*>(&error);
+        bool others = known != nullptr &&
+                      (known->code() == Code::lease_held || known->code() == Code::cancelled);
+        if (!others) guard.relieve();
+        throw;
+    }
+}
+
+int run_once(Environment& environment, RunGuard& guard)
+{
+    auto work = [&](model::Run& run) {
+        auto outcome = run_guarded(environment, guard);
         run.set = outcome.mark.set.number();
         run.mark = outcome.mark.mark.number();
         describe_outcome(environment, outcome);
@@ -160,7 +178,8 @@ int run_once(Environment& environment)
         retain(environment, run);
         return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
                                                                           : Code::warnings);
-    });
+    };
+    return recorded_run(environment, work, [&] { guard.recorded(); });
 }
 
 } // namespace
@@ -173,24 +192,15 @@ int run_run(Environment& environment)
                     {.hint = "name one with --config FILE, or make one with tidemark init"}};
     }
     const auto& group = environment.group();
-    job::GuardedGroup guarded{.group = group,
-                              .engine = [](const model::MemberSpec& member) -> engine::Engine& {
-                                  return engine_for(member.url);
-                              },
-                              .progress = environment.progress(),
-                              .stop = environment.stop()};
+    RunGuard guard(environment);
     try {
-        job::watch_held_log(guarded);
-        int code = run_once(environment);
+        int code = run_once(environment, guard);
         tell(environment, group, code, first_warning(environment));
-        refresh_metrics(environment, code);
+        refresh_metrics(environment, guard, code);
         return code;
     } catch (const Error& error) {
-        // Another run at work is taking the log; and who was told to stop shall not break chains.
-        if (error.code() != Code::lease_held && error.code() != Code::cancelled)
-            job::relieve_servers(guarded);
-        tell(environment, group, static_cast<int>(error.code()), error.what());
-        refresh_metrics(environment, static_cast<int>(error.code()));
+        tell(environment, group, static_cast<int>(error.code()), guard.first_of_all(error.what()));
+        refresh_metrics(environment, guard, static_cast<int>(error.code()));
         throw;
     }
 }

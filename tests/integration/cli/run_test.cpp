@@ -115,6 +115,26 @@ TEST_F(RunTest, AnotherJobAtWorkIsNoFailureToTellOf)
     run_ok();
 }
 
+TEST_F(RunTest, AFrozenMemberIsWaitedForOnce)
+{
+    run_ok();
+    Frozen member(lab_->lab.cluster(1));
+    auto start = std::chrono::steady_clock::now();
+    auto run = lab_->run({"run", "--metrics", (lab_->folder() / "frozen.prom").string()});
+    auto took = std::chrono::steady_clock::now() - start;
+    member.thaw();
+    EXPECT_EQ(run.code(), 22) << run.text();
+    EXPECT_TRUE(run.explained()) << run.text();
+    EXPECT_NE(run.err.find("member m1"), std::string::npos) << run.text();
+    EXPECT_GT(took, std::chrono::seconds{9});
+    EXPECT_LT(took, std::chrono::seconds{19}) << "mark.wait is 10 s";
+    auto newest = lab_->run({"list", "runs", "--json"}).json().at("runs").at(0);
+    auto recorded = *base::parse_time(newest.at("ended").get<std::string>()) -
+                    *base::parse_time(newest.at("started").get<std::string>());
+    EXPECT_GT(recorded, took - std::chrono::seconds{3}) << newest;
+    run_ok();
+}
+
 TEST_F(RunTest, LogWrittenUnderMinimalWalLevelIsHealedAtOnce)
 {
     run_ok();
