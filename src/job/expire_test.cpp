@@ -162,6 +162,7 @@ TEST_F(ExpireTest, TheNewestProvenMarkStays)
     world.check_whole();
 }
 
+// rule 36
 TEST_F(ExpireTest, JoinedPiecesHoldTheSameLog)
 {
     World world;

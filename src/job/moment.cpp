@@ -43,6 +43,22 @@ bool surely_before(const Mark& mark, base::Time at)
                                [&](const auto& member) { return latest(mark, member) <= at; });
 }
 
+/// The first moment that lies surely at or after the mark, and the last one surely before it.
+base::Time first_after(const Mark& mark)
+{
+    auto out = mark.created;
+    for (const auto& member : mark.members)
+        out = std::max(out, latest(mark, member));
+    return out;
+}
+base::Time last_before(const Mark& mark)
+{
+    auto out = mark.created;
+    for (const auto& member : mark.members)
+        out = std::min(out, earliest(mark, member));
+    return out - base::Duration{1};
+}
+
 model::Sweep sweep_of(const Mark& mark, model::Offset model::MarkMember::* position)
 {
     model::Sweep sweep;
@@ -288,11 +304,11 @@ std::vector<Window> restore_windows(const repo::RepositoryView& view)
         if (mark->value.is_moment()) continue;
         bool good = std::ranges::binary_search(restorable, mark->number());
         if (good && last != nullptr && connected(view, last->value, mark->value)) {
-            out.back().to = std::max(out.back().to, mark->value.created);
+            out.back().to = std::max(out.back().to, last_before(mark->value));
             out.back().last = mark->number();
         } else if (good) {
-            out.push_back({.from = mark->value.created,
-                           .to = mark->value.created,
+            out.push_back({.from = first_after(mark->value),
+                           .to = last_before(mark->value),
                            .first = mark->number(),
                            .last = mark->number()});
         }

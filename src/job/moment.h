@@ -41,10 +41,12 @@ Moment find_moment(const Context& context, const repo::RepositoryView& view, bas
 repo::StoredMark record_moment(const Context& context, const Moment& moment,
                                const std::string& name);
 
-/// A stretch of time in which every moment can be reached: between marks that can be restored, with
-/// no gap in any member's log between them.
+/// A stretch of time in which every moment can be reached, its edges too: between marks that can be
+/// restored, with no gap in any member's log between them. What the members' clocks leave open at
+/// its edges does not belong to it, so between marks that are close together nothing may be left.
 struct Window {
     base::Time from, to;
+    bool empty() const { return from > to; }
     model::Number first = 0, last = 0; ///< its marks
 };
 /// Oldest first. Pure.

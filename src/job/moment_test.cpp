@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <random>
 
 namespace tidemark::job {
 namespace {
@@ -30,6 +31,7 @@ protected:
     World world;
 };
 
+// rule 40
 TEST_F(MomentTest, KeepsWhatWasCommittedUpToItAndNothingLater)
 {
     auto first = mark();
@@ -81,6 +83,7 @@ TEST_F(MomentTest, SettlesWhatSpansIt)
 }
 
 // A clock that is behind lets a commit at one side look older than its partner's prepare.
+// rule 40: commit times step back
 TEST_F(MomentTest, RetreatsWhereClocksDisagree)
 {
     mark();
@@ -148,6 +151,7 @@ TEST_F(MomentTest, BetweenMarksThatReadGidsInTwoWaysNoneIsReached)
     EXPECT_NO_THROW(at(later));
 }
 
+// rule 40
 TEST_F(MomentTest, AfterTheNewestMarkItCannotBeReached)
 {
     mark();
@@ -205,6 +209,41 @@ TEST_F(MomentTest, WindowsEndWhereTheLogDoes)
     EXPECT_EQ(windows[0].last, last.number());
     EXPECT_GT(windows[1].from, windows[0].to);
     EXPECT_THROW(at(windows[0].to + 30min), base::Error);
+}
+
+// Whatever the members' clocks said at the marks, a window keeps its word up to its edges.
+TEST_F(MomentTest, EveryMomentOfAWindowCanBeReached)
+{
+    for (int round = 0; round < 5; ++round) {
+        mark();
+        wait(10s);
+        world.server(0).commit("x");
+        world.server(1).commit("y");
+        wait(10s);
+        if (round != 2) continue;
+        world.server(0).noise(300'000);
+        world.server(0).lose_slot();
+        back_up_group(world.context(), {});
+    }
+    std::mt19937 random(17);
+    auto upto = [&](int most) {
+        return base::Duration{static_cast<int>(random() % 1'000'000) * most};
+    };
+    for (int turn = 0; turn < 20; ++turn) {
+        auto view = world.view();
+        for (auto& mark : view.marks)
+            for (auto& member : mark.value.members)
+                member.clock = model::ClockReading{.offset = upto(4) - upto(4), .error = upto(1)};
+        auto windows = restore_windows(view);
+        ASSERT_EQ(windows.size(), 2U);
+        for (const auto& window : windows) {
+            ASSERT_FALSE(window.empty());
+            for (auto time : {window.from, window.from + (window.to - window.from) / 2, window.to})
+                EXPECT_NO_THROW(find_moment(world.context(), view, time))
+                    << turn << ": " << base::format_time(time) << " of "
+                    << base::format_time(window.from) << " to " << base::format_time(window.to);
+        }
+    }
 }
 
 } // namespace

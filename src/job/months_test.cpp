@@ -3,6 +3,7 @@
 namespace tidemark::job {
 namespace {
 
+// rule 36
 TEST(MonthsTest, FrequentMarksDoNotDrownTheStore)
 {
     SimulatedMonths group(std::chrono::minutes{10});

@@ -93,6 +93,22 @@ std::optional<StoredMark> Marks::find(const MarkSelector& selector) const
     return std::nullopt;
 }
 
+namespace {
+
+/// "2026-11-31 00:00": somebody means a time.
+bool begins_like_a_date(std::string_view text)
+{
+    constexpr std::string_view kForm = "dddd-dd-dd";
+    if (text.size() < kForm.size()) return false;
+    for (std::size_t i = 0; i < kForm.size(); ++i) {
+        bool digit = text[i] >= '0' && text[i] <= '9';
+        if (kForm[i] == 'd' ? !digit : text[i] != '-') return false;
+    }
+    return true;
+}
+
+} // namespace
+
 StoredMark Marks::need(std::string_view text) const
 {
     auto found = find(parse_mark_selector(text));
@@ -102,6 +118,12 @@ StoredMark Marks::need(std::string_view text) const
         throw Error{Code::not_restorable,
                     fmt::format("group {} has no mark yet", group_),
                     {.hint = "run `tidemark backup`, which ends with one"}};
+    if (begins_like_a_date(text))
+        throw Error{
+            Code::usage,
+            fmt::format("\"{}\" is not a time, and no mark of group {} is called so", text, group_),
+            {.hint = "such as 2026-11-22T14:30:00Z or '2026-11-22 15:30:00 +01:00'; names "
+                     "of time zones are not known here"}};
     throw Error{Code::usage,
                 fmt::format("group {} has no mark \"{}\"; there are {} to {}", group_, text,
                             mark_id(all.front()), mark_id(all.back())),

@@ -357,7 +357,9 @@ int describe_for_nagios(Environment& environment, const Findings& findings)
 
 } // namespace
 
-int run_check(Environment& environment)
+namespace {
+
+int look(Environment& environment)
 {
     if (!environment.configured())
         throw Error{
@@ -367,6 +369,24 @@ int run_check(Environment& environment)
     describe(environment, findings);
     if (findings.count(engine::CheckState::failed) == 0) return 0;
     return static_cast<int>(findings.worst.value_or(Code::member_not_ready));
+}
+
+} // namespace
+
+int run_check(Environment& environment)
+{
+    if (!environment.options().nagios) return look(environment);
+    try {
+        return look(environment);
+    } catch (const Error& error) {
+        // A monitor shows the first line of stdout, and would take our own codes for others.
+        std::string line = fmt::format("TIDEMARK UNKNOWN - {}", error.what());
+        std::replace(line.begin(), line.end(), '\n', ' ');
+        std::replace(line.begin(), line.end(), '|', '/');
+        environment.output().text(line + "\n");
+        environment.output().document()["nagios"] = 3;
+        return 3;
+    }
 }
 
 } // namespace tidemark::app

@@ -182,6 +182,35 @@ json plan_json(const repo::RestorePlan& plan)
     return out;
 }
 
+namespace {
+
+/// Without a decision table no log shows what a coordinator committed in one phase (rules.md 7):
+/// whoever has such a coordinator must see what is rolled back because nobody's commit is there.
+std::string one_phase_note(const std::vector<std::pair<std::string, std::string>>& rollbacks)
+{
+    constexpr std::size_t kShown = 20;
+    if (rollbacks.empty()) return {};
+    std::string out =
+        "rolled back because no member committed it; wrong if its coordinator commits "
+        "its own part in one phase (then name its `decision` table, or restore with "
+        "--in-doubt keep):\n";
+    for (std::size_t i = 0; i < std::min(rollbacks.size(), kShown); ++i)
+        out += fmt::format("  {} {}\n", rollbacks[i].first, model::gid_word(rollbacks[i].second));
+    if (rollbacks.size() > kShown) out += fmt::format("  and {} more\n", rollbacks.size() - kShown);
+    return out;
+}
+
+std::string one_phase_note(const model::Mark& mark)
+{
+    std::vector<std::pair<std::string, std::string>> rollbacks;
+    for (const auto& doubt : mark.at.in_doubt)
+        if (mark.flags.two_phase_only && doubt.verdict.decision == model::Decision::rollback)
+            rollbacks.emplace_back(doubt.branch.member, doubt.branch.gid);
+    return one_phase_note(rollbacks);
+}
+
+} // namespace
+
 std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& options)
 {
     std::string out;
@@ -219,6 +248,7 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
         if (counts[0] > 0)
             out += "  these stay prepared, and the restore ends with exit code 3, unless a file "
                    "given with --decisions settles them\n";
+        out += one_phase_note(plan.mark->value);
         for (const auto& asked : plan.mark->value.decision_tables)
             if (asked.table != model::kNoDecisionTable)
                 out += fmt::format("asked first: decision table {} of {}\n", asked.table,
@@ -355,6 +385,13 @@ std::string report_text(const job::RestoreReport& report)
         out += "  What was committed later than the stored log ends is lost too; no log tells of "
                "it.\n";
     }
+    std::vector<std::pair<std::string, std::string>> rollbacks;
+    for (const auto& member : report.members)
+        for (const auto& decision : member.decisions)
+            if (report.mark && report.mark->value.flags.two_phase_only &&
+                decision.action == "rollback")
+                rollbacks.emplace_back(member.name, decision.gid);
+    out += one_phase_note(rollbacks);
     for (const auto& warning : report.warnings)
         out += "warning: " + warning + "\n";
     if (report.unsettled) {

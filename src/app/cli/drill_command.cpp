@@ -59,7 +59,14 @@ std::vector<job::Assertion> read_assertions(Environment& environment, const repo
     std::vector<std::string> members;
     for (const auto& [name, member] : plan.members)
         members.push_back(name);
-    auto text = base::read_file(*file, kMaxAssertions);
+    base::Bytes text;
+    try {
+        text = base::read_file(*file, kMaxAssertions);
+    } catch (const Error& error) {
+        throw Error{Code::usage,
+                    fmt::format("the file of --sql cannot be read: {}", error.what()),
+                    {.hint = "docs/guide/drill.md shows how the file looks"}};
+    }
     auto assertions = job::parse_assertions(base::as_text(text), file->string(), members);
     if (assertions.empty())
         throw Error{Code::usage,

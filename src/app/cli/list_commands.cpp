@@ -175,12 +175,24 @@ void list_runs(Environment& environment)
     environment.output().text(table.render());
 }
 
+/// In whole seconds, rounded inwards: what is printed can be reached.
+std::pair<std::string, std::string> window_text(const job::Window& window)
+{
+    using std::chrono::seconds;
+    base::Time from = std::chrono::ceil<seconds>(window.from);
+    base::Time to = std::chrono::floor<seconds>(window.to);
+    if (from > to) return {base::format_time(window.from), base::format_time(window.to)};
+    return {base::format_time_human(from), base::format_time_human(to)};
+}
+
 void list_windows(Environment& environment, const repo::RepositoryView& view)
 {
     Table table({"FROM", "TO", "LONG", "MARKS"});
     auto& list = environment.output().document()["windows"] = json::array();
     for (const auto& window : job::restore_windows(view)) {
-        table.row({base::format_time_human(window.from), base::format_time_human(window.to),
+        if (window.empty()) continue;
+        auto [from, to] = window_text(window);
+        table.row({from, to,
                    base::format_duration(
                        std::chrono::duration_cast<base::Duration>(window.to - window.from)),
                    repo::mark_id(window.first) + " - " + repo::mark_id(window.last)});

@@ -56,11 +56,16 @@ json moment_json(const job::Moment& moment)
     };
     for (std::size_t i = 0; i < moment.members.size(); ++i) {
         const auto& seen = moment.members[i];
+        auto clock = [&](base::Duration model::ClockReading::* part) {
+            return seen.clock ? json(((*seen.clock).*part).count()) : json(nullptr);
+        };
         out["members"].push_back({{"name", seen.name},
                                   {"position", model::format_position(moment.mark.members[i].cut)},
                                   {"last_kept", point(seen.last_kept)},
                                   {"first_dropped", point(seen.first_dropped)},
                                   {"dropped_earlier", seen.dropped_earlier},
+                                  {"clock_offset_us", clock(&model::ClockReading::offset)},
+                                  {"clock_error_us", clock(&model::ClockReading::error)},
                                   {"retreat_bytes", moment.mark.members[i].retreat_bytes}});
     }
     return out;

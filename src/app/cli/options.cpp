@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fmt/format.h>
 #include <set>
 #include <span>
@@ -30,6 +31,20 @@ void add_pairs(CLI::App* app, const std::string& name, Pairs& into, const std::s
            help)
         ->expected(1)
         ->take_all();
+}
+
+/// An empty word means "not given" inside, and somebody's unset shell variable outside: `restore
+/// --to "$MARK"` must not restore another mark than was meant. Only a note may be empty.
+void refuse_empty(const CLI::App& app)
+{
+    for (const auto* option : app.get_options()) {
+        if (option->get_name() == "--note") continue;
+        const auto& words = option->results();
+        if (std::find(words.begin(), words.end(), "") != words.end())
+            throw CLI::ValidationError(option->get_name(), "must not be empty");
+    }
+    for (const auto* command : app.get_subcommands())
+        refuse_empty(*command);
 }
 
 /// The tree of commands and options; completion and help come from it too.
@@ -345,6 +360,7 @@ Parsed parse_command_line(int argc, const char* const* argv)
     Tree tree(parsed.options);
     try {
         tree.app().parse(argc, argv);
+        refuse_empty(tree.app());
     } catch (const CLI::ParseError& error) {
         parsed.finished = true;
         std::span arguments(argv, static_cast<std::size_t>(argc));

@@ -220,6 +220,14 @@ TEST_F(DrillTest, AFailingAssertionIsExitFour)
     auto refused = lab_->run({"drill", "--sql", mistaken.string()});
     EXPECT_EQ(refused.code(), 2) << refused.text();
     EXPECT_THAT(refused.err, HasSubstr("mistaken.sql:1: unknown word 'chek'"));
+    for (const char* time : {"2026-11-31 00:00:00", "2026-11-22 00:00:00 Europe/Berlin"}) {
+        auto meant = lab_->run({"drill", "--to", time});
+        EXPECT_EQ(meant.code(), 2) << meant.text();
+        EXPECT_THAT(meant.err, HasSubstr("is not a time"));
+    }
+    refused = lab_->run({"drill", "--sql", "/nonexistent"});
+    EXPECT_EQ(refused.code(), 2) << refused.text();
+    EXPECT_THAT(refused.err, HasSubstr("--sql"));
 }
 
 TEST_F(DrillTest, FindsACorruptedPage)

@@ -275,6 +275,9 @@ TEST_F(MembersTest, AWholeGroupLeaves)
     auto nobody = lab_->run({"status"});
     EXPECT_EQ(nobody.code(), 2) << nobody.text();
     EXPECT_NE(nobody.err.find("has no group"), std::string::npos) << nobody.text();
+    auto monitor = lab_->run({"check", "--nagios"});
+    EXPECT_EQ(monitor.code(), 3) << monitor.text();
+    EXPECT_TRUE(monitor.out.starts_with("TIDEMARK UNKNOWN - ")) << monitor.text();
 }
 
 } // namespace

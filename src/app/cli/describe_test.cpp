@@ -1,0 +1,37 @@
+#include "app/cli/describe.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark::app {
+namespace {
+
+repo::RestorePlan plan_with(model::Decision decision, bool two_phase_only)
+{
+    repo::StoredMark mark;
+    mark.value.flags.two_phase_only = two_phase_only;
+    model::InDoubt doubt;
+    doubt.branch.member = "orders";
+    doubt.branch.gid = "t-1";
+    doubt.verdict.decision = decision;
+    mark.value.at.in_doubt.push_back(doubt);
+    repo::RestorePlan plan;
+    plan.mark = mark;
+    return plan;
+}
+
+// rule 7: what is rolled back because nobody's commit is there is named, as long as a coordinator
+// that commits its own part in one phase is not ruled out.
+TEST(DescribeTest, PlansNameWhatIsRolledBackForWantOfACommit)
+{
+    const std::string said = "because no member committed it";
+    auto text = plan_text(plan_with(model::Decision::rollback, true), {});
+    EXPECT_NE(text.find(said), std::string::npos) << text;
+    EXPECT_NE(text.find("  orders t-1\n"), std::string::npos) << text;
+    for (auto decision : {model::Decision::commit, model::Decision::unknown})
+        EXPECT_EQ(plan_text(plan_with(decision, true), {}).find(said), std::string::npos);
+    text = plan_text(plan_with(model::Decision::rollback, false), {});
+    EXPECT_EQ(text.find(said), std::string::npos) << text;
+}
+
+} // namespace
+} // namespace tidemark::app
