@@ -7,10 +7,25 @@ namespace tidemark::repo {
 using base::Code;
 using base::Error;
 
+std::string said_of(std::string_view key, std::string_view what)
+{
+    if (!what.starts_with(key)) return std::string(what);
+    what.remove_prefix(key.size());
+    for (std::string_view joint : {": ", " "}) {
+        if (!what.starts_with(joint)) continue;
+        what.remove_prefix(joint.size());
+        break;
+    }
+    if (what.starts_with("is damaged: ")) what.remove_prefix(3);
+    return std::string(what);
+}
+
 base::Error damaged(std::string_view key, std::string_view what)
 {
+    auto said = said_of(key, what);
+    if (said.starts_with("damaged: ")) said.erase(0, 9);
     return Error{Code::not_restorable,
-                 fmt::format("object {} is damaged: {}", key, what),
+                 fmt::format("object {} is damaged: {}", key, said),
                  {.hint = "run `tidemark verify` to see which marks and backups this costs"}};
 }
 

@@ -13,6 +13,8 @@ namespace tidemark::repo {
 /// names it.
 base::Error damaged(std::string_view key, std::string_view what);
 base::Error missing(std::string_view key);
+/// What an error says of the object, without naming it once more.
+std::string said_of(std::string_view key, std::string_view what);
 /// An object of a format version that this program does not know: Error{repository_newer}.
 base::Error too_new(std::string_view what, unsigned major);
 

@@ -1,5 +1,6 @@
 #include "repo/drills.h"
 
+#include "repo/damage.h"
 #include "repo/layout.h"
 #include "repo/sequence_items.h"
 
@@ -41,7 +42,8 @@ Drills::Proofs Drills::proofs() const
             stored = load(*at);
         } catch (const base::Error& error) {
             if (error.code() != base::Code::failed) throw;
-            out.unreadable.emplace(sequence_.key(*at), error.what());
+            auto key = sequence_.key(*at);
+            out.unreadable.emplace(key, said_of(key, error.what()));
             continue;
         }
         if (!stored) continue; // trimmed meanwhile

@@ -119,8 +119,14 @@ JsonDocument JsonDocument::parse(base::ByteView bytes, std::string what)
     auto tree = std::make_unique<Tree>();
     try {
         tree->root = parse_tree(base::as_text(bytes), what);
-    } catch (const Node::exception& error) {
-        throw Error{Code::failed, fmt::format("{} is no JSON: {}", what, error.what())};
+    } catch (const Node::parse_error& error) {
+        throw Error{Code::failed,
+                    fmt::format("{} is damaged: it is no JSON from byte {} on", what, error.byte),
+                    {.hint = "run `tidemark verify` to see what it costs"}};
+    } catch (const Node::exception&) {
+        throw Error{Code::failed,
+                    fmt::format("{} is damaged: it is no JSON", what),
+                    {.hint = "run `tidemark verify` to see what it costs"}};
     }
     if (!tree->root.is_object())
         throw Error{Code::failed, fmt::format("{} is no JSON object", what)};

@@ -52,15 +52,30 @@ std::string random_token()
     return base::to_hex(bytes);
 }
 
+/// Made by unreadable_lease(); every lease of ours has a token.
+bool is_damaged(const LeaseState& state)
+{
+    return state.token.empty();
+}
+
 std::string describe(const LeaseState& state)
 {
     const LeaseOwner& owner = state.owner;
+    if (is_damaged(state)) return "somebody unknown: its object is damaged";
     return fmt::format("`{}` (process {} on {}) since {}", owner.command, owner.pid, owner.host,
                        base::format_time_human(state.since));
 }
 
 [[noreturn]] void throw_held(const std::string& group, const LeaseState& state)
 {
+    if (is_damaged(state)) {
+        throw Error{Code::lease_held,
+                    fmt::format("the lease object {} is damaged, so nobody can tell who holds it; "
+                                "it counts as held until {}",
+                                lease_key(group, state.activity, state.number),
+                                base::format_time_human(state.expires())),
+                    {.hint = "run the same command again then; nothing needs to be mended"}};
+    }
     throw Error{Code::lease_held,
                 fmt::format("the lease \"{}\" of group {} is held by {}", state.activity, group,
                             describe(state)),

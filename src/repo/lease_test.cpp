@@ -17,6 +17,7 @@ namespace {
 using base::Code;
 using base::Error;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::owner;
 using testing::remote_owner;
 using testing::take;
@@ -180,7 +181,10 @@ TEST(Lease, DamagedObjectHoldsForFiveMinutesOnly)
 {
     TestStore t;
     store::put(t.storage, lease_key("shop", "log", 7), base::as_bytes("{\"kind\":"));
-    held_error(t.storage, remote_owner("tidemark mark"));
+    Error error = held_error(t.storage, remote_owner("tidemark mark"));
+    EXPECT_THAT(error.message(), HasSubstr("groups/shop/leases/log/0000000007 is damaged"));
+    EXPECT_THAT(error.message(), Not(HasSubstr("held by")));
+    EXPECT_THAT(error.message(), HasSubstr("until 2026-11-22 14:05:00 UTC"));
     t.clock.advance(std::chrono::minutes{5});
     EXPECT_EQ(take(t.storage)->number(), 8U);
 }

@@ -139,7 +139,12 @@ RestorePlan need_plan(PlanResult result)
         hint += fmt::format("{}the nearest {} is {}", hint.empty() ? "" : ", ",
                             result.before ? "after it" : "restorable mark after it",
                             mark_id(*result.after));
-    if (hint.empty()) hint = "run `tidemark backup`: no mark of the group can be restored";
+    if (hint.empty())
+        hint =
+            "no mark of the group can be restored: `tidemark verify` lists what is missing and "
+            "what "
+            "it costs. While the servers live, `tidemark backup` begins anew; when they are gone, "
+            "look for another copy of the repository";
     throw base::Error{base::Code::not_restorable, std::move(text), {.hint = std::move(hint)}};
 }
 

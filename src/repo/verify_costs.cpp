@@ -148,6 +148,23 @@ void note_gaps(const RepositoryView& view, const model::Tombstone& gone, const H
     }
 }
 
+/// A manifest that is gone does not say from where on it could be used; the set that holds it says
+/// when it was begun, and marks from before could never be restored from it.
+void drop_older_than_backup(const RepositoryView& view, const std::string& member,
+                            model::Number backup, Numbers& marks)
+{
+    for (const StoredSet& set : view.sets) {
+        auto line = set.value.members.find(member);
+        if (line == set.value.members.end() || line->second.backup != backup) continue;
+        std::erase_if(marks, [&](model::Number number) {
+            return std::ranges::any_of(view.marks, [&](const StoredMark& mark) {
+                return mark.number() == number && number < set.value.mark &&
+                       mark.value.created < set.value.started;
+            });
+        });
+    }
+}
+
 } // namespace
 
 void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& findings,
@@ -172,6 +189,7 @@ void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& finding
         if (key->kind == KeyKind::manifest && fault.backups.empty()) {
             fault.backups = {key->number};
             fault.marks = hindered.of(fault.member);
+            drop_older_than_backup(view, fault.member, key->number, fault.marks);
         }
     }
     add_gaps(view, gone, sound, hindered, report);

@@ -231,6 +231,51 @@ TEST_F(VerifyTest, WithoutDataOnlyPresenceAndSizeAreChecked)
     EXPECT_FALSE(check({.data = false}).ok());
 }
 
+TEST(VerifyCostTest, AMarkThatNeverWasRestorableIsNoCost)
+{
+    base::FakeClock clock{testing::test_time()};
+    store::MemoryStorage storage{clock};
+    base::SeededRandom random(1);
+    auto repository = Repository::create(storage, random);
+    LittleGroup group{storage, clock};
+    group.log(); // m-1: nothing is backed up so far
+    clock.advance(std::chrono::seconds{1});
+    group.full(); // m-2
+    const auto key = manifest_key({"shop", "orders"}, 1);
+    auto bytes = *store::get(storage, key, 1 << 20);
+    bytes[bytes.size() / 2] ^= std::byte{1};
+    storage.remove(key);
+    store::put(storage, key, bytes);
+    auto report = verify(repository, "shop");
+    ASSERT_EQ(report.faults.size(), 1U);
+    EXPECT_THAT(report.faults[0].marks, ElementsAre(2U));
+    EXPECT_THAT(report.faults[0].text, ::testing::StartsWith("damaged: "));
+}
+
+TEST_F(VerifyTest, WhatIsNoJsonIsSaidOnceAndPlainly)
+{
+    const auto key = mark_key("shop", 2);
+    storage.corrupt(key, 0);
+    auto fault = fault_of(check(), key);
+    EXPECT_EQ(fault.text, "damaged: it is no JSON from byte 1 on");
+    auto unreadable = load_view(storage, "shop").unreadable;
+    EXPECT_EQ(unreadable.at(key), fault.text);
+}
+
+TEST_F(VerifyTest, ADamagedLeaseIsANote)
+{
+    const auto newest = read_lease(*memory, "shop", "log")->number;
+    store::put(*memory, lease_key("shop", "log", newest + 1), base::as_bytes("{\"kind\":"));
+    auto report = check();
+    EXPECT_TRUE(report.ok());
+    ASSERT_EQ(report.notes.size(), 1U);
+    EXPECT_THAT(report.notes[0], HasSubstr(lease_key("shop", "log", newest + 1) + ": damaged"));
+    // One that was followed by a good one stops nobody.
+    store::put(*memory, lease_key("shop", "log", newest + 2),
+               *store::get(*memory, lease_key("shop", "log", newest), 1 << 20));
+    EXPECT_THAT(check().notes, IsEmpty());
+}
+
 TEST_F(VerifyTest, LeftoversAreNotes)
 {
     store::put(*memory, pack_key({"shop", "orders"}, {.backup = 9, .lease = 9, .number = 0}),

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/task_group.h"
 #include "model/retention.h"
+#include "repo/damage.h"
 #include "repo/histories.h"
 #include "repo/layout.h"
 #include "repo/repository.h"
@@ -59,11 +60,15 @@ public:
         group.wait();
         for (std::size_t i = 0; i < batch.size(); ++i) {
             if (items[i]) out.push_back(std::move(*items[i]));
-            if (!reasons[i].empty()) unreadable_.emplace(names_.key(batch[i]), reasons[i]);
+            if (!reasons[i].empty()) complain(names_.key(batch[i]), reasons[i]);
         }
     }
 
 private:
+    void complain(const std::string& key, const std::string& why)
+    {
+        unreadable_.emplace(key, said_of(key, why));
+    }
     void load(model::Number number, std::optional<Item>& item, std::string& reason) const
     {
         try {
@@ -108,7 +113,8 @@ void load_histories(store::Storage& storage, MemberView& member,
             member.histories.insert_or_assign(epoch, load_history(storage, member.log.id, epoch));
         } catch (const Error& error) {
             if (error.code() != Code::failed) throw;
-            unreadable.emplace(history_key(member.log.id, epoch), error.what());
+            auto key = history_key(member.log.id, epoch);
+            unreadable.emplace(key, said_of(key, error.what()));
         }
     }
 }

@@ -236,6 +236,18 @@ std::optional<model::Number> number_after(std::string_view text, std::string_vie
     return number;
 }
 
+/// Each member has a backup of that number.
+void refuse_bare_backup(Environment& environment, const std::string& id)
+{
+    if (!number_after(id, "b-")) return;
+    std::string names;
+    for (const auto& member : environment.group().members)
+        names += fmt::format("{}{}/{}", names.empty() ? "" : ", ", member.name, id);
+    throw Error{Code::usage,
+                id + " is a backup of one member, and each member has its own",
+                {.hint = "name the member, too: " + names}};
+}
+
 [[noreturn]] void throw_unknown(const std::string& id)
 {
     throw Error{
@@ -345,7 +357,9 @@ int run_show(Environment& environment)
         throw_unknown(id);
     }
     if (auto number = number_after(id, "drill-")) return show_drill(environment, *number);
-    auto mark = repo::Marks(storage, group).need(id);
+    repo::Marks marks(storage, group);
+    if (!marks.find(repo::parse_mark_selector(id))) refuse_bare_backup(environment, id);
+    auto mark = marks.need(id);
     output.document()["mark"] = stored_json(environment, mark.object.key);
     output.text(mark_text(mark));
     auto proofs = repo::Drills(storage, group).proofs();

@@ -47,6 +47,13 @@ void refuse_empty(const CLI::App& app)
         refuse_empty(*command);
 }
 
+/// "m-12", as no name of a mark may be.
+bool is_mark_id(const std::string& word)
+{
+    return word.size() > 2 && word.starts_with("m-") &&
+           std::all_of(word.begin() + 2, word.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 /// The tree of commands and options; completion and help come from it too.
 class Tree {
 public:
@@ -62,8 +69,8 @@ public:
         app_.add_flag("--json", o_.json, "one JSON document on stdout");
         app_.add_flag("-q,--quiet", o_.quiet, "no progress, no notes");
         app_.add_flag("-v,--verbose", o_.verbose, "debug log on stderr");
-        app_.footer(
-            "Exit codes: docs/guide/exit-codes.md. Start here: tidemark demo, then tidemark init.");
+        app_.footer("Exit codes: docs/guide/exit-codes.md. Start here: tidemark demo, then "
+                    "tidemark init.");
         add_setup();
         add_work();
         add_look();
@@ -129,8 +136,8 @@ private:
             ->required()
             ->expected(1)
             ->type_name("URL");
-        add->footer(
-            "for example: tidemark add-member billing=postgresql://tidemark@billing-db/postgres");
+        add->footer("for example: tidemark add-member "
+                    "billing=postgresql://tidemark@billing-db/postgres");
         add->add_option("--name", o_.member, "name of the member")->type_name("N");
         add->add_option("--group", o_.group, "the group; may be left out when there is one")
             ->type_name("G");
@@ -372,6 +379,9 @@ Parsed parse_command_line(int argc, const char* const* argv)
     if (parsed.options.command == "audit") {
         parsed.options.subject = tree.positional_.back();
         if (tree.positional_.size() == 2) parsed.options.group = tree.positional_.front();
+        // Every other command takes what it is about first, and then the group.
+        if (is_mark_id(parsed.options.group) && !is_mark_id(parsed.options.subject))
+            std::swap(parsed.options.group, parsed.options.subject);
     }
     if (parsed.options.command.empty() || parsed.options.command == "help") {
         bool bare = parsed.options.command.empty();

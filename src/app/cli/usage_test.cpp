@@ -93,5 +93,16 @@ TEST(UsageTest, WhatIsMissingIsSaidWithAnExample)
     EXPECT_THAT(refused({"completion", "sh"}).err, HasSubstr("completion: sh not in {bash,"));
 }
 
+// `show` and `hold` take the group last.
+TEST(UsageTest, AuditTakesMarkAndGroupInBothOrders)
+{
+    for (const auto& words : std::vector<std::vector<const char*>>{
+             {"tidemark", "audit", "shop", "m-9"}, {"tidemark", "audit", "m-9", "shop"}}) {
+        auto parsed = parse_command_line(static_cast<int>(words.size()), words.data());
+        EXPECT_EQ(parsed.options.group, "shop");
+        EXPECT_EQ(parsed.options.subject, "m-9");
+    }
+}
+
 } // namespace
 } // namespace tidemark::app
