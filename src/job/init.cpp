@@ -3,13 +3,13 @@
 #include "base/error.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "job/init_checks.h"
 #include "job/membership.h"
 #include "job/standby_slots.h"
 #include "repo/identities.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <map>
 
 namespace tidemark::job {
 
@@ -27,19 +27,6 @@ struct Joining {
     std::vector<model::Seed> seeds;
     std::optional<std::string> history;
 };
-
-void refuse_unbounded(const engine::SlotState& slot, engine::Session& session)
-{
-    if (slot.bound_bytes) return;
-    std::string fix = "set max_slot_wal_keep_size, or say --unbounded";
-    for (const auto& check : session.check()) {
-        if (check.name == "slot_bound" && !check.fix.empty())
-            fix = check.fix + "; or say --unbounded";
-    }
-    throw Error{Code::member_not_ready,
-                "max_slot_wal_keep_size is -1: a slot nobody reads could fill the server's disk",
-                {.hint = fix}};
-}
 
 std::string slot_activity(const std::string& member)
 {
@@ -60,24 +47,6 @@ void refuse_slot_of_others(const Context& context, const std::string& member)
                              "name: choose another name with --group, or, when nobody uses it, "
                              "SELECT pg_drop_replication_slot('{}');",
                              name)}};
-}
-
-/// Two members on one cluster would be backed up twice and restored to two places.
-void refuse_twins(const Crew& crew, const std::vector<Joining>& joining)
-{
-    std::map<std::string, std::string> names;
-    for (std::size_t i = 0; i < crew.size(); ++i) {
-        const auto& id = joining[i].identity.system_id;
-        auto [found, is_new] = names.emplace(id, crew.name(i));
-        if (is_new) continue;
-        throw Error{Code::usage,
-                    fmt::format("{} and {} are the same cluster: both have the system identifier "
-                                "{}",
-                                found->second, crew.name(i), id),
-                    {.hint = "name it once; standbys of a member stand in its url. A physical copy "
-                             "that lives on as a database of its own cannot be a member beside "
-                             "its original"}};
-    }
 }
 
 /// The slot, and the transactions prepared around its making.
@@ -173,7 +142,10 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
         }
         if (!joining[i].known && !options.unbounded) refuse_unbounded(slot, *sessions[i]);
     });
-    refuse_twins(crew, joining);
+    std::vector<std::pair<std::string, std::string>> clusters;
+    for (std::size_t i = 0; i < crew.size(); ++i)
+        clusters.emplace_back(crew.name(i), joining[i].identity.system_id);
+    refuse_twins(clusters);
     crew.run([&](std::size_t i, std::stop_token) {
         if (!joining[i].known) {
             auto making = repo::Lease::acquire(context.storage(), context.group.name,

@@ -10,6 +10,7 @@
 #include "engine/postgres/servers.h"
 #include "job/context.h"
 #include "job/init.h"
+#include "job/init_checks.h"
 #include "model/ids.h"
 #include "repo/sets.h"
 
@@ -128,12 +129,21 @@ void list_missing(Environment& environment, const std::string& member, engine::S
     }
 }
 
+void refuse_new_slot(Environment& environment, const std::string& member, engine::Session& session)
+{
+    auto slot = session.slot();
+    if (slot.exists || environment.options().unbounded) return;
+    base::with_context("member " + member, [&] { job::refuse_unbounded(slot, session); });
+}
+
 void look_at_members(Environment& environment, NewConfig& made)
 {
     environment.output().document()["missing"] = json::array();
+    std::vector<std::pair<std::string, std::string>> clusters;
     for (auto& member : made.group.members) {
         auto session = engine_for(member.url).connect(job::member_config(made.group, member));
         auto identity = session->identify();
+        clusters.emplace_back(member.name, identity.system_id);
         if (!member.data_dir) member.data_dir = readable_data_dir(identity);
         environment.output().text(
             fmt::format("  {}: PostgreSQL {}, system {}, timeline {}, {}\n", member.name,
@@ -141,7 +151,21 @@ void look_at_members(Environment& environment, NewConfig& made)
                         member.data_dir ? "files read in " + member.data_dir->string()
                                         : "read over the connection"));
         list_missing(environment, member.name, *session);
+        refuse_new_slot(environment, member.name, *session);
     }
+    job::refuse_twins(clusters);
+}
+
+/// What initialise() will refuse is refused before a repository is made.
+void look_before_making(Environment& environment, const model::GroupSpec& group)
+{
+    std::vector<std::pair<std::string, std::string>> clusters;
+    for (const auto& member : group.members) {
+        auto session = engine_for(member.url).connect(job::member_config(group, member));
+        clusters.emplace_back(member.name, session->identify().system_id);
+        refuse_new_slot(environment, member.name, *session);
+    }
+    job::refuse_twins(clusters);
 }
 
 /// What is there is used; an empty place where this host saw a repository is no place for another.
@@ -230,6 +254,8 @@ int make_group(Environment& environment)
 /// What the configuration has and the repository or a server does not have yet.
 int complete_group(Environment& environment)
 {
+    environment.repository_spec(); // first what the configuration lacks
+    look_before_making(environment, environment.group());
     list_members(environment, initialise(environment), false);
     warn_of_decision_tables(environment);
     show_sheet(environment, environment.config()->path);

@@ -120,7 +120,9 @@ TEST_F(CommandsTest, ShowTakesEveryKindOfId)
         EXPECT_FALSE(run.out.empty()) << what;
         EXPECT_FALSE(lab_->run({"show", what, "--json"}).json().is_null()) << what;
     }
-    for (const auto& what : {"s-99", "run-99", "m0/b-99", "m0/x", "nobody/b-1", "no-such-mark"}) {
+    EXPECT_NE(lab_->run({"show", "b-1"}).err.find("m0/b-1, m1/b-1"), std::string::npos);
+    for (const auto& what :
+         {"s-99", "run-99", "m0/b-99", "m0/x", "nobody/b-1", "no-such-mark", "b-1"}) {
         auto run = lab_->run({"show", what});
         EXPECT_EQ(run.code(), 2) << run.text();
         EXPECT_TRUE(run.explained()) << run.text();
@@ -276,6 +278,44 @@ TEST_F(CommandsTest, TheRepositoryAloneIsEnough)
     EXPECT_EQ(lab_->tool.run({"list", "marks"}).code(), 2);
     EXPECT_EQ(lab_->tool.run({"--repo", repo, "list", "marks", "--config", stray}).code(), 2);
     std::filesystem::remove(stray);
+}
+
+TEST_F(CommandsTest, AnInitThatIsRefusedMakesNothing)
+{
+    auto& cluster = lab_->lab.cluster(0);
+    auto place = lab_->folder() / "refused";
+    auto config = lab_->folder() / "refused.toml";
+    auto init = [&](std::vector<std::string> members) {
+        members.insert(members.begin(), "init");
+        members.insert(members.end(), {"--repo", place.string(), "--config", config.string(),
+                                       "--group", "refused"});
+        auto run = lab_->tool.run(members);
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_FALSE(std::filesystem::exists(place)) << run.text();
+        EXPECT_FALSE(std::filesystem::exists(config)) << run.text();
+        return run;
+    };
+    auto twins = init({"a=" + cluster.url(), "b=" + cluster.url()});
+    EXPECT_EQ(twins.code(), 2) << twins.text();
+    EXPECT_NE(twins.err.find("a and b are the same cluster"), std::string::npos) << twins.text();
+
+    auto session = engine::postgres::Connection::open(cluster.url());
+    auto bound = [&](const std::string& change, bool none) {
+        session.exec(change);
+        cluster.reload();
+        return eventually([&] {
+            auto value = engine::postgres::Connection::open(cluster.url())
+                             .exec("SHOW max_slot_wal_keep_size")
+                             .text(0, 0);
+            return (value == "-1") == none;
+        });
+    };
+    ASSERT_TRUE(bound("ALTER SYSTEM SET max_slot_wal_keep_size = -1", true));
+    auto unbounded = init({"a=" + cluster.url()});
+    EXPECT_EQ(unbounded.code(), 21) << unbounded.text();
+    EXPECT_NE(unbounded.err.find("member a: max_slot_wal_keep_size is -1"), std::string::npos)
+        << unbounded.text();
+    EXPECT_TRUE(bound("ALTER SYSTEM RESET max_slot_wal_keep_size", false));
 }
 
 TEST_F(CommandsTest, InitOverwritesNothing)
