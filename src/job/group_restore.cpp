@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/decision_rows.h"
 #include "job/mark_input.h"
+#include "job/operator_words.h"
 #include "job/reindex.h"
 #include "model/gid_pattern.h"
 #include "repo/log_reader.h"
@@ -100,6 +101,16 @@ make_members(const Context& context, const repo::RestorePlan& plan, const Restor
     return members;
 }
 
+void check_decisions(const repo::RestorePlan& plan, const RestoreOptions& options,
+                     const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    if (!plan.mark || options.decisions.empty()) return;
+    EarlierDecisions earlier;
+    for (const auto& member : members)
+        earlier.emplace(member->state().member, member->decisions_here());
+    check_words(plan.mark->value, options, earlier);
+}
+
 void refuse_finished(const std::vector<std::unique_ptr<MemberRestore>>& members)
 {
     std::size_t kept = 0;
@@ -131,6 +142,7 @@ GroupRestore::GroupRestore(const Context& context, const repo::RestorePlan& plan
 
 void GroupRestore::preflight()
 {
+    check_decisions(plan_, options_, members_);
     if (!options_.force) refuse_finished(members_);
     for (auto& warning : job::preflight(members_))
         warnings_.push_back(std::move(warning));
@@ -216,6 +228,7 @@ void GroupRestore::ask_decision_tables()
                                 "{} behind the mark",
                                 id, coordinator, member));
     if (!judgement_.contradictions.empty()) refuse(judgement_);
+    check_words(options_, judgement_.verdicts);
     for (auto& member : members_)
         member->use_verdicts(judgement_.verdicts);
 }

@@ -13,6 +13,10 @@ namespace tidemark::job {
 std::vector<std::unique_ptr<MemberRestore>>
 make_members(const Context& context, const repo::RestorePlan& plan, const RestoreOptions& options);
 
+/// Error{usage} when the operator's decisions cannot be carried out, see operator_words.h.
+void check_decisions(const repo::RestorePlan& plan, const RestoreOptions& options,
+                     const std::vector<std::unique_ptr<MemberRestore>>& members);
+
 /// Error{target_not_empty} when all of them have been handed over and there is nothing to take up.
 void refuse_finished(const std::vector<std::unique_ptr<MemberRestore>>& members);
 

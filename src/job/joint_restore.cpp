@@ -77,6 +77,7 @@ public:
         part().opening = true;
         for (const auto& [name, member] : plan_.members)
             part().tickets[name] = restore.reports.at(name).ticket;
+        check_decisions(context_, plan_, options_);
         take_decisions();
         part().rows = restore.rows;
         part().publish_rows = [&](const model::DecisionRows& rows) {

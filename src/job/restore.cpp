@@ -19,10 +19,17 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
 {
     auto warnings = plan.warnings;
     auto members = make_members(context, plan, options);
+    check_decisions(plan, options, members);
     if (!options.force) refuse_finished(members);
     for (auto& warning : preflight(members))
         warnings.push_back(std::move(warning));
     return warnings;
+}
+
+void check_decisions(const Context& context, const repo::RestorePlan& plan,
+                     const RestoreOptions& options)
+{
+    check_decisions(plan, options, make_members(context, plan, options));
 }
 
 void keep_backups(const repo::RepositoryView& view, const RestoreOptions& options,

@@ -38,6 +38,8 @@ struct RestoreOptions {
     bool settle = true; ///< false keeps everything in doubt prepared
     /// The operator's word where there is no evidence: (member, gid) -> commit.
     std::map<std::pair<std::string, std::string>, bool> decisions;
+    /// Where each of them stands, "FILE:LINE", for messages.
+    std::map<std::pair<std::string, std::string>, std::string> decision_lines = {};
     /// Replace a restore of ours in the target that is handed over or led to another mark; what no
     /// restore wrote is never removed.
     bool force = false;
@@ -92,9 +94,13 @@ struct RestoreReport {
 };
 
 /// What a restore would run into on this host, before anything is written. Throws target_not_empty,
-/// out_of_space, member_not_ready; returns warnings.
+/// out_of_space, member_not_ready, usage; returns warnings.
 std::vector<std::string> check_restore(const Context& context, const repo::RestorePlan& plan,
                                        const RestoreOptions& options);
+
+/// Error{usage} when the operator's decisions cannot be carried out: see operator_words.h.
+void check_decisions(const Context& context, const repo::RestorePlan& plan,
+                     const RestoreOptions& options);
 
 /// A restore that goes on keeps the base backup it was begun from, which need not be the one that a
 /// plan made later names. Error{not_restorable} when the repository has lost it.

@@ -44,6 +44,8 @@ public:
     bool continues() const;
     /// How far the restore to this plan's mark in the folder is; empty when there is none.
     std::optional<RestorePhase> phase_here() const;
+    /// What it did about what was in doubt; nothing when that restore is about to be replaced.
+    std::vector<Decision> decisions_here() const;
     /// How many branches that restore keeps prepared.
     std::size_t kept_here() const;
     /// Do the operator's decisions settle what the handed-over restore here kept prepared?

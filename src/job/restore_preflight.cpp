@@ -102,6 +102,14 @@ std::optional<RestorePhase> MemberRestore::phase_here() const
     return stored && is_same_restore(*stored) ? std::optional(stored->phase) : std::nullopt;
 }
 
+std::vector<Decision> MemberRestore::decisions_here() const
+{
+    auto stored = known_state(folder_);
+    if (!stored || !is_same_restore(*stored)) return {};
+    if (options_.force && !continues(stored)) return {};
+    return stored->decisions;
+}
+
 std::size_t MemberRestore::kept_here() const
 {
     auto stored = known_state(folder_);

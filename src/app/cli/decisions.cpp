@@ -40,23 +40,24 @@ std::optional<Line> parse_line(std::string_view text)
 
 } // namespace
 
-Decisions parse_decisions(std::string_view text, const std::string& file)
+Decisions parse_decisions(std::string_view text, const std::string& file, DecisionLines* places)
 {
     Decisions decisions;
+    DecisionLines first;
     std::istringstream lines{std::string(text)};
     std::string line, mistakes;
     for (int number = 1; std::getline(lines, line); ++number) {
         auto rest = skip_blanks(line);
         if (rest.empty() || rest.front() == '#') continue;
         auto parsed = parse_line(rest);
-        const char* mistake = "expected MEMBER GID commit|rollback (a GID with blanks, '#' or "
+        std::string mistake = "expected MEMBER GID commit|rollback (a GID with blanks, '#' or "
                               "quotes as a JSON string)";
         if (parsed) {
             bool commit = parsed->verdict == "commit";
-            if (decisions.try_emplace({parsed->member, parsed->gid}, commit).first->second ==
-                commit)
-                continue;
-            mistake = "decides the other way than a line before";
+            std::pair name{parsed->member, parsed->gid};
+            auto place = first.try_emplace(name, fmt::format("{}:{}", file, number)).first->second;
+            if (decisions.try_emplace(name, commit).first->second == commit) continue;
+            mistake = fmt::format("decides the other way than {}", place);
         }
         mistakes += fmt::format("{}{}:{}: {}", mistakes.empty() ? "" : "\n", file, number, mistake);
     }
@@ -64,6 +65,7 @@ Decisions parse_decisions(std::string_view text, const std::string& file)
         throw base::Error{base::Code::usage,
                           mistakes,
                           {.hint = "correct the file and run the same command again"}};
+    if (places != nullptr) *places = std::move(first);
     return decisions;
 }
 

@@ -36,6 +36,44 @@ json in_doubt_json(const model::InDoubt& doubt)
             {"differs_from_production", doubt.differs_from_production}};
 }
 
+/// The operator's word about it, where there is one.
+std::optional<bool> word_about(const model::InDoubt& doubt, const job::RestoreOptions& options)
+{
+    auto word = options.decisions.find({doubt.branch.member, doubt.branch.gid});
+    return word == options.decisions.end() ? std::nullopt : std::optional(word->second);
+}
+
+std::string plan_in_doubt_text(const model::Mark& mark, const job::RestoreOptions& options)
+{
+    std::size_t counts[3] = {0, 0, 0};
+    for (const auto& doubt : mark.at.in_doubt)
+        ++counts[static_cast<std::size_t>(doubt.verdict.decision)];
+    auto out =
+        fmt::format("\nin doubt at the mark: {} ({} to commit, {} to roll back, {} unknown)\n",
+                    mark.at.in_doubt.size(), counts[1], counts[2], counts[0]);
+    std::size_t open = 0, shown = 0;
+    for (const auto& doubt : mark.at.in_doubt) {
+        if (doubt.verdict.decision != model::Decision::unknown) continue;
+        auto word = word_about(doubt, options);
+        if (!word) ++open;
+        if (shown++ >= kShownGids) continue;
+        out += fmt::format("  unknown: {} {}{}\n", doubt.branch.member,
+                           model::gid_word(doubt.branch.gid),
+                           !word   ? ""
+                           : *word ? ": commit, as --decisions says"
+                                   : ": rollback, as --decisions says");
+    }
+    if (shown > kShownGids)
+        out += fmt::format("  and {} more, all of them with --json\n", shown - kShownGids);
+    if (!options.settle && !mark.at.in_doubt.empty())
+        out +=
+            "  all of it stays prepared (--in-doubt keep), and the restore ends with exit code 3\n";
+    else if (open > 0)
+        out += "  these stay prepared, and the restore ends with exit code 3, unless a file given "
+               "with --decisions settles them\n";
+    return out;
+}
+
 } // namespace
 
 std::string mark_title(const repo::StoredMark& mark)
@@ -153,7 +191,7 @@ std::string json_text(const json& value)
     return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
-json plan_json(const repo::RestorePlan& plan)
+json plan_json(const repo::RestorePlan& plan, const job::RestoreOptions& options)
 {
     json out = {{"group", plan.group},
                 {"bytes_to_write", plan.bytes_to_write},
@@ -163,8 +201,12 @@ json plan_json(const repo::RestorePlan& plan)
     if (plan.mark) {
         out["mark"] = mark_summary(*plan.mark);
         out["in_doubt"] = json::array();
-        for (const auto& doubt : plan.mark->value.at.in_doubt)
-            out["in_doubt"].push_back(in_doubt_json(doubt));
+        for (const auto& doubt : plan.mark->value.at.in_doubt) {
+            auto one = in_doubt_json(doubt);
+            auto word = word_about(doubt, options);
+            one["decided"] = word ? json(*word ? "commit" : "rollback") : json(nullptr);
+            out["in_doubt"].push_back(std::move(one));
+        }
     }
     for (const auto& [name, member] : plan.members) {
         out["members"].push_back(
@@ -232,22 +274,7 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
     }
     out += table.render(2);
     if (plan.mark) {
-        std::size_t counts[3] = {0, 0, 0};
-        for (const auto& doubt : plan.mark->value.at.in_doubt)
-            ++counts[static_cast<std::size_t>(doubt.verdict.decision)];
-        out +=
-            fmt::format("\nin doubt at the mark: {} ({} to commit, {} to roll back, {} unknown)\n",
-                        plan.mark->value.at.in_doubt.size(), counts[1], counts[2], counts[0]);
-        std::size_t shown = 0;
-        for (const auto& doubt : plan.mark->value.at.in_doubt)
-            if (doubt.verdict.decision == model::Decision::unknown && shown++ < kShownGids)
-                out += fmt::format("  unknown: {} {}\n", doubt.branch.member,
-                                   model::gid_word(doubt.branch.gid));
-        if (counts[0] > kShownGids)
-            out += fmt::format("  and {} more, all of them with --json\n", counts[0] - kShownGids);
-        if (counts[0] > 0)
-            out += "  these stay prepared, and the restore ends with exit code 3, unless a file "
-                   "given with --decisions settles them\n";
+        out += plan_in_doubt_text(plan.mark->value, options);
         out += one_phase_note(plan.mark->value);
         for (const auto& asked : plan.mark->value.decision_tables)
             if (asked.table != model::kNoDecisionTable)

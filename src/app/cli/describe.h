@@ -33,7 +33,8 @@ nlohmann::json moment_json(const job::Moment& moment);
 /// is replaced. Every JSON text that the program prints or writes comes from here.
 std::string json_text(const nlohmann::json& value);
 
-nlohmann::json plan_json(const repo::RestorePlan& plan);
+/// With the operator's word in `decided`, and where each member would go.
+nlohmann::json plan_json(const repo::RestorePlan& plan, const job::RestoreOptions& options);
 std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& options);
 
 nlohmann::json report_json(const job::RestoreReport& report);

@@ -197,7 +197,7 @@ int to_mark(Environment& environment)
             throw Error{Code::usage, fmt::format("{} has no part in {}", name,
                                                  repo::mark_id(plan.mark->number()))};
     job::keep_backups(view, options, plan);
-    environment.output().document()["plan"] = plan_json(plan);
+    environment.output().document()["plan"] = plan_json(plan, options);
     if (asked.plan) return show_restore_plan(environment, plan, options);
     auto outcome = job::restore_to_mark(environment.context(), plan, options, joint);
     auto& output = environment.output();
@@ -237,6 +237,18 @@ int tell_opened(Environment& environment, const JointRestore& restore, std::size
     return code_of(environment, kept > 0);
 }
 
+/// Of copies that are open all of them: words that change nothing are held against what was done.
+void require_decisions(Environment& environment, const job::RestoreOptions& options,
+                       const std::map<std::string, job::RestoreState>& here)
+{
+    if (options.decisions.empty()) return;
+    std::vector<std::string> names;
+    for (const auto& [name, state] : here)
+        names.push_back(name);
+    job::check_decisions(environment.context(),
+                         plan_for(environment.view(), here.begin()->second.mark, names), options);
+}
+
 int open(Environment& environment)
 {
     const auto& asked = environment.options();
@@ -270,6 +282,7 @@ int open(Environment& environment)
     for (const auto& [name, state] : here)
         if (state.phase != job::RestorePhase::handed_over) closed.push_back(name);
     if (closed.empty()) {
+        require_decisions(environment, options, here);
         auto kept = job::kept_here(here, options, restore);
         if (kept.decided == 0) return tell_opened(environment, restore, kept.kept);
         // The operator has come to know what to do about what was kept.
@@ -279,7 +292,7 @@ int open(Environment& environment)
     auto view = environment.view();
     auto plan = plan_for(view, first.mark, closed);
     job::keep_backups(view, options, plan);
-    environment.output().document()["plan"] = plan_json(plan);
+    environment.output().document()["plan"] = plan_json(plan, options);
     keep_report_beside(options);
     auto outcome = job::open_members(context, plan, options, {.program = version_text()});
     finish_restore(environment, options, outcome.report);

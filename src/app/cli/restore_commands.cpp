@@ -7,6 +7,7 @@
 #include "job/drill.h"
 #include "job/joint_copies.h"
 #include "job/joint_restore.h"
+#include "job/operator_words.h"
 #include "job/restore.h"
 
 #include <algorithm>
@@ -45,6 +46,17 @@ std::string server_user(const Options& options)
     }
 }
 
+base::Bytes read_decisions(const fs::path& file)
+{
+    try {
+        return base::read_file(file, kMaxDecisions);
+    } catch (const Error& error) {
+        throw Error{Code::usage,
+                    fmt::format("--decisions {} cannot be read: {}", file.string(), error.what()),
+                    {.hint = "name a file with lines `MEMBER GID commit|rollback`"}};
+    }
+}
+
 job::RestoreOptions restore_options(Environment& environment)
 {
     const auto& options = environment.options();
@@ -67,8 +79,9 @@ job::RestoreOptions restore_options(Environment& environment)
     out.helper = own_program();
     out.settle = options.in_doubt == "settle";
     if (options.decisions) {
-        auto bytes = base::read_file(*options.decisions, kMaxDecisions);
-        out.decisions = parse_decisions(base::as_text(bytes), *options.decisions);
+        auto bytes = read_decisions(*options.decisions);
+        out.decisions =
+            parse_decisions(base::as_text(bytes), *options.decisions, &out.decision_lines);
     }
     out.force = options.force;
     out.start = options.start;
@@ -230,6 +243,7 @@ int show_plan(Environment& environment, const repo::RestorePlan& plan,
                 environment.progress().warn(warning);
         }
     } else {
+        if (plan.mark) job::check_words(plan.mark->value, options);
         for (const auto& warning : plan.warnings)
             environment.progress().warn(warning);
     }
@@ -315,7 +329,7 @@ int run_restore(Environment& environment)
     if (!recent && !asked.discard) job::keep_backups(view, options, plan);
     auto& output = environment.output();
     auto& document = output.document();
-    document["plan"] = plan_json(plan);
+    document["plan"] = plan_json(plan, options);
     if (environment.options().plan) return show_plan(environment, plan, options);
     require_all_mapped(options, plan);
     if (environment.options().discard) {

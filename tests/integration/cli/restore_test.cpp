@@ -115,6 +115,52 @@ TEST_F(RestoreTest, WhatNobodyKnowsIsKeptUntilTheOperatorDecides)
     expect_whole(settled, 0);
 }
 
+// rule 5
+TEST_F(RestoreTest, OneTransactionIsNotDecidedInTwoWays)
+{
+    ASSERT_EQ(in_doubt_.at(0).at("global_id"), in_doubt_.at(1).at("global_id"));
+    auto words = lab_->folder() / "words";
+    auto say = [&](std::vector<std::pair<std::size_t, std::string>> lines) {
+        std::ofstream file(words, std::ios::trunc);
+        for (const auto& [i, verdict] : lines)
+            file << in_doubt_.at(i).at("member").get<std::string>() << ' '
+                 << in_doubt_.at(i).at("gid").get<std::string>() << ' ' << verdict << '\n';
+    };
+    auto refused = [&](Tool::Arguments line, const std::vector<std::string>& wanted) {
+        line.insert(line.end(), {"--decisions", words.string()});
+        auto run = lab_->run(line);
+        EXPECT_EQ(run.code(), 2) << run.text();
+        for (const auto& text : wanted)
+            EXPECT_NE(run.err.find(text), std::string::npos) << text << '\n' << run.text();
+    };
+    const Tool::Arguments restore{"restore", "--dir", dir().string()};
+    say({{0, "commit"}, {1, "rollback"}});
+    for (const auto& line :
+         std::vector<Tool::Arguments>{{"restore", "--plan"},
+                                      {"restore", "--plan", "--dir", dir().string()},
+                                      restore,
+                                      {"drill", "--dir", lab_->folder().string()}})
+        refused(line, {"words:1", "words:2"});
+    std::ofstream(words, std::ios::trunc) << "m0 nobody commit\n";
+    refused({"restore", "--plan"}, {"words:1", "nothing of that name"});
+    fs::remove(words);
+    refused(restore, {"--decisions " + words.string()});
+    EXPECT_FALSE(fs::exists(dir()));
+
+    say({{0, "commit"}});
+    auto plan = lab_->run({"restore", "--plan", "--decisions", words.string()});
+    EXPECT_EQ(plan.code(), 0) << plan.text();
+    EXPECT_NE(plan.out.find("commit, as --decisions says"), std::string::npos) << plan.text();
+    auto half = lab_->restore({"--decisions", words.string()}, "r");
+    EXPECT_EQ(half.code(), 3) << half.text();
+    say({{1, "rollback"}});
+    refused(restore, {"was committed here before", "words:1"});
+    say({{1, "commit"}});
+    auto whole = lab_->restore({"--decisions", words.string()}, "r");
+    EXPECT_EQ(whole.code(), 0) << whole.text();
+    expect_whole(whole, 0);
+}
+
 TEST_F(RestoreTest, KeepLeavesEverythingPrepared)
 {
     auto run =
