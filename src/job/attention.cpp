@@ -27,6 +27,12 @@ void of_member(Reasons& out, const MemberStatus& member)
                                         "the gap are not restorable",
                                         member.chain));
     }
+    if (member.backup && member.backup->value.is_damaged())
+        add("damaged backup",
+            fmt::format("b-{} holds {} pages that were damaged at the server; tidemark show b-{} "
+                        "lists them",
+                        member.backup->number(), member.backup->value.damaged_pages(),
+                        member.backup->number()));
     if (!member.orphans.empty())
         add("orphans", fmt::format("prepared for long and not finished: {}; they hold locks and "
                                    "stop vacuum until their coordinator or you end them",
@@ -99,6 +105,8 @@ std::vector<AttentionReason> GroupStatus::attention() const
                        .member = {},
                        .text = "it was killed, and none came after it yet"});
     of_marks(out, *this);
+    for (const auto& sentence : damage)
+        out.push_back({.name = "damage", .member = {}, .text = sentence});
     if (last_drill && !last_drill->value.passed())
         out.push_back(
             {.name = "failed drill", .member = {}, .text = repo::drill_id(last_drill->number())});

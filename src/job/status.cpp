@@ -191,6 +191,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     for (const auto& mark : view.marks)
         marks.push_back(&mark.value);
     if (!marks.empty()) out.lost = model::lost_up_to(marks, *marks.front());
+    if (!marks.empty()) out.damage = model::damaged_up_to(marks, *marks.front());
     auto proofs = repo::Drills(context.storage(), out.group).proofs();
     out.proof = proofs.newest;
     out.last_drill = proofs.last;

@@ -249,5 +249,28 @@ TEST(Status, AMarkFromTheFutureIsNotYoung)
     EXPECT_THAT(status.attention()[0].text, HasSubstr("2 h 0 min in the future"));
 }
 
+TEST(Status, DamageInProductionAndInTheLastBackupWantsEyes)
+{
+    World world;
+    auto status = read_status(world.context(), world.view(), {});
+    ASSERT_FALSE(status.needs_attention());
+    status.damage = {"h is committed at a and rolled back at b"};
+    EXPECT_TRUE(status.needs_attention());
+    status.damage.clear();
+    status.members.at(0).backup->value.damaged.push_back({});
+    EXPECT_TRUE(status.needs_attention());
+
+    // rule 8: of the newest mark and of the plan to it.
+    auto view = world.view();
+    model::TransactionAt damaged{.global_id = "h"};
+    view.marks.front().value.at.damaged = {damaged};
+    view.marks.front().value.at.ambiguous_ids = {"twice"};
+    EXPECT_EQ(read_status(world.context(), view, {}).damage.size(), 1U);
+    auto plan = repo::plan_restore(view, view.marks.front().number()).plan;
+    ASSERT_TRUE(plan);
+    EXPECT_THAT(plan->warnings,
+                testing::UnorderedElementsAre(HasSubstr("h is committed"), HasSubstr("twice")));
+}
+
 } // namespace
 } // namespace tidemark::job

@@ -1,5 +1,6 @@
 #include "model/lost.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace tidemark::model {
@@ -16,15 +17,54 @@ std::string lost_sentence(const TransactionAt& lost)
                        lost.global_id, at.empty() ? "another member" : at, gone);
 }
 
-std::vector<std::string> lost_up_to(std::span<const Mark* const> marks, const Mark& mark)
+std::string damage_sentence(const TransactionAt& damaged)
 {
-    std::vector<std::string> out;
+    std::string kept, gone;
+    for (const auto& part : damaged.parts) {
+        if (part.state != StateAt::committed && part.state != StateAt::rolled_back) continue;
+        auto& names = part.state == StateAt::committed ? kept : gone;
+        names += (names.empty() ? "" : ", ") + part.branch.member;
+    }
+    return fmt::format(
+        "heuristic damage in production: {} is committed at {} and rolled back at {}",
+        damaged.global_id, kept.empty() ? "one member" : kept, gone.empty() ? "another" : gone);
+}
+
+namespace {
+
+/// In each mark up to this one.
+template <typename Tell>
+void tell_up_to(std::span<const Mark* const> marks, const Mark& mark, const Tell& tell)
+{
     for (const Mark* one : marks) {
         bool later = mark.is_moment() ? one->created > mark.created : one->number > mark.number;
         if (one != &mark && (later || one->is_moment())) continue;
-        for (const TransactionAt& lost : one->at.lost)
-            out.push_back(lost_sentence(lost));
+        tell(*one);
     }
+}
+
+} // namespace
+
+std::vector<std::string> damaged_up_to(std::span<const Mark* const> marks, const Mark& mark)
+{
+    std::vector<std::string> out;
+    tell_up_to(marks, mark, [&](const Mark& one) {
+        for (const TransactionAt& damaged : one.at.damaged) {
+            auto sentence = damage_sentence(damaged);
+            if (std::find(out.begin(), out.end(), sentence) == out.end())
+                out.push_back(std::move(sentence));
+        }
+    });
+    return out;
+}
+
+std::vector<std::string> lost_up_to(std::span<const Mark* const> marks, const Mark& mark)
+{
+    std::vector<std::string> out;
+    tell_up_to(marks, mark, [&](const Mark& one) {
+        for (const TransactionAt& lost : one.at.lost)
+            out.push_back(lost_sentence(lost));
+    });
     return out;
 }
 

@@ -36,6 +36,26 @@ TEST(LostTest, IsToldOfTheMarkThatFoundItAndOfAllLaterOnes)
     EXPECT_EQ(lost_up_to(all, marks[3]).size(), 2U);
 }
 
+// rule 8
+TEST(LostTest, DamageIsToldOnceOfEachMarkThatHoldsIt)
+{
+    TransactionAt damaged{.global_id = "h"};
+    damaged.parts.push_back({.branch = {.member = "a"}, .state = StateAt::committed});
+    damaged.parts.push_back({.branch = {.member = "b"}, .state = StateAt::rolled_back});
+    std::vector<Mark> marks(3);
+    for (std::size_t i = 0; i < marks.size(); ++i)
+        marks[i].number = i + 1;
+    marks[1].at.damaged = {damaged};
+    std::vector<const Mark*> all;
+    for (const Mark& mark : marks)
+        all.push_back(&mark);
+    EXPECT_THAT(damaged_up_to(all, marks[0]), IsEmpty());
+    EXPECT_THAT(damaged_up_to(all, marks[1]),
+                ElementsAre(HasSubstr("h is committed at a and rolled back at b")));
+    marks[2].at.damaged = {damaged};
+    EXPECT_EQ(damaged_up_to(all, marks[2]).size(), 1U);
+}
+
 // rule 13
 TEST(LostTest, AMomentRepeatsNothingForOthers)
 {

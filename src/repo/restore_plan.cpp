@@ -94,6 +94,12 @@ PlanResult plan_restore(const RepositoryView& view, model::Number number,
     for (const StoredMark& one : view.marks)
         marks.push_back(&one.value);
     plan.warnings = model::lost_up_to(marks, mark->value);
+    for (auto& sentence : model::damaged_up_to(marks, mark->value))
+        plan.warnings.push_back(std::move(sentence));
+    for (const auto& id : mark->value.at.ambiguous_ids)
+        plan.warnings.push_back("ambiguous: the id " + id +
+                                " was used again too soon to tell its uses apart, so no verdict "
+                                "about it is taken from the logs");
     auto goals = goals_of(mark->value, options.members);
     PlanResult out = plan_goals(planner, goals, std::move(plan));
     refuse_strangers(options.members, goals, out);

@@ -94,6 +94,17 @@ void note_damaged_leases(store::Storage& storage, const std::string& group, Find
     }
 }
 
+/// What a backup holds is what the server had: no fault of the repository.
+void note_damaged_pages(const RepositoryView& view, Findings& findings)
+{
+    for (const auto& [name, member] : view.members)
+        for (const auto& backup : member.backups)
+            if (backup.value.is_damaged())
+                findings.note(fmt::format("member {}: b-{} holds {} pages that were damaged at the "
+                                          "server when it was taken",
+                                          name, backup.number(), backup.value.damaged_pages()));
+}
+
 VerifyReport look(store::Storage& storage, const std::string& group, const VerifyOptions& options,
                   const VerifyProgress& progress, std::stop_token stop)
 {
@@ -103,6 +114,7 @@ VerifyReport look(store::Storage& storage, const std::string& group, const Verif
     if (auto newest = Tombstones{storage, group}.latest_readable()) gone = std::move(newest->value);
     check_chains(storage, view, gone, findings);
     note_damaged_leases(storage, group, findings);
+    note_damaged_pages(view, findings);
     VerifyReport report;
     report.bytes = check_data(storage, view, gone, findings, options, progress, std::move(stop));
     weigh(view, gone, findings, report);

@@ -48,7 +48,8 @@ void list_marks(Environment& environment, const repo::RepositoryView& view)
                    std::to_string(mark.value.at.in_doubt.size()),
                    std::string(restorable ? "yes" : "no") +
                        (held.contains(mark.number()) ? ", held" : "") +
-                       (lost == 0 ? "" : fmt::format(", {} lost", lost)),
+                       (lost == 0 ? "" : fmt::format(", {} lost", lost)) +
+                       (mark.value.flags.heuristic_damage ? ", damage" : ""),
                    proven ? proof_text(proof->second, environment.clock().now()) : "-"});
         auto summary = mark_summary(mark);
         summary["restorable"] = restorable;

@@ -202,7 +202,8 @@ json member_json(const job::MemberStatus& member)
     if (member.backup) {
         out["last_backup"] = {{"id", fmt::format("b-{}", member.backup->number())},
                               {"started", base::format_time(member.backup->value.started)},
-                              {"file_bytes", member.backup->value.totals.file_bytes}};
+                              {"file_bytes", member.backup->value.totals.file_bytes},
+                              {"damaged", member.backup->value.damaged_pages()}};
     }
     if (!member.error.empty()) out["error"] = member.error;
     if (member.other_cluster) out["other_cluster"] = true;
@@ -284,6 +285,7 @@ void describe_json(json& document, const job::GroupStatus& status)
     for (const auto& run : status.broken_off)
         document["broken_off"].push_back(open_run_json(run));
     document["lost"] = status.lost;
+    document["damage"] = status.damage;
     document["needs_attention"] = status.needs_attention();
     document["attention"] = attention_json(status);
     document["left"] = status.left;

@@ -86,8 +86,20 @@ protected:
         flip(path);
         auto backup = lab_->backup("damaged");
         EXPECT_EQ(backup.code(), 3) << backup.text();
+        expect_damage_is_told();
         flip(path);
         connection.exec("DROP TABLE public.victim");
+    }
+    static void expect_damage_is_told()
+    {
+        auto status = lab_->run({"status", "--exit-code", "--json"});
+        EXPECT_EQ(status.code(), 3) << status.text();
+        auto document = status.json();
+        EXPECT_EQ(document.at("members").at(0).at("last_backup").at("damaged"), 1);
+        EXPECT_THAT(lab_->run({"status"}).out, HasSubstr("1 pages that were damaged"));
+        auto verify = lab_->run({"verify"});
+        EXPECT_EQ(verify.code(), 0) << verify.text();
+        EXPECT_THAT(verify.text(), HasSubstr("1 pages that were damaged"));
     }
     /// One bit in the middle of block 1.
     static void flip(const fs::path& path)
