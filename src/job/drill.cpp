@@ -32,6 +32,7 @@ bool is_about_us(Code code)
     case Code::repository_unreachable:
     case Code::repository_newer:
     case Code::member_not_ready:
+    case Code::target_not_empty:
     case Code::out_of_space:
     case Code::cancelled:
         return true;

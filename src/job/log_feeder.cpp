@@ -116,6 +116,12 @@ std::optional<std::string> LogFeeder::failure() const
     return failure_;
 }
 
+std::optional<base::Code> LogFeeder::failure_code() const
+{
+    std::lock_guard lock(mutex_);
+    return failure_code_;
+}
+
 /// "TTTTTTTTXXXXXXXXYYYYYYYY": timeline, and the segment's number in two parts (XLogFileName in
 /// xlog_internal.h).
 std::optional<LogFeeder::Segment> LogFeeder::parse(const std::string& name) const
@@ -236,7 +242,11 @@ FeedAnswer LogFeeder::provide(const std::string& name)
         std::lock_guard lock(mutex_);
         building_.erase(name);
         changed_.notify_all();
-        if (!failure_) failure_ = error.what();
+        if (!failure_) {
+            failure_ = error.what();
+            if (const auto* known = dynamic_cast<const Error*>(&error))
+                failure_code_ = known->code();
+        }
         base::log_error("cannot deliver log file {}: {}", name, error.what());
         return FeedAnswer::failed;
     }

@@ -53,6 +53,8 @@ public:
     std::filesystem::path socket() const { return options_.folder / "log.sock"; }
     /// The first failure, for the report.
     std::optional<std::string> failure() const;
+    /// Its code, where it was an Error.
+    std::optional<base::Code> failure_code() const;
 
 private:
     struct Segment {
@@ -88,6 +90,7 @@ private:
     std::set<std::string> building_;
     std::deque<Segment> wanted_;
     std::optional<std::string> failure_;
+    std::optional<base::Code> failure_code_;
     model::Epoch reserved_ = 0;
     base::Fd listener_;
     base::Fd wake_;

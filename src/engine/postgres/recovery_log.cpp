@@ -88,7 +88,7 @@ constexpr std::array<Reason, 11> kReasons = {{
      "the log at the backup's start is missing: run `tidemark verify`"},
     {"could not find redo location", Code::point_not_reachable,
      "the log at the backup's start is missing: run `tidemark verify`"},
-    {"could not restore file", Code::point_not_reachable,
+    {"could not restore file", Code::not_restorable,
      "the repository could not deliver log it should hold: run `tidemark verify`"},
     {"recovery ended before configured recovery target was reached", Code::point_not_reachable,
      "the log ends or is damaged before the mark: run `tidemark verify`, or choose an earlier "

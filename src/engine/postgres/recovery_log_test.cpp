@@ -85,6 +85,7 @@ TEST(RecoveryLogTest, KnownReasonsHaveTheirCode)
     EXPECT_THAT(prepared.what(), HasSubstr("currently 2"));
     auto fetch = error_of(read({"FATAL:  could not restore file \"000000010000000000000003\" from "
                                 "archive: child process exited with exit code 200"}));
+    EXPECT_EQ(fetch.code(), base::Code::not_restorable);
     EXPECT_THAT(fetch.hint(), HasSubstr("tidemark verify"));
     EXPECT_THAT(error_of(read({})).what(), HasSubstr("exit code 1"));
 }

@@ -425,6 +425,9 @@ void PostgresTarget::start_handed_over(HandOver& result)
     auto options = server_process_options(plain_launch());
     options.new_session = true;
     const auto log = config_.dir / "server.log";
+    std::error_code none;
+    auto before = fs::file_size(log, none);
+    if (none) before = 0;
     const bool within = pg_ctl_misreads(config_.dir);
     if (within) options.directory = config_.dir;
     auto started =
@@ -432,10 +435,13 @@ void PostgresTarget::start_handed_over(HandOver& result)
                    within ? fs::path("server.log") : log, "-w", "-t", "600", "start"},
                   {.process = options});
     if (!started.exit.success()) {
-        throw Error{
-            Code::failed,
-            fmt::format("the handed-over server does not start: {}{}", started.out, started.err),
-            {.hint = "its log is " + log.native()}};
+        // pg_ctl only says where to look.
+        auto said = complaints(work_.data().read("server.log").value_or(""), before);
+        throw Error{Code::failed,
+                    fmt::format("the handed-over server does not start: {}",
+                                said.empty() ? started.out + started.err : said),
+                    {.hint = "mend what it names, then run the same command again; its log is " +
+                             log.native()}};
     }
     auto place = read_pid_file(config_.dir);
     result.port = place.port;

@@ -35,11 +35,10 @@ bool is_ready(const fs::path& data_dir)
     return false;
 }
 
-/// What the server complains of in its last start.
-std::string complaints(const fs::path& log, std::uint64_t from)
+} // namespace
+
+std::string complaints(std::string_view text, std::uint64_t from)
 {
-    auto bytes = base::read_file(log, kMaxLog);
-    auto text = base::as_text(bytes);
     text.remove_prefix(std::min<std::size_t>(from, text.size()));
     std::vector<std::string> all, bad;
     for (const auto& line : split_lines(text)) {
@@ -55,8 +54,6 @@ std::string complaints(const fs::path& log, std::uint64_t from)
         out += (out.empty() ? "" : "; ") + bad[i];
     return out;
 }
-
-} // namespace
 
 void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
                        const ServerSetup& setup, std::stop_token stop)
@@ -95,7 +92,8 @@ void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
             throw Error{
                 Code::member_not_ready,
                 fmt::format("the server does not start under the configuration of production: {}",
-                            complaints(launch.log_file, server.log_start())),
+                            complaints(base::as_text(base::read_file(launch.log_file, kMaxLog)),
+                                       server.log_start())),
                 {.hint = "nothing was opened; mend what it names on this host and run the same "
                          "command again, or leave --as-production out; its log is " +
                          launch.log_file.native()}};

@@ -94,6 +94,8 @@ TEST_F(HandOverTest, AMemberThatDoesNotStartKeepsAllClosed)
     EXPECT_EQ(refused.code(), 1) << refused.text();
     EXPECT_TRUE(refused.explained()) << refused.text();
     EXPECT_NE(refused.err.find("no member was left open"), std::string::npos) << refused.text();
+    EXPECT_NE(refused.err.find("FATAL:"), std::string::npos) << refused.text();
+    EXPECT_NE(refused.err.find("already exists"), std::string::npos) << refused.text();
     expect_closed();
     EXPECT_TRUE(fs::exists(dir() / "m0/data/server.log")) << "it was open for a moment";
     lab_->lab.cluster(0).start();
