@@ -144,7 +144,7 @@ void GroupRestore::preflight()
 {
     check_decisions(plan_, options_, members_);
     if (!options_.force) refuse_finished(members_);
-    for (auto& warning : job::preflight(members_))
+    for (auto& warning : job::preflight(context_, plan_, options_, members_))
         warnings_.push_back(std::move(warning));
 }
 

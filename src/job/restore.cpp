@@ -21,7 +21,7 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
     auto members = make_members(context, plan, options);
     check_decisions(plan, options, members);
     if (!options.force) refuse_finished(members);
-    for (auto& warning : preflight(members))
+    for (auto& warning : preflight(context, plan, options, members))
         warnings.push_back(std::move(warning));
     return warnings;
 }

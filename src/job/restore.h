@@ -31,7 +31,8 @@ struct RestoreOptions {
     std::map<std::string, std::filesystem::path> map; ///< another folder for one member
     /// Another place for a tablespace, by member and oid; otherwise DIR/MEMBER/tablespaces/OID.
     std::map<std::pair<std::string, std::uint32_t>, std::filesystem::path> tablespaces;
-    std::string user; ///< the server's system user; empty: this one
+    std::filesystem::path repository = {}; ///< its folder, where it is one; nothing goes there
+    std::string user;                      ///< the server's system user; empty: this one
     std::optional<std::filesystem::path> bin_dir;
     std::vector<std::string> preload;
     std::string helper; ///< path of the tidemark program, for restore_command
@@ -132,5 +133,8 @@ void add_lost_work(const Context& context, const repo::RestorePlan& plan, Restor
 
 /// The folder of one member: the mapped one, or DIR/MEMBER.
 std::filesystem::path member_folder(const RestoreOptions& options, const std::string& member);
+/// The place of one of its tablespaces: the mapped one, or DIR/MEMBER/tablespaces/OID.
+std::filesystem::path tablespace_folder(const RestoreOptions& options, const std::string& member,
+                                        std::uint32_t oid);
 
 } // namespace tidemark::job

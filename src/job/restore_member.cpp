@@ -50,6 +50,15 @@ std::filesystem::path member_folder(const RestoreOptions& options, const std::st
                                        : base::resolve_links(options.dir) / member;
 }
 
+fs::path tablespace_folder(const RestoreOptions& options, const std::string& member,
+                           std::uint32_t oid)
+{
+    auto mapped = options.tablespaces.find({member, oid});
+    return mapped != options.tablespaces.end()
+               ? base::resolve_links(mapped->second)
+               : member_folder(options, member) / "tablespaces" / std::to_string(oid);
+}
+
 std::string tablespace_line(std::uint32_t oid, const fs::path& place, int version_num)
 {
     // Until PostgreSQL 13 a backslash is one, unless the line ends behind it; from 14 on it escapes
@@ -110,9 +119,7 @@ MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& pl
 
 fs::path MemberRestore::tablespace(std::uint32_t oid) const
 {
-    auto mapped = options_.tablespaces.find({member_.member, oid});
-    return mapped != options_.tablespaces.end() ? base::resolve_links(mapped->second)
-                                                : folder_ / "tablespaces" / std::to_string(oid);
+    return tablespace_folder(options_, member_.member, oid);
 }
 
 void MemberRestore::enter(RestorePhase phase)
@@ -250,9 +257,18 @@ void MemberRestore::recover(std::stop_token stop)
         report_.reached = reached.position;
         report_.evidence = reached.evidence;
     } catch (Error& error) {
-        if (auto why = feeder_->failure())
-            error.add_context("log could not be delivered (" + *why + ")");
-        throw;
+        auto why = feeder_->failure();
+        if (!why) throw;
+        auto context = "log could not be delivered (" + *why + ")";
+        // The server only sees that a file does not come.
+        auto code = feeder_->failure_code();
+        bool ours = code == Code::not_restorable || code == Code::repository_unreachable ||
+                    code == Code::out_of_space;
+        if (!ours || error.code() == Code::cancelled) {
+            error.add_context(context);
+            throw;
+        }
+        throw Error{*code, context + ": " + error.what(), {.hint = error.hint()}};
     }
     state_.reached = report_.evidence;
     report_.recover_time = since(start);

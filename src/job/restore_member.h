@@ -42,6 +42,8 @@ public:
     void take_back();
     /// Does the folder hold an unfinished restore that this one goes on with?
     bool continues() const;
+    /// Will promote() take a timeline's number in the repository?
+    bool will_claim() const;
     /// How far the restore to this plan's mark in the folder is; empty when there is none.
     std::optional<RestorePhase> phase_here() const;
     /// What it did about what was in doubt; nothing when that restore is about to be replaced.
@@ -107,6 +109,8 @@ std::string tablespace_line(std::uint32_t oid, const std::filesystem::path& plac
 
 /// What all members of a restore would run into on this host, the room for all of them too. Returns
 /// warnings.
-std::vector<std::string> preflight(const std::vector<std::unique_ptr<MemberRestore>>& members);
+std::vector<std::string> preflight(const Context& context, const repo::RestorePlan& plan,
+                                   const RestoreOptions& options,
+                                   const std::vector<std::unique_ptr<MemberRestore>>& members);
 
 } // namespace tidemark::job

@@ -7,6 +7,7 @@
 #include "job/log_needs.h"
 #include "job/restore_claim.h"
 #include "job/restore_member.h"
+#include "job/restore_places.h"
 
 #include <algorithm>
 #include <csignal>
@@ -94,6 +95,13 @@ bool MemberRestore::continues(const std::optional<RestoreState>& stored) const
 bool MemberRestore::continues() const
 {
     return continues(known_state(folder_));
+}
+
+bool MemberRestore::will_claim() const
+{
+    if (options_.scratch || (options_.joint && !options_.joint->opening)) return false;
+    auto stored = known_state(folder_);
+    return !continues(stored) || stored->phase < RestorePhase::claimed;
 }
 
 std::optional<RestorePhase> MemberRestore::phase_here() const
@@ -236,8 +244,30 @@ void MemberRestore::require_discardable() const
                              "interrupted, the same restore command goes on"}};
 }
 
-std::vector<std::string> preflight(const std::vector<std::unique_ptr<MemberRestore>>& members)
+namespace {
+
+/// Asked by beginning an object that is never finished, so nothing is to be seen of it.
+void require_writable_repository(const Context& context, const std::string& group)
 {
+    try {
+        context.storage().create(fmt::format("groups/{}/probe", group));
+    } catch (const Error& error) {
+        throw Error{error.code(),
+                    fmt::format("the repository cannot be written to, and a restore that is opened "
+                                "takes the numbers of its new timelines there: {}",
+                                error.what()),
+                    {.hint = "make it writable for this account, or restore from a copy of it that "
+                             "is"}};
+    }
+}
+
+} // namespace
+
+std::vector<std::string> preflight(const Context& context, const repo::RestorePlan& plan,
+                                   const RestoreOptions& options,
+                                   const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    check_places(plan, options);
     std::vector<std::string> warnings;
     std::vector<SpaceNeed> needs;
     for (const auto& member : members) {
@@ -247,6 +277,9 @@ std::vector<std::string> preflight(const std::vector<std::unique_ptr<MemberResto
             needs.push_back(std::move(need));
     }
     require_room(needs);
+    if (std::any_of(members.begin(), members.end(),
+                    [](const auto& member) { return member->will_claim(); }))
+        require_writable_repository(context, plan.group);
     return warnings;
 }
 

@@ -36,11 +36,34 @@ json in_doubt_json(const model::InDoubt& doubt)
             {"differs_from_production", doubt.differs_from_production}};
 }
 
+/// Those that are set.
+json flags_json(const model::CutFlags& flags)
+{
+    json out = json::array();
+    auto add = [&](bool set, const char* name) {
+        if (set) out.push_back(name);
+    };
+    add(flags.two_phase_only, "two_phase_only");
+    add(flags.heuristic_damage, "heuristic_damage");
+    add(flags.differs_from_production, "differs_from_production");
+    add(flags.unknown_verdicts, "unknown_verdicts");
+    add(flags.lost_prepares, "lost_prepares");
+    add(flags.unknown_finishes, "unknown_finishes");
+    add(flags.relies_on_clocks, "relies_on_clocks");
+    return out;
+}
+
 /// The operator's word about it, where there is one.
 std::optional<bool> word_about(const model::InDoubt& doubt, const job::RestoreOptions& options)
 {
     auto word = options.decisions.find({doubt.branch.member, doubt.branch.gid});
     return word == options.decisions.end() ? std::nullopt : std::optional(word->second);
+}
+
+/// Does the command line say where this member goes?
+bool is_placed(const job::RestoreOptions& options, const std::string& member)
+{
+    return !options.dir.empty() || options.map.contains(member);
 }
 
 std::string plan_in_doubt_text(const model::Mark& mark, const job::RestoreOptions& options)
@@ -118,6 +141,7 @@ json mark_summary(const repo::StoredMark& mark)
                 {"spread_us", mark.value.spread.count()},
                 {"in_doubt", mark.value.at.in_doubt.size()},
                 {"two_phase_only", mark.value.flags.two_phase_only},
+                {"flags", flags_json(mark.value.flags)},
                 {"lost", json::array()}};
     for (const auto& lost : mark.value.at.lost)
         out["lost"].push_back(lost.global_id);
@@ -169,9 +193,7 @@ std::string mark_text(const repo::StoredMark& mark)
         out += fmt::format("decision table: {} of {}, {} late commits to be looked for\n",
                            table.table, table.member, value.decided.size());
     for (const auto& damaged : value.at.damaged)
-        out += fmt::format("heuristic damage in production: {} is committed at one member and "
-                           "rolled back at another\n",
-                           damaged.global_id);
+        out += model::damage_sentence(damaged) + "\n";
     for (const auto& lost : value.at.lost)
         out += model::lost_sentence(lost) + "\n";
     for (const auto& id : value.at.ambiguous_ids)
@@ -220,6 +242,18 @@ json plan_json(const repo::RestorePlan& plan, const job::RestoreOptions& options
              {"pieces", member.pieces.size()},
              {"bytes_to_write", member.bytes_to_write},
              {"log_bytes", member.log_bytes}});
+        auto& one = out["members"].back();
+        const bool placed = is_placed(options, name);
+        one["folder"] = placed ? json(job::member_folder(options, name).string()) : json(nullptr);
+        one["tablespaces"] = json::array();
+        for (const auto& [oid, location] : member.backup.value.facts.tablespaces) {
+            one["tablespaces"].push_back(
+                {{"oid", oid},
+                 {"location", location},
+                 {"folder", placed || options.tablespaces.contains({name, oid})
+                                ? json(job::tablespace_folder(options, name, oid).string())
+                                : json(nullptr)}});
+        }
     }
     return out;
 }
@@ -263,16 +297,21 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
                                : ", " + base::format_time_human(plan.mark->value.created));
     Table table({"MEMBER", "FROM", "LOG TO REPLAY", "STOP BEFORE", "TARGET", "WRITES"});
     for (const auto& [name, member] : plan.members) {
-        table.row({name,
-                   fmt::format("b-{} of {}", member.backup.number(),
-                               base::format_time_human(member.backup.value.started)),
-                   base::format_size(member.log_bytes), model::format_position(member.target),
-                   options.dir.empty() && options.map.empty()
-                       ? "-"
-                       : (job::member_folder(options, name) / "data").string(),
-                   base::format_size(member.bytes_to_write)});
+        table.row(
+            {name,
+             fmt::format("b-{} of {}", member.backup.number(),
+                         base::format_time_human(member.backup.value.started)),
+             base::format_size(member.log_bytes), model::format_position(member.target),
+             is_placed(options, name) ? (job::member_folder(options, name) / "data").string() : "-",
+             base::format_size(member.bytes_to_write)});
     }
     out += table.render(2);
+    for (const auto& [name, member] : plan.members) {
+        if (!is_placed(options, name)) continue;
+        for (const auto& [oid, location] : member.backup.value.facts.tablespaces)
+            out += fmt::format("  tablespace {} of {} (was {}): {}\n", oid, name, location,
+                               job::tablespace_folder(options, name, oid).string());
+    }
     if (plan.mark) {
         out += plan_in_doubt_text(plan.mark->value, options);
         out += one_phase_note(plan.mark->value);

@@ -25,7 +25,11 @@ void add_pairs(CLI::App* app, const std::string& name, Pairs& into, const std::s
                    if (at == std::string::npos || at == 0 || at + 1 == value.size()) {
                        throw CLI::ValidationError(name, "needs NAME=VALUE, not '" + value + "'");
                    }
-                   into[value.substr(0, at)] = value.substr(at + 1);
+                   auto to = value.substr(at + 1);
+                   auto [known, fresh] = into.try_emplace(value.substr(0, at), to);
+                   if (!fresh && known->second != to)
+                       throw CLI::ValidationError(name, "says two things of " + known->first +
+                                                            ": " + known->second + " and " + to);
                }
            },
            help)

@@ -9,6 +9,7 @@
 #include "job/joint_restore.h"
 #include "job/operator_words.h"
 #include "job/restore.h"
+#include "job/restore_places.h"
 
 #include <algorithm>
 #include <charconv>
@@ -46,6 +47,14 @@ std::string server_user(const Options& options)
     }
 }
 
+/// Empty where the repository is no folder.
+fs::path repository_folder(Environment& environment)
+{
+    std::string url = environment.repository_spec().url;
+    if (url.starts_with("file://")) url.erase(0, 7);
+    return url.find("://") == std::string::npos ? fs::absolute(url) : fs::path{};
+}
+
 base::Bytes read_decisions(const fs::path& file)
 {
     try {
@@ -73,6 +82,7 @@ job::RestoreOptions restore_options(Environment& environment)
             throw Error{Code::usage, "--tablespace needs MEMBER:OID=DIR, not " + key};
         out.tablespaces.emplace(std::pair{key.substr(0, colon), oid}, path);
     }
+    out.repository = repository_folder(environment);
     out.user = server_user(options);
     out.bin_dir = options.bin_dir;
     out.preload = options.preload;
@@ -244,6 +254,7 @@ int show_plan(Environment& environment, const repo::RestorePlan& plan,
         }
     } else {
         if (plan.mark) job::check_words(plan.mark->value, options);
+        job::check_tablespaces(plan, options);
         for (const auto& warning : plan.warnings)
             environment.progress().warn(warning);
     }

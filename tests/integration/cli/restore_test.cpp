@@ -261,6 +261,35 @@ TEST_F(RestoreTest, AServerThatRunsInTheTargetIsNeverOverwritten)
     EXPECT_EQ(lab_->run({"log"}).code(), 0);
 }
 
+TEST_F(RestoreTest, PlacesThatAreTakenAreRefusedBeforeAnythingIsWritten)
+{
+    auto live = lab_->lab.cluster(0).data_dir();
+    auto refused = [&](Tool::Arguments line, int code) {
+        for (bool plan : {true, false}) {
+            auto now = line;
+            now.insert(now.begin(), "restore");
+            if (plan) now.emplace_back("--plan");
+            auto run = lab_->run(now);
+            EXPECT_EQ(run.code(), code) << run.text();
+            EXPECT_TRUE(run.explained()) << run.text();
+        }
+    };
+    refused({"--dir", live.string()}, 30);
+    refused({"--dir", (live / "base/new").string()}, 30);
+    refused({"--dir", (lab_->repository / "x").string()}, 2);
+    auto here = [&](const char* name) { return (dir() / name).string(); };
+    refused({"--map", "m0=" + here("x"), "--map", "m1=" + here("x")}, 2);
+    refused({"--map", "m0=" + here("x"), "--map", "m1=" + here("x/data")}, 2);
+    refused({"--map", "m0=" + here("x"), "--map", "m0=" + here("y"), "--dir", here("z")}, 2);
+    refused({"--dir", here("z"), "--tablespace", "m0:99=" + here("ts")}, 2);
+    refused({"--dir", here("z"), "--tablespace", "z:1663=" + here("ts")}, 2);
+    auto drill = lab_->run({"drill", "--dir", live.string()});
+    EXPECT_EQ(drill.code(), 30) << drill.text();
+    EXPECT_FALSE(fs::exists(dir()));
+    EXPECT_FALSE(fs::exists(live / "m0"));
+    EXPECT_FALSE(fs::exists(lab_->repository / "x"));
+}
+
 TEST_F(RestoreTest, OneMemberThatCannotBeWrittenKeepsAllClosed)
 {
     fs::create_directories(lab_->folder() / "blocked");

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "job/restore.h"
+
+#include <optional>
+#include <string>
+
+/// Whether the places that a restore writes into are fit for it, before anything is written.
+namespace tidemark::job {
+
+/// Error{usage} when --tablespace names a member that the group does not have, a tablespace that
+/// the planned backup does not hold, or a relative path.
+void check_tablespaces(const repo::RestorePlan& plan, const RestoreOptions& options);
+
+/// Every member's folder and every tablespace, links resolved. Error{usage} when two of them share
+/// a folder or one lies within another, or one lies in the repository or holds it;
+/// Error{target_not_empty} when one lies within a data directory; Error{member_not_ready} when the
+/// servers' user cannot go there.
+void check_places(const repo::RestorePlan& plan, const RestoreOptions& options);
+
+} // namespace tidemark::job

@@ -1,0 +1,202 @@
+#include "job/restore_places.h"
+
+#include "base/error.h"
+#include "base/temp_dir.h"
+#include "job/mark.h"
+#include "job/world_testing.h"
+
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tidemark::job {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Code;
+using base::Error;
+using testing::HasSubstr;
+
+class RestorePlacesTest : public ::testing::Test {
+protected:
+    RestorePlacesTest()
+    {
+        auto number = place_mark(world_.context(), {}).mark.number();
+        plan_ = repo::need_plan(repo::plan_restore(world_.view(), number));
+        for (auto& [name, member] : plan_.members)
+            member.backup.value.facts.tablespaces = {{16385, "/fast"}, {16386, "/slow"}};
+        options_.dir = dir_.path() / "r";
+        options_.repository = dir_.path() / "repo";
+        fs::create_directory(options_.repository);
+    }
+    fs::path at(const std::string& name) const { return dir_.path() / name; }
+    void expect(Code code, const std::string& words = {})
+    {
+        try {
+            check_places(plan_, options_);
+            EXPECT_EQ(code, Code::ok) << words;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), code) << error.what();
+            EXPECT_THAT(error.what(), HasSubstr(words));
+        }
+    }
+
+    base::TempDir dir_{"places"};
+    World world_;
+    repo::RestorePlan plan_;
+    RestoreOptions options_;
+};
+
+TEST_F(RestorePlacesTest, EachNeedsAFolderOfItsOwn)
+{
+    expect(Code::ok);
+    options_.map = {{"a", at("x")}, {"b", at("x")}};
+    expect(Code::usage, "member a and member b");
+    options_.map = {{"a", at("x")}, {"b", at("x/data")}};
+    expect(Code::usage, "member a and member b");
+    options_.map = {{"a", at("x")}, {"b", at("xy")}};
+    expect(Code::ok);
+    fs::create_directory_symlink("x", at("link"));
+    options_.map = {{"a", at("x")}, {"b", at("link/../link")}};
+    expect(Code::usage, "member a and member b");
+}
+
+TEST_F(RestorePlacesTest, TablespacesToo)
+{
+    auto& spaces = options_.tablespaces;
+    spaces[{"a", 16385}] = at("ts");
+    expect(Code::ok);
+    spaces[{"a", 16386}] = at("ts");
+    expect(Code::usage, "tablespace 16385 of a and tablespace 16386 of a");
+    spaces[{"a", 16386}] = at("ts/below");
+    expect(Code::usage, "tablespace 16386 of a");
+    for (const char* taken : {"r/a/data/base/x", "r/b", "r/b/tablespaces/16385", "r"}) {
+        spaces = {{{"a", 16385}, at(taken)}};
+        expect(Code::usage, "tablespace 16385 of a");
+    }
+    spaces = {{{"a", 16385}, at("r/a/tablespaces/fast")}};
+    expect(Code::ok);
+}
+
+TEST_F(RestorePlacesTest, TablespacesAreNamedAsTheyAre)
+{
+    auto& spaces = options_.tablespaces;
+    spaces = {{{"a", 99}, at("ts")}};
+    expect(Code::usage, "no such tablespace");
+    spaces = {{{"z", 16385}, at("ts")}};
+    expect(Code::usage, "no such member");
+    spaces = {{{"a", 16385}, "ts"}};
+    expect(Code::usage, "no absolute path");
+    // Restored on another host, with the same words there.
+    plan_.members.erase("b");
+    spaces = {{{"b", 16385}, at("ts")}};
+    expect(Code::ok);
+}
+
+TEST_F(RestorePlacesTest, NothingGoesIntoTheRepositoryOrAroundIt)
+{
+    options_.dir = at("repo/x");
+    expect(Code::usage, "the repository is");
+    options_.dir = at("r");
+    options_.map["a"] = dir_.path();
+    expect(Code::usage);
+    options_.map = {{"a", at("x")}, {"b", at("y")}};
+    options_.dir = at("repo");
+    expect(Code::usage, "the report");
+    options_.dir = dir_.path();
+    expect(Code::ok);
+}
+
+TEST_F(RestorePlacesTest, NothingGoesIntoADataDirectory)
+{
+    for (const char* sign : {"PG_VERSION", "postmaster.pid"}) {
+        fs::create_directories(at("live/base"));
+        std::ofstream(at("live") / sign) << "15\n";
+        options_.dir = at("live");
+        expect(Code::target_not_empty, at("live").string());
+        options_.dir = at("live/base/new");
+        expect(Code::target_not_empty, at("live").string());
+        options_.dir = at("r");
+        options_.tablespaces[{"a", 16385}] = at("live/base/new");
+        expect(Code::target_not_empty, at("live").string());
+        options_.tablespaces.clear();
+        fs::remove_all(at("live"));
+    }
+}
+
+TEST_F(RestorePlacesTest, TheServersUserMustGetThere)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "only root runs servers as somebody else";
+    options_.user = "nobody";
+    ASSERT_EQ(::chmod(dir_.path().c_str(), 0711), 0);
+    expect(Code::ok);
+    fs::create_directory(at("closed"));
+    ASSERT_EQ(::chmod(at("closed").c_str(), 0700), 0);
+    options_.dir = at("closed/r");
+    expect(Code::member_not_ready, at("closed").string());
+    ASSERT_EQ(::chmod(at("closed").c_str(), 0711), 0);
+    expect(Code::ok);
+}
+
+/// Begins no object, as a folder that is mounted read-only.
+class ReadOnly final : public store::Storage {
+public:
+    explicit ReadOnly(store::Storage& inner) : inner_(inner) {}
+    store::Traits traits() override { return inner_.traits(); }
+    std::unique_ptr<store::ObjectWriter> create(std::string_view) override
+    {
+        throw Error{Code::repository_unreachable, "read-only file system"};
+    }
+    std::unique_ptr<base::ByteSource> open(std::string_view key,
+                                           std::optional<store::Range> range) override
+    {
+        return inner_.open(key, range);
+    }
+    std::optional<store::ObjectInfo> stat(std::string_view key) override
+    {
+        return inner_.stat(key);
+    }
+    std::vector<store::ObjectInfo> list(std::string_view prefix) override
+    {
+        return inner_.list(prefix);
+    }
+    bool remove(std::string_view key) override { return inner_.remove(key); }
+    base::Time now() override { return inner_.now(); }
+
+private:
+    store::Storage& inner_;
+};
+
+TEST_F(RestorePlacesTest, TheRepositoryMustTakeTheNewTimelinesNumbers)
+{
+    for (auto& [name, member] : plan_.members)
+        member.backup.value.facts.tablespaces.clear();
+    ReadOnly storage(world_.storage());
+    auto repository = repo::Repository::open(storage);
+    auto context = world_.context();
+    Context reading{.repository = repository,
+                    .engine = context.engine,
+                    .group = context.group,
+                    .progress = context.progress,
+                    .clock = context.clock,
+                    .stop = {},
+                    .command = "test",
+                    .host = "here"};
+    EXPECT_NO_THROW(check_restore(context, plan_, options_));
+    try {
+        check_restore(reading, plan_, options_);
+        FAIL() << "it would end before its opening";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::repository_unreachable);
+        EXPECT_THAT(error.what(), HasSubstr("new timelines"));
+        EXPECT_THAT(error.hint(), HasSubstr("copy"));
+    }
+    // A drill takes none.
+    options_.scratch = true;
+    EXPECT_NO_THROW(check_restore(reading, plan_, options_));
+}
+
+} // namespace
+} // namespace tidemark::job
