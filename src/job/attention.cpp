@@ -14,7 +14,10 @@ void of_member(Reasons& out, const MemberStatus& member)
     auto add = [&](const char* name, std::string text) {
         out.push_back({.name = name, .member = member.name, .text = std::move(text)});
     };
-    if (!member.error.empty()) {
+    if (member.has_left) {
+        add("has left", "it belongs to the group no more, and jobs refuse to go on while this "
+                        "configuration names it; take it out, or have it back with tidemark init");
+    } else if (!member.error.empty()) {
         add(member.other_cluster ? "other cluster" : "no answer", member.error);
     } else if (member.identity && !member.slot.exists) {
         add("no slot", "the server keeps no log for us; the next tidemark run makes a slot and "

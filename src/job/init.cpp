@@ -6,6 +6,7 @@
 #include "job/init_checks.h"
 #include "job/membership.h"
 #include "job/standby_slots.h"
+#include "model/membership.h"
 #include "repo/identities.h"
 
 #include <algorithm>
@@ -125,7 +126,7 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
     Crew crew(member_names(context.group), context.stop);
     std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());
     std::vector<Joining> joining(crew.size());
-    if (!options.late) refuse_missing(context, context.repository.members(context.group.name));
+    if (!options.late) refuse_missing(context);
     auto identities = [&](std::size_t i) {
         return repo::Identities(context.storage(),
                                 {.group = context.group.name, .member = crew.name(i)});
@@ -174,8 +175,9 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
     for (std::size_t i = 0; i < crew.size(); ++i) {
         const auto& one = joining[i];
         if (!one.known)
-            identities(i).append(lease.get(), to_record(context, crew.name(i), one, anchor,
-                                                        options.late ? "joined" : "init"));
+            identities(i).append(
+                lease.get(), to_record(context, crew.name(i), one, anchor,
+                                       options.late ? std::string(model::kMemberJoined) : "init"));
         outcome.members.push_back({.name = crew.name(i),
                                    .identity = one.identity,
                                    .slot_created = one.slot_created,

@@ -15,18 +15,15 @@ namespace tidemark::job {
 /// Members that the repository knows and that have not left.
 std::vector<std::string> recorded_members(const Context& context);
 
-/// Error{usage} when the configuration lacks one of `names` that has not left.
-void refuse_missing(const Context& context, const std::vector<std::string>& names);
-/// The same for the members of the newest mark, or, where there is none, for all that are recorded:
-/// quick, and enough before each mark.
+/// Error{identity_mismatch} when the configuration lacks one of them.
 void refuse_missing(const Context& context);
 
-/// Error{usage} when the newest generation says that it has left: another host's configuration may
-/// still name it, and would make its slot anew.
+/// Error{identity_mismatch} when the newest generation says that it has left: another host's
+/// configuration may still name it, and would make its slot anew.
 void refuse_departed(const model::MemberIdentity& recorded);
 
-/// Records that the configured members have left. Those of which nothing is recorded are passed
-/// over. Under the lease `log`.
+/// Records that these members have left: now, or with the last mark that holds them. Those of which
+/// nothing is recorded are passed over. Under the lease `log`.
 void record_departure(const Context& context, const repo::Lease& lease,
                       const std::vector<std::string>& members);
 

@@ -24,7 +24,7 @@ protected:
         try {
             body();
         } catch (const Error& error) {
-            EXPECT_EQ(error.code(), Code::usage) << error.what();
+            EXPECT_EQ(error.code(), Code::identity_mismatch) << error.what();
             EXPECT_THAT(std::string(error.what()) + error.hint(), HasSubstr(word));
             return;
         }
@@ -118,6 +118,51 @@ TEST_F(MembershipTest, AMarkThatLacksAMemberIsNotRestorable)
     EXPECT_FALSE(repo::plan_restore(view, partial, {.members = {"a"}}).plan.has_value());
     EXPECT_TRUE(
         repo::plan_restore(view, partial, {.members = {"a"}, .alone = true}).plan.has_value());
+}
+
+/// As leave did before it was recorded: the block was taken out, and marks went on.
+TEST_F(MembershipTest, ADepartureOfOldIsRecordedBehindTheLastMark)
+{
+    auto b = take_out_b();
+    world_.clock().advance(std::chrono::seconds{1});
+    leave("b");
+    auto generations = repo::Identities(world_.storage(), {"shop", "b"}).list();
+    for (int i = 0; i < 2; ++i) {
+        world_.clock().advance(std::chrono::seconds{1});
+        mark();
+    }
+    world_.storage().remove(generations.front().object.key);
+    auto newest = world_.view().marks.front().number();
+    EXPECT_NE(repo::newest_restorable(world_.view()), newest);
+    // One clear refusal, one command.
+    refuse([&] { mark(); }, "tidemark leave b");
+    leave("b");
+    EXPECT_EQ(repo::newest_restorable(world_.view()), newest);
+    for (const auto& mark : world_.view().marks)
+        EXPECT_TRUE(repo::plan_restore(world_.view(), mark.number()).plan.has_value());
+    EXPECT_NO_THROW(mark());
+}
+
+/// add-member was killed before the file named it, or another host still has the file of before.
+TEST_F(MembershipTest, WhoJoinsBelongsWithTheFirstMark)
+{
+    auto server = world_.engine().add_server(
+        {.name = "c", .system_id = "70000000000000000c", .clock = &world_.clock()});
+    model::MemberSpec c{.name = "c", .url = "fake:c", .data_dir = {}, .gid_pattern = "identical"};
+    auto alone = world_.group();
+    alone.members = {c};
+    initialise(world_.context().for_group(alone), {.unbounded = true, .late = true});
+    for (bool named : {false, true}) {
+        world_.clock().advance(std::chrono::seconds{1});
+        if (named) world_.group().members.push_back(c);
+        mark();
+        EXPECT_EQ(world_.view().marks.front().value.members.size(), named ? 3U : 2U);
+    }
+    EXPECT_TRUE(
+        repo::plan_restore(world_.view(), world_.view().marks.at(1).number()).plan.has_value());
+    world_.group().members.pop_back();
+    refuse([&] { mark(); }, "does not name: c");
+    EXPECT_THAT(recorded_members(world_.context()), ElementsAre("a", "b", "c"));
 }
 
 } // namespace

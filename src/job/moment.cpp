@@ -263,6 +263,8 @@ private:
 /// The logs of all members go on from one mark to the next without a gap, along one history.
 bool connected(const repo::RepositoryView& view, const Mark& from, const Mark& to)
 {
+    // A moment between them would lack who left, or have no log of who joined.
+    if (from.members.size() != to.members.size()) return false;
     return std::ranges::all_of(to.members, [&](const model::MarkMember& member) {
         auto before = std::ranges::find(from.members, member.name, &model::MarkMember::name);
         auto stored = view.members.find(member.name);

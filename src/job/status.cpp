@@ -233,6 +233,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         auto stored = view.members.find(member.name);
         member.chain = "no log stored";
         if (stored == view.members.end()) return;
+        member.has_left = !stored->second.identities.empty() && !recorded_member(stored->second);
         describe_chain(member, stored->second);
         compare(member, context.storage(), stored->second);
         if (!stored->second.backups.empty()) member.backup = stored->second.backups.front();

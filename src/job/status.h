@@ -36,6 +36,7 @@ struct MemberStatus {
     /// Another cluster answered than the one that is stored: `error` says so, and nothing else is
     /// told of it.
     bool other_cluster = false;
+    bool has_left = false; ///< by the repository; this configuration still names it
 
     std::string chain;         ///< of the stored log: "complete", or where the newest gap is
     bool chain_broken = false; ///< also when no slot keeps the log that comes next

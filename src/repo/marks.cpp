@@ -95,7 +95,8 @@ std::optional<StoredMark> Marks::find(const MarkSelector& selector) const
 
 namespace {
 
-/// "2026-11-31 00:00": somebody means a time.
+} // namespace
+
 bool begins_like_a_date(std::string_view text)
 {
     constexpr std::string_view kForm = "dddd-dd-dd";
@@ -107,8 +108,6 @@ bool begins_like_a_date(std::string_view text)
     return true;
 }
 
-} // namespace
-
 StoredMark Marks::need(std::string_view text) const
 {
     auto found = find(parse_mark_selector(text));
@@ -118,7 +117,7 @@ StoredMark Marks::need(std::string_view text) const
         throw Error{Code::not_restorable,
                     fmt::format("group {} has no mark yet", group_),
                     {.hint = "run `tidemark backup`, which ends with one"}};
-    if (begins_like_a_date(text))
+    if (parse_mark_selector(text).kind == MarkSelector::Kind::name && begins_like_a_date(text))
         throw Error{
             Code::usage,
             fmt::format("\"{}\" is not a time, and no mark of group {} is called so", text, group_),

@@ -27,6 +27,8 @@ struct MarkSelector {
     base::Time time;
 };
 MarkSelector parse_mark_selector(std::string_view text);
+/// "2026-11-31 00:00": somebody means a time, whether it is one or not.
+bool begins_like_a_date(std::string_view text);
 /// "m-12"
 std::string mark_id(model::Number number);
 

@@ -1,6 +1,7 @@
 #include "repo/planner.h"
 
 #include "base/check.h"
+#include "model/membership.h"
 #include "repo/layout.h"
 
 #include <algorithm>
@@ -151,9 +152,15 @@ std::vector<std::string> Planner::missing(const model::Mark& mark) const
     for (const auto& [name, member] : view_.members) {
         if (std::ranges::count(mark.members, name, &model::MarkMember::name) != 0) continue;
         auto then = std::ranges::find_if(member.identities, [&](const StoredIdentity& one) {
-            return one.value.recorded <= mark.created; // newest first
+            return one.value.recorded < mark.created; // newest first
         });
-        if (then != member.identities.end() && !then->value.has_left()) out.push_back(name);
+        if (then == member.identities.end() || then->value.has_left()) continue;
+        auto holds = [&](const StoredMark& one) {
+            return one.value.created < mark.created &&
+                   std::ranges::count(one.value.members, name, &model::MarkMember::name) != 0;
+        };
+        if (!belongs_with_first_mark(then->value) || std::ranges::any_of(view_.marks, holds))
+            out.push_back(name);
     }
     return out;
 }

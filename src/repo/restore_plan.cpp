@@ -54,7 +54,8 @@ void refuse_partial(const std::vector<std::string>& missing, PlanResult& result)
         result.obstacles.push_back({.kind = ObstacleKind::not_in_mark,
                                     .member = name,
                                     .text = "the mark was placed without it, although it belonged "
-                                            "to the group",
+                                            "to the group (if it had left: tidemark leave " +
+                                            name + " records that)",
                                     .gap = {},
                                     .object = {}});
         result.plan.reset();

@@ -34,7 +34,7 @@ TEST_F(RestoreTargetTest, MissingLogIsNamedAndMayComeLater)
         target->recover({}, {});
         FAIL();
     } catch (const base::Error& error) {
-        EXPECT_EQ(error.code(), base::Code::point_not_reachable);
+        EXPECT_EQ(error.code(), base::Code::not_restorable);
         EXPECT_THAT(error.what(), HasSubstr("exit code 200"));
     }
     target = recovered();

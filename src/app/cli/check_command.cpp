@@ -92,7 +92,7 @@ std::vector<engine::Check> repository_checks(Environment& environment, std::opti
         try {
             job::refuse_missing(environment.context());
         } catch (const Error& error) {
-            if (error.code() != Code::usage) throw;
+            if (error.code() != Code::identity_mismatch) throw;
             checks.push_back(failed("members", error.what(), error.hint()));
         }
         for (const auto& member : environment.group().members) {

@@ -149,7 +149,11 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
                             repo::mark_id(newest->number()), repo::mark_id(number)));
         }
     } else {
-        auto mark = repo::Marks(environment.repository().storage(), view.group).find(selector);
+        repo::Marks marks(environment.repository().storage(), view.group);
+        auto mark = marks.find(selector);
+        if (!mark && selector.kind == repo::MarkSelector::Kind::name &&
+            repo::begins_like_a_date(selector.name))
+            mark = marks.need(selector.name); // says what is wrong with it
         if (!mark) {
             throw Error{
                 Code::point_not_reachable,
