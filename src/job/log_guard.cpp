@@ -7,17 +7,22 @@
 #include "job/group_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fmt/format.h>
 #include <mutex>
+#include <thread>
 
 namespace tidemark::job {
+
+using std::chrono::steady_clock;
 
 namespace {
 
 /// A server that is in trouble answers late; a guard must not hang on it.
 constexpr auto kPatience = std::chrono::seconds{10};
-/// What fails sooner costs little when it is tried again.
-constexpr auto kLongWait = std::chrono::seconds{2};
+/// The server needs a moment to see that a stream of ours has ended, and lets go of the slot.
+constexpr auto kSlotIsFreeWithin = std::chrono::seconds{3};
+constexpr auto kTryAgainAfter = std::chrono::milliseconds{100};
 
 std::string percent(double share)
 {
@@ -30,47 +35,34 @@ base::Duration patience(const GuardedGroup& guarded)
     return std::max<base::Duration>(kPatience, guarded.group.mark_wait);
 }
 
+void renew_deadline(const GuardedGroup& guarded, engine::Session& session)
+{
+    session.set_deadline(steady_clock::now() + patience(guarded));
+}
+
 std::unique_ptr<engine::Session> reach(const GuardedGroup& guarded, const model::MemberSpec& member)
 {
-    auto within = std::chrono::ceil<std::chrono::milliseconds>(patience(guarded));
     auto config = member_config(guarded.group, member);
-    config.within = within;
+    config.within = std::chrono::ceil<std::chrono::milliseconds>(patience(guarded));
     auto session = guarded.engine(member).connect(config);
-    session->set_deadline(std::chrono::steady_clock::now() + within);
+    renew_deadline(guarded, *session);
     return session;
 }
 
 /// What a mark that waits for this member would end with (job/mark.cpp).
-base::Error as_a_mark_says(const base::Error& error, const std::string& member, bool late)
+base::Error as_a_mark_says(const base::Error& error, const std::string& member)
 {
-    return {
-        late ? base::Code::mark_not_placed : error.code(),
-        fmt::format("{}member {}: {}", late ? "no mark was placed: " : "", member, error.what()),
-        {.hint = error.hint(), .transient = true}};
+    return {base::Code::mark_not_placed,
+            fmt::format("no mark was placed: member {}: {}", member, error.what()),
+            {.hint = error.hint(), .transient = true}};
 }
 
-/// Looks at every member's slot, all at once; `act` runs on the member's own thread.
-void for_each_slot(const GuardedGroup& guarded,
-                   const std::function<void(const model::MemberSpec&, engine::Session&,
-                                            const engine::SlotState&)>& act)
+/// All at once, each on a thread of its own.
+void for_each_member(const GuardedGroup& guarded,
+                     const std::function<void(const model::MemberSpec&)>& work)
 {
     Crew crew(member_names(guarded.group), guarded.stop);
-    crew.run([&](std::size_t i, std::stop_token) {
-        const auto& member = guarded.group.members[i];
-        if (guarded.absent->has(member.name)) return;
-        auto began = std::chrono::steady_clock::now();
-        try {
-            auto session = reach(guarded, member);
-            auto slot = session->slot();
-            if (slot.exists && !slot.lost) act(member, *session, slot);
-        } catch (const base::Error& error) {
-            base::log_debug("log guard: {}: {}", member.name, error.what());
-            auto waited = std::chrono::steady_clock::now() - began;
-            if (error.transient() && waited >= kLongWait)
-                guarded.absent->add(member.name, as_a_mark_says(error, member.name,
-                                                                waited >= guarded.group.mark_wait));
-        }
-    });
+    crew.run([&](std::size_t i, std::stop_token) { work(guarded.group.members[i]); });
 }
 
 /// Why the cluster that answers is not known to be ours, or nothing.
@@ -117,36 +109,83 @@ GuardAction guard_action(const model::LogGuard& policy, const engine::SlotState&
     return pressure.share >= policy.warn ? GuardAction::warn : GuardAction::none;
 }
 
-void watch_held_log(const GuardedGroup& guarded)
-{
-    auto known = guarded.clusters();
-    for_each_slot(guarded, [&](const auto& member, auto& session, const auto& slot) {
-        auto pressure = log_pressure(slot);
-        if (guard_action(guarded.group.log_guard, slot, pressure) == GuardAction::none) return;
-        // Whoever backs it up says whose it is.
-        if (known && !not_ours(known, member.name, session).empty()) return;
-        guarded.progress.warn(fmt::format("{}: our slot held {} of log when this run began, {} {}",
-                                          member.name, base::format_size(slot.held_bytes),
-                                          percent(pressure.share), pressure.where));
-    });
-}
-
 namespace {
+
+class Watch {
+public:
+    explicit Watch(const GuardedGroup& guarded) : guarded_(guarded), known_(guarded.clusters()) {}
+
+    void look_at(const model::MemberSpec& member) const
+    {
+        auto began = steady_clock::now();
+        std::unique_ptr<engine::Session> session;
+        try {
+            session = reach(guarded_, member);
+            look_at_slot(member.name, *session);
+        } catch (const base::Error& error) {
+            base::log_debug("log guard: {}: {}", member.name, error.what());
+            // One that answers late may answer whoever waits longer.
+            bool late = steady_clock::now() - began >= guarded_.group.mark_wait;
+            if (!late || !error.transient()) return;
+            guarded_.absent->add(member.name, as_a_mark_says(error, member.name));
+            if (!session) guarded_.unreached->add(member.name, error);
+        }
+    }
+
+private:
+    void look_at_slot(const std::string& member, engine::Session& session) const
+    {
+        auto slot = session.slot();
+        auto pressure = log_pressure(slot);
+        if (guard_action(guarded_.group.log_guard, slot, pressure) == GuardAction::none) return;
+        // Whoever backs it up says whose it is.
+        if (known_ && !not_ours(known_, member, session).empty()) return;
+        guarded_.progress.warn(fmt::format("{}: our slot held {} of log when this run began, {} {}",
+                                           member, base::format_size(slot.held_bytes),
+                                           percent(pressure.share), pressure.where));
+    }
+
+    const GuardedGroup& guarded_;
+    const std::optional<KnownClusters> known_;
+};
 
 class Relief {
 public:
-    explicit Relief(const GuardedGroup& guarded) : guarded_(guarded), known_(guarded.clusters()) {}
+    explicit Relief(const GuardedGroup& guarded)
+        : guarded_(guarded), known_(guarded.clusters()), unreached_(guarded.unreached->all())
+    {
+    }
 
     std::vector<std::string> run()
     {
-        for_each_slot(guarded_, [&](const auto& member, auto& session, const auto& slot) {
-            relieve(member.name, session, slot);
-        });
+        for_each_member(guarded_, [&](const model::MemberSpec& member) { look_at(member); });
         std::sort(said_.begin(), said_.end());
         return said_;
     }
 
 private:
+    void look_at(const model::MemberSpec& member)
+    {
+        if (auto why = unreached_.find(member.name); why != unreached_.end()) {
+            cannot_look(member.name, why->second);
+            return;
+        }
+        try {
+            auto session = reach(guarded_, member);
+            auto slot = session->slot();
+            if (slot.exists && !slot.lost) relieve(member.name, *session, slot);
+        } catch (const base::Error& error) {
+            cannot_look(member.name, error);
+        }
+    }
+
+    void cannot_look(const std::string& member, const base::Error& why)
+    {
+        guarded_.progress.warn(fmt::format("{}: log is not being backed up, and the log guard "
+                                           "cannot look how much our slot holds: {}",
+                                           member, why.what()));
+    }
+
     void relieve(const std::string& member, engine::Session& session, const engine::SlotState& slot)
     {
         auto pressure = log_pressure(slot);
@@ -162,18 +201,55 @@ private:
                                                    why));
             return;
         }
-        relieve_standbys(member, session);
-        if (action == GuardAction::none) return;
-        if (action == GuardAction::warn) {
+        // First what keeps production going.
+        if (action == GuardAction::drop) {
+            drop(member, session, held);
+        } else if (action == GuardAction::warn) {
             guarded_.progress.warn(
                 fmt::format("{}: log is not being backed up and our slot holds {}", member, held));
+        }
+        try {
+            renew_deadline(guarded_, session);
+            relieve_standbys(member, session);
+        } catch (const base::Error& error) {
+            guarded_.progress.warn(
+                fmt::format("{}: the log guard cannot look at our slots on its standbys: {}",
+                            member, error.what()));
+        }
+    }
+
+    void drop(const std::string& member, engine::Session& session, const std::string& held)
+    {
+        try {
+            renew_deadline(guarded_, session);
+            drop_when_free(session);
+        } catch (const base::Error& error) {
+            guarded_.progress.warn(fmt::format(
+                "{}: OUR SLOT HOLDS {}, AND COULD NOT BE DROPPED (log_guard.drop): {}; drop {} "
+                "there before the server's disk is full",
+                member, held, error.what(), slot_name(guarded_.group.name)));
             return;
         }
-        session.drop_slot();
         say(fmt::format("{}: THE LOG CHAIN IS BROKEN: our slot held {}, and was dropped before the "
                         "server's disk is full (log_guard.drop); no mark can be restored from here "
                         "to the next full backup, which the next run takes",
                         member, held));
+    }
+
+    void drop_when_free(engine::Session& session)
+    {
+        auto until = steady_clock::now() + kSlotIsFreeWithin;
+        while (true) {
+            try {
+                session.drop_slot();
+                return;
+            } catch (const base::Error& error) {
+                bool in_use = error.code() == base::Code::member_not_ready && error.transient();
+                if (!in_use || guarded_.stop.stop_requested() || steady_clock::now() >= until)
+                    throw;
+            }
+            std::this_thread::sleep_for(kTryAgainAfter);
+        }
     }
 
     /// Our slots on standbys are for a failover only: losing them breaks nothing by itself. The
@@ -205,12 +281,19 @@ private:
     }
 
     const GuardedGroup& guarded_;
-    std::optional<KnownClusters> known_;
+    const std::optional<KnownClusters> known_;
+    const std::map<std::string, base::Error> unreached_;
     std::mutex mutex_;
     std::vector<std::string> said_;
 };
 
 } // namespace
+
+void watch_held_log(const GuardedGroup& guarded)
+{
+    Watch watch(guarded);
+    for_each_member(guarded, [&](const model::MemberSpec& member) { watch.look_at(member); });
+}
 
 std::vector<std::string> relieve_servers(const GuardedGroup& guarded)
 {

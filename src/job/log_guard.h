@@ -45,17 +45,21 @@ struct GuardedGroup {
     /// empty.
     std::function<void(const std::string& sentence)> dropped = {};
     std::shared_ptr<Absent> absent = std::make_shared<Absent>();
+    /// Of these, whom watch_held_log() could not even connect to. What others found absent may hang
+    /// in its log stream only: its slot can be dropped all the same.
+    std::shared_ptr<Absent> unreached = std::make_shared<Absent>();
 };
 
 /// Warns of every member whose held log is above log_guard.warn. Members that do not answer are
-/// left to others to report; those that keep it waiting for longer than a mark would are absent.
+/// left to others to report; those that keep it waiting as long as a mark would are absent.
 void watch_held_log(const GuardedGroup& guarded);
 
 /// To be called when the log could not be backed up: drops the slot of every member whose held log
 /// is above log_guard.drop, so that the server's disk does not fill up. The chain breaks there and
 /// then; the next run finds the slot missing and heals with a full backup. A slot of another
 /// cluster than the known one is not ours, and neither is one where nothing is known: it is
-/// reported and stays. Returns a sentence for each slot that was dropped, each warned of.
+/// reported and stays. Whoever was not reached before is not asked again. Warns wherever it could
+/// not look, or not drop. Returns a sentence for each slot that was dropped, each warned of.
 std::vector<std::string> relieve_servers(const GuardedGroup& guarded);
 
 } // namespace tidemark::job

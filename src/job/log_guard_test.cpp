@@ -1,6 +1,7 @@
 #include "job/log_guard.h"
 
 #include "base/error.h"
+#include "engine/fake/fake_session.h"
 #include "job/leave.h"
 #include "job/run.h"
 #include "job/status.h"
@@ -27,6 +28,62 @@ GuardedGroup guarded_group(World& world, const Context& context)
                 return KnownClusters{{"a", "70000000000000000a"}, {"b", "70000000000000000b"}};
             }};
 }
+
+bool warned(const World& world, const std::string& beginning)
+{
+    return std::ranges::any_of(world.progress().warnings(),
+                               [&](const auto& one) { return one.starts_with(beginning); });
+}
+
+/// Notes what the guard does in which order, and has a look at standbys of its own.
+class NotingSession final : public engine::fake::FakeSession {
+public:
+    NotingSession(std::shared_ptr<engine::fake::FakeServer> server, std::vector<std::string>& order)
+        : FakeSession(std::move(server)), order_(order)
+    {
+    }
+    void set_deadline(std::chrono::steady_clock::time_point deadline) override
+    {
+        order_.emplace_back("deadline");
+        FakeSession::set_deadline(deadline);
+    }
+    void drop_slot() override
+    {
+        order_.emplace_back("drop");
+        FakeSession::drop_slot();
+    }
+    std::vector<engine::Standby> standbys(const engine::StandbyOrder&) override
+    {
+        order_.emplace_back("standbys");
+        throw base::Error{Code::member_unreachable, "they hang", {.transient = true}};
+    }
+
+private:
+    std::vector<std::string>& order_;
+};
+
+class NotingEngine final : public engine::Engine {
+public:
+    explicit NotingEngine(engine::fake::FakeEngine& fake) : fake_(fake) {}
+    std::string name() const override { return fake_.name(); }
+    std::unique_ptr<engine::Session> connect(const engine::MemberConfig& member) override
+    {
+        return std::make_unique<NotingSession>(fake_.server(member.name), order[member.name]);
+    }
+    std::unique_ptr<engine::RestoreTarget> open_target(const engine::TargetConfig& target) override
+    {
+        return fake_.open_target(target);
+    }
+    std::unique_ptr<engine::LogDecoder> open_decoder(const engine::DecoderStart& start) override
+    {
+        return fake_.open_decoder(start);
+    }
+
+    std::map<std::string, std::vector<std::string>> order = {{"a", {}}, {"b", {}}};
+
+private:
+    engine::fake::FakeEngine& fake_;
+};
 
 // A server whose log nobody takes: warn, then drop, and the next run heals it.
 TEST(LogGuard, DropsTheSlotBeforeTheDiskIsFullAndTheNextRunHeals)
@@ -112,6 +169,7 @@ TEST(LogGuard, NobodyWaitsTwiceForWhoDoesNotAnswer)
     World world;
     auto context = world.context();
     auto guarded = guarded_group(world, context);
+    world.group().mark_wait = 2s;
     int connects = 0;
     world.server(1).on_operation([&](const std::string& operation) {
         if (operation != "connect") return;
@@ -127,14 +185,119 @@ TEST(LogGuard, NobodyWaitsTwiceForWhoDoesNotAnswer)
         run_scheduled(context, *guarded.absent);
         ADD_FAILURE() << "a mark without b";
     } catch (const base::Error& error) {
-        EXPECT_EQ(error.code(), Code::member_unreachable);
+        EXPECT_EQ(error.code(), Code::mark_not_placed);
         EXPECT_NE(std::string(error.what()).find("member b: no connection"), std::string::npos);
     }
     EXPECT_GT(world.server(0).slot().restart, before) << "the log of who answers is taken";
     relieve_servers(guarded);
+    EXPECT_TRUE(warned(world, "b: log is not being backed up, and the log guard cannot look"));
     auto status = read_status(context, world.view(), {.absent = guarded.absent->all()});
     EXPECT_FALSE(status.members[1].error.empty());
     EXPECT_EQ(connects, 1);
+}
+
+// SQL answers, the log stream does not: just that fills the disk.
+TEST(LogGuard, AMemberWhoseLogStreamHangsIsRelieved)
+{
+    World world;
+    auto context = world.context();
+    auto guarded = guarded_group(world, context);
+    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    world.server(1).noise(4U << 20);
+    watch_held_log(guarded);
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation != "next") return;
+        std::this_thread::sleep_for(2100ms); // longer than what is tried again
+        throw base::Error{Code::member_unreachable, "it sent nothing", {.transient = true}};
+    });
+    EXPECT_THROW(run_scheduled(context, *guarded.absent), base::Error);
+    EXPECT_FALSE(guarded.absent->has("b")) << "it answers";
+    auto dropped = relieve_servers(guarded);
+    ASSERT_EQ(dropped.size(), 1U);
+    EXPECT_TRUE(dropped[0].starts_with("b: THE LOG CHAIN IS BROKEN")) << dropped[0];
+    EXPECT_FALSE(world.server(1).slot().exists);
+}
+
+// Nor does it matter what kept others waiting: only who was not reached is not asked again.
+TEST(LogGuard, AMemberThatWasReachedIsAskedAgain)
+{
+    World world;
+    auto context = world.context();
+    auto guarded = guarded_group(world, context);
+    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    world.group().mark_wait = 10ms;
+    world.server(1).noise(4U << 20);
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation != "slot") return;
+        std::this_thread::sleep_for(20ms);
+        throw base::Error{Code::member_unreachable, "no answer", {.transient = true}};
+    });
+    watch_held_log(guarded);
+    EXPECT_TRUE(guarded.absent->has("b"));
+    EXPECT_FALSE(guarded.unreached->has("b"));
+    EXPECT_TRUE(relieve_servers(guarded).empty());
+    EXPECT_TRUE(warned(world, "b: log is not being backed up, and the log guard cannot look"));
+    world.server(1).on_operation({});
+    EXPECT_EQ(relieve_servers(guarded).size(), 1U);
+    EXPECT_FALSE(world.server(1).slot().exists);
+}
+
+// A due full backup shall not be missed for a failure that a mark would have waited out.
+TEST(LogGuard, WhoFailsSoonerThanAMarkIsNotAbsent)
+{
+    World world;
+    auto context = world.context();
+    auto guarded = guarded_group(world, context);
+    world.group().mark_wait = 10s;
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation != "connect") return;
+        std::this_thread::sleep_for(2100ms);
+        throw base::Error{Code::member_unreachable, "no connection", {.transient = true}};
+    });
+    watch_held_log(guarded);
+    EXPECT_FALSE(guarded.absent->has("b"));
+    EXPECT_FALSE(guarded.unreached->has("b"));
+    world.server(1).on_operation({});
+    EXPECT_NO_THROW(run_scheduled(context, *guarded.absent));
+}
+
+TEST(LogGuard, ThePrimarysSlotGoesFirstAndTheStandbysHaveTheirOwnTime)
+{
+    World world;
+    auto context = world.context();
+    auto guarded = guarded_group(world, context);
+    NotingEngine engine(world.engine());
+    guarded.engine = [&](const model::MemberSpec&) -> engine::Engine& { return engine; };
+    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    world.server(0).noise(4U << 20);
+    EXPECT_EQ(relieve_servers(guarded).size(), 1U);
+    std::vector<std::string> due = {"deadline", "deadline", "drop", "deadline", "standbys"};
+    EXPECT_EQ(engine.order["a"], due);
+    EXPECT_FALSE(world.server(0).slot().exists);
+    EXPECT_TRUE(warned(world, "a: the log guard cannot look at our slots on its standbys"));
+}
+
+TEST(LogGuard, ADropThatFailsIsToldAndOneThatIsTooEarlyTriedAgain)
+{
+    World world;
+    auto context = world.context();
+    auto guarded = guarded_group(world, context);
+    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    for (std::size_t i : {0U, 1U})
+        world.server(i).noise(4U << 20);
+    world.server(0).fail("drop_slot", {Code::member_unreachable, "no answer", {.transient = true}});
+    world.server(1).fail("drop_slot", {Code::member_not_ready, "in use", {.transient = true}});
+    auto dropped = relieve_servers(guarded);
+    ASSERT_EQ(dropped.size(), 1U);
+    EXPECT_TRUE(dropped[0].starts_with("b: "));
+    EXPECT_TRUE(world.server(0).slot().exists);
+    auto said = world.progress().warnings();
+    auto told = std::ranges::find_if(said, [](const auto& one) {
+        return one.starts_with("a: OUR SLOT HOLDS ") &&
+               one.find("AND COULD NOT BE DROPPED (log_guard.drop): no answer; drop "
+                        "tidemark_shop there") != one.npos;
+    });
+    EXPECT_NE(told, said.end());
 }
 
 TEST(Leave, DropsNothingAtAnotherCluster)

@@ -140,23 +140,41 @@ private:
 /// What fails sooner costs little when it is tried again.
 constexpr auto kLongWait = std::chrono::seconds{2};
 
+void not_backed_up(const Context& context, const std::string& member, const Error& why)
+{
+    context.progress.note(
+        fmt::format("{}: its log is not backed up either: {}", member, why.what()));
+}
+
+/// Whether the member can be connected to. Only who cannot is absent: one whose log stream hangs
+/// answers whoever asks for its state or drops its slot.
+bool answers(const Context& context, const model::MemberSpec& member, Absent& absent)
+{
+    auto began = std::chrono::steady_clock::now();
+    try {
+        base::with_context("member " + member.name, [&] { connect(context, member); });
+        return true;
+    } catch (const Error& error) {
+        not_backed_up(context, member.name, error);
+        if (error.code() == Code::member_unreachable && error.transient() &&
+            std::chrono::steady_clock::now() - began >= kLongWait)
+            absent.add(member.name, error);
+        return false;
+    }
+}
+
 /// One member that is down must not fill the disks of the others: no mark can be placed, but the
 /// log of whoever answers is taken.
 void save_each_log(const Context& context, Absent& absent)
 {
     for (const auto& member : context.group.members) {
-        if (absent.has(member.name)) continue;
+        if (absent.has(member.name) || !answers(context, member, absent)) continue;
         auto alone = context.group;
         alone.members = {member};
-        auto began = std::chrono::steady_clock::now();
         try {
             back_up_log(context.for_group(alone));
         } catch (const Error& error) {
-            context.progress.note(
-                fmt::format("{}: its log is not backed up either: {}", member.name, error.what()));
-            if (error.code() == Code::member_unreachable && error.transient() &&
-                std::chrono::steady_clock::now() - began >= kLongWait)
-                absent.add(member.name, error);
+            not_backed_up(context, member.name, error);
         }
     }
 }

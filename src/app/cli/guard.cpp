@@ -10,17 +10,17 @@ namespace tidemark::app {
 
 namespace {
 
-std::optional<repo::GuardMemory> memory_of(Environment& environment)
+std::optional<repo::GuardMemory> memory_of(Environment& environment,
+                                           const std::filesystem::path& folder)
 {
-    auto folder = state_folder();
     if (folder.empty()) return std::nullopt;
     return repo::GuardMemory(folder, environment.repository_spec().url, environment.group().name);
 }
 
 } // namespace
 
-RunGuard::RunGuard(Environment& environment)
-    : environment_(environment), memory_(memory_of(environment)),
+RunGuard::RunGuard(Environment& environment, const std::filesystem::path& folder)
+    : environment_(environment), memory_(memory_of(environment, folder)),
       group_{.group = environment.group(),
              .engine = [](const model::MemberSpec& member) -> engine::Engine& {
                  return engine_for(member.url);
@@ -55,16 +55,25 @@ std::optional<job::KnownClusters> RunGuard::clusters()
     return std::nullopt;
 }
 
+void RunGuard::tell_forgetful(const std::string& why)
+{
+    environment_.progress().note(
+        fmt::format("while the repository is away the log guard will drop nothing: this host "
+                    "cannot remember whose clusters these are ({})",
+                    why));
+}
+
 void RunGuard::remember_clusters()
 {
-    if (!memory_) return;
+    if (!memory_) {
+        if (group_.group.log_guard.drop)
+            tell_forgetful("it has no folder for that: XDG_STATE_HOME or HOME must name one");
+        return;
+    }
     try {
         if (auto known = clusters()) memory_->remember(*known);
     } catch (const std::exception& error) {
-        environment_.progress().note(
-            fmt::format("while the repository is away the log guard will drop nothing: this host "
-                        "cannot remember whose clusters these are ({})",
-                        error.what()));
+        tell_forgetful(error.what());
     }
 }
 

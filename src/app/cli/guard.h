@@ -4,6 +4,7 @@
 #include "job/log_guard.h"
 #include "repo/guard_memory.h"
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +15,9 @@ namespace tidemark::app {
 /// and what was dropped while no run could be recorded.
 class RunGuard {
 public:
-    explicit RunGuard(Environment& environment);
+    /// `folder` is where this host remembers; empty when it can nowhere.
+    explicit RunGuard(Environment& environment,
+                      const std::filesystem::path& folder = state_folder());
     RunGuard(const RunGuard&) = delete;
     RunGuard& operator=(const RunGuard&) = delete;
 
@@ -35,6 +38,7 @@ public:
 private:
     std::optional<job::KnownClusters> clusters();
     void note(const std::string& sentence);
+    void tell_forgetful(const std::string& why);
 
     Environment& environment_;
     std::optional<repo::GuardMemory> memory_;

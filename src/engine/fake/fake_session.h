@@ -4,7 +4,7 @@
 
 namespace tidemark::engine::fake {
 
-class FakeSession final : public Session {
+class FakeSession : public Session {
 public:
     explicit FakeSession(std::shared_ptr<FakeServer> server);
     void set_deadline(std::chrono::steady_clock::time_point deadline) override;
