@@ -41,6 +41,13 @@ bool is_about_us(Code code)
     }
 }
 
+/// Found before the first byte is restored, and true of every restore of this mark all the same.
+bool is_about_the_mark(Code code)
+{
+    return code == Code::not_restorable || code == Code::point_not_reachable ||
+           code == Code::log_gap;
+}
+
 model::Drill new_report(const Context& context, const repo::RestorePlan& plan)
 {
     model::Drill report;
@@ -181,13 +188,13 @@ public:
 private:
     void group_stage(std::string_view what) { recorder_.stage(context_.group.name, what, 0); }
 
-    /// Whatever goes wrong before the first byte is restored says nothing about the backup.
+    /// What else goes wrong before the first byte is restored says nothing about the backup.
     void find_room()
     {
         try {
             make_room();
         } catch (const Error& error) {
-            if (is_about_us(error.code())) throw;
+            if (is_about_us(error.code()) || is_about_the_mark(error.code())) throw;
             throw Error{Code::member_not_ready,
                         fmt::format("the drill could not be made: {}", error.what()),
                         {.hint = error.hint().empty()
@@ -377,6 +384,8 @@ DrillOutcome drill_group(const Context& context, const repo::RestorePlan& plan,
 {
     DrillOutcome outcome{.report = new_report(context, plan), .number = {}, .kept = {}};
     auto& report = outcome.report;
+    for (const auto& note : plan.notes)
+        context.progress.note(note);
     StageRecorder recorder(context.progress, context.group.name);
     auto telling = context.telling(recorder);
     Practice practice(telling, plan, options, recorder, report);

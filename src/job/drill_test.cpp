@@ -5,6 +5,7 @@
 #include "job/mark.h"
 #include "job/scratch.h"
 #include "job/world_testing.h"
+#include "repo/log_reader.h"
 #include "repo/restore_plan.h"
 
 #include <fstream>
@@ -167,6 +168,38 @@ TEST_F(DrillTest, WhatIsOursToBlameIsNoReport)
         }
     }
     EXPECT_TRUE(stored().empty());
+}
+
+// Its log holds what no server here can replay: true of the next restore in earnest, too.
+TEST_F(DrillTest, WhatIsTrueOfTheMarkIsAReportEvenBeforeTheFirstByte)
+{
+    const auto& piece = plan_.members.at("b").pieces.back().piece;
+    repo::LogCatalog catalog;
+    catalog.id = {.group = "shop", .member = "b"};
+    repo::LogReader reader(world_.storage(), catalog);
+    auto index = reader.index(piece, {});
+    index.notices.push_back(
+        {model::LogNoticeKind::custom_resource_manager, piece.range.from, "130"});
+    reader.reindex(piece, [&](const repo::LogPiece&) { return index; });
+    EXPECT_THAT(drill().report.failure, HasSubstr("resource managers 130"));
+    EXPECT_EQ(stored().size(), 1U);
+    EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(DrillTest, AnyOtherTroubleBeforeTheFirstByteIsNoReport)
+{
+    for (auto code : {Code::failed, Code::not_restorable, Code::log_gap}) {
+        world_.engine().restored().fail("a", "preflight", Error{code, "here"});
+        try {
+            drill();
+            EXPECT_NE(code, Code::failed);
+        } catch (const Error& error) {
+            EXPECT_EQ(code, Code::failed);
+            EXPECT_EQ(error.code(), Code::member_not_ready);
+        }
+        EXPECT_TRUE(nothing_left());
+    }
+    EXPECT_EQ(stored().size(), 2U);
 }
 
 TEST_F(DrillTest, AsksTheAssertionsOfItsMembers)
