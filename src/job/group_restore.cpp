@@ -293,7 +293,8 @@ RestoreReport GroupRestore::report() const
                          .ended = context_.clock.now(),
                          .members = {},
                          .lost = {},
-                         .warnings = warnings_};
+                         .warnings = warnings_,
+                         .notes = plan_.notes};
     for (const auto& member : members_) {
         report.members.push_back(member->report());
         report.unsettled = report.unsettled || member->unsettled();

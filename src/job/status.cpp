@@ -191,7 +191,6 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     for (const auto& mark : view.marks)
         marks.push_back(&mark.value);
     if (!marks.empty()) out.lost = model::lost_up_to(marks, *marks.front());
-    if (!marks.empty()) out.damage = model::damaged_up_to(marks, *marks.front());
     auto proofs = repo::Drills(context.storage(), out.group).proofs();
     out.proof = proofs.newest;
     out.last_drill = proofs.last;
@@ -206,6 +205,8 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         out.last_full = set;
         break;
     }
+    out.damage = model::damage_found_since(marks, out.last_full ? out.last_full->value.started
+                                                                : base::Time::min());
     if (options.ask_members)
         out.next_full =
             model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);

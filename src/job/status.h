@@ -71,9 +71,10 @@ struct GroupStatus {
     std::vector<repo::OpenRun> broken_off; ///< of those that store something, not yet recorded
     std::size_t broken_off_lately = 0;     ///< these and those among the latest recorded ones
     std::vector<MemberStatus> members;
-    std::vector<std::string> lost;   ///< sentences: what a failover left half there (rules.md 13)
-    std::vector<std::string> damage; ///< sentences: what production has torn itself (rules.md 8)
-    std::vector<std::string> left;   ///< in the repository, and belong to the group no more
+    std::vector<std::string> lost; ///< sentences: what a failover left half there (rules.md 13)
+    std::vector<std::string>
+        damage;                    ///< likewise since last_full: what production tore (rules.md 8)
+    std::vector<std::string> left; ///< in the repository, and belong to the group no more
     /// In the repository, not in the configuration, and have not left: no mark is placed without.
     std::vector<std::string> unnamed;
     std::map<std::string, std::string> unreadable; ///< commit objects, with the reason

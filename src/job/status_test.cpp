@@ -270,6 +270,35 @@ TEST(Status, DamageInProductionAndInTheLastBackupWantsEyes)
     ASSERT_TRUE(plan);
     EXPECT_THAT(plan->warnings,
                 testing::UnorderedElementsAre(HasSubstr("h is committed"), HasSubstr("twice")));
+    EXPECT_TRUE(plan->notes.empty());
+}
+
+// rule 8: the marks after it hold it, too, and nobody has anything new to do.
+TEST(Status, DamageIsCountedUntilTheNextFullBackup)
+{
+    World world;
+    world.work();
+    place_mark(world.context(), {});
+    auto damage_first = [](repo::RepositoryView& view) {
+        view.marks.at(view.marks.size() - 2).value.at.damaged = {{.global_id = "h"}};
+    };
+    world.work();
+    place_mark(world.context(), {});
+    auto view = world.view();
+    damage_first(view);
+    EXPECT_EQ(read_status(world.context(), view, {}).damage.size(), 1U);
+    auto plan = repo::plan_restore(view, view.marks.front().number()).plan;
+    ASSERT_TRUE(plan);
+    EXPECT_TRUE(plan->warnings.empty());
+    EXPECT_THAT(plan->notes, testing::ElementsAre(HasSubstr("h is committed")));
+
+    world.clock().advance(std::chrono::seconds{10});
+    back_up_group(world.context(), {});
+    view = world.view();
+    damage_first(view);
+    auto status = read_status(world.context(), view, {});
+    EXPECT_TRUE(status.damage.empty());
+    EXPECT_FALSE(status.needs_attention());
 }
 
 } // namespace

@@ -43,18 +43,41 @@ void tell_up_to(std::span<const Mark* const> marks, const Mark& mark, const Tell
     }
 }
 
+void add_once(std::vector<std::string>& out, std::vector<std::string> sentences)
+{
+    for (auto& sentence : sentences)
+        if (std::find(out.begin(), out.end(), sentence) == out.end())
+            out.push_back(std::move(sentence));
+}
+
 } // namespace
 
-std::vector<std::string> damaged_up_to(std::span<const Mark* const> marks, const Mark& mark)
+std::vector<std::string> damage_found_by(const Mark& mark)
+{
+    std::vector<std::string> out;
+    for (const TransactionAt& damaged : mark.at.damaged)
+        add_once(out, {damage_sentence(damaged)});
+    return out;
+}
+
+std::vector<std::string> damage_found_before(std::span<const Mark* const> marks, const Mark& mark)
 {
     std::vector<std::string> out;
     tell_up_to(marks, mark, [&](const Mark& one) {
-        for (const TransactionAt& damaged : one.at.damaged) {
-            auto sentence = damage_sentence(damaged);
-            if (std::find(out.begin(), out.end(), sentence) == out.end())
-                out.push_back(std::move(sentence));
-        }
+        if (&one != &mark) add_once(out, damage_found_by(one));
     });
+    const auto own = damage_found_by(mark);
+    std::erase_if(out, [&](const std::string& sentence) {
+        return std::find(own.begin(), own.end(), sentence) != own.end();
+    });
+    return out;
+}
+
+std::vector<std::string> damage_found_since(std::span<const Mark* const> marks, base::Time since)
+{
+    std::vector<std::string> out;
+    for (const Mark* mark : marks)
+        if (!mark->is_moment() && mark->created >= since) add_once(out, damage_found_by(*mark));
     return out;
 }
 

@@ -15,9 +15,15 @@ std::string lost_sentence(const TransactionAt& lost);
 /// another (rules.md 8).
 std::string damage_sentence(const TransactionAt& damaged);
 
-/// One sentence for each such transaction inside `mark`, likewise: only the first mark behind both
-/// ends finds it, and the later ones hold it, too.
-std::vector<std::string> damaged_up_to(std::span<const Mark* const> marks, const Mark& mark);
+/// One sentence for each such transaction that `mark` found: it is the first behind both ends.
+std::vector<std::string> damage_found_by(const Mark& mark);
+
+/// One sentence for each that `mark` holds, too, because an earlier mark found it. `marks` in any
+/// order; later ones than `mark` are passed over.
+std::vector<std::string> damage_found_before(std::span<const Mark* const> marks, const Mark& mark);
+
+/// One sentence for each that a mark placed at or after `since` found.
+std::vector<std::string> damage_found_since(std::span<const Mark* const> marks, base::Time since);
 
 /// One sentence for each transaction that a restore to `mark` finds half there because of a
 /// failover: the first mark behind it found that out, and the later ones hold the same half.

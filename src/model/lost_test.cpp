@@ -37,7 +37,7 @@ TEST(LostTest, IsToldOfTheMarkThatFoundItAndOfAllLaterOnes)
 }
 
 // rule 8
-TEST(LostTest, DamageIsToldOnceOfEachMarkThatHoldsIt)
+TEST(LostTest, DamageIsToldOfTheMarkThatFoundItAndNotedOfTheLaterOnes)
 {
     TransactionAt damaged{.global_id = "h"};
     damaged.parts.push_back({.branch = {.member = "a"}, .state = StateAt::committed});
@@ -45,15 +45,23 @@ TEST(LostTest, DamageIsToldOnceOfEachMarkThatHoldsIt)
     std::vector<Mark> marks(3);
     for (std::size_t i = 0; i < marks.size(); ++i)
         marks[i].number = i + 1;
-    marks[1].at.damaged = {damaged};
+    marks[1].created = base::Time{std::chrono::seconds{5}};
+    marks[2].created = base::Time{std::chrono::seconds{6}};
+    marks[1].at.damaged = {damaged, damaged};
     std::vector<const Mark*> all;
     for (const Mark& mark : marks)
         all.push_back(&mark);
-    EXPECT_THAT(damaged_up_to(all, marks[0]), IsEmpty());
-    EXPECT_THAT(damaged_up_to(all, marks[1]),
-                ElementsAre(HasSubstr("h is committed at a and rolled back at b")));
+    auto told = ElementsAre(HasSubstr("h is committed at a and rolled back at b"));
+    EXPECT_THAT(damage_found_by(marks[0]), IsEmpty());
+    EXPECT_THAT(damage_found_by(marks[1]), told);
+    EXPECT_THAT(damage_found_by(marks[2]), IsEmpty());
+    EXPECT_THAT(damage_found_before(all, marks[0]), IsEmpty());
+    EXPECT_THAT(damage_found_before(all, marks[1]), IsEmpty());
+    EXPECT_THAT(damage_found_before(all, marks[2]), told);
+    EXPECT_THAT(damage_found_since(all, marks[1].created), told);
+    EXPECT_THAT(damage_found_since(all, marks[2].created), IsEmpty());
     marks[2].at.damaged = {damaged};
-    EXPECT_EQ(damaged_up_to(all, marks[2]).size(), 1U);
+    EXPECT_THAT(damage_found_before(all, marks[2]), IsEmpty());
 }
 
 // rule 13

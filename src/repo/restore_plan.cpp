@@ -76,7 +76,27 @@ void find_neighbours(Planner& planner, const RepositoryView& view, model::Number
     }
 }
 
+std::vector<const model::Mark*> marks_of(const RepositoryView& view)
+{
+    std::vector<const model::Mark*> marks;
+    for (const StoredMark& one : view.marks)
+        marks.push_back(&one.value);
+    return marks;
+}
+
 } // namespace
+
+std::vector<std::string> mark_warnings(const RepositoryView& view, const model::Mark& mark)
+{
+    auto warnings = model::lost_up_to(marks_of(view), mark);
+    for (auto& sentence : model::damage_found_by(mark))
+        warnings.push_back(std::move(sentence));
+    for (const auto& id : mark.at.ambiguous_ids)
+        warnings.push_back("ambiguous: the id " + id +
+                           " was used again too soon to tell its uses apart, so no verdict "
+                           "about it is taken from the logs");
+    return warnings;
+}
 
 PlanResult plan_restore(const RepositoryView& view, model::Number number,
                         const PlanOptions& options)
@@ -91,16 +111,8 @@ PlanResult plan_restore(const RepositoryView& view, model::Number number,
     RestorePlan plan;
     plan.group = view.group;
     plan.mark = *mark;
-    std::vector<const model::Mark*> marks;
-    for (const StoredMark& one : view.marks)
-        marks.push_back(&one.value);
-    plan.warnings = model::lost_up_to(marks, mark->value);
-    for (auto& sentence : model::damaged_up_to(marks, mark->value))
-        plan.warnings.push_back(std::move(sentence));
-    for (const auto& id : mark->value.at.ambiguous_ids)
-        plan.warnings.push_back("ambiguous: the id " + id +
-                                " was used again too soon to tell its uses apart, so no verdict "
-                                "about it is taken from the logs");
+    plan.warnings = mark_warnings(view, mark->value);
+    plan.notes = model::damage_found_before(marks_of(view), mark->value);
     auto goals = goals_of(mark->value, options.members);
     PlanResult out = plan_goals(planner, goals, std::move(plan));
     refuse_strangers(options.members, goals, out);

@@ -43,6 +43,7 @@ struct RestorePlan {
     std::uint64_t log_bytes = 0;
     std::uint64_t stored_bytes = 0;
     std::vector<std::string> warnings;
+    std::vector<std::string> notes; ///< true of it, and nothing to act on now
 };
 
 enum class ObstacleKind : std::uint8_t {
@@ -81,6 +82,10 @@ struct PlanOptions {
 /// Pure: the plan for a mark, or every reason why there is none.
 PlanResult plan_restore(const RepositoryView& view, model::Number mark,
                         const PlanOptions& options = {});
+
+/// Those of the plan's warnings that `mark` and the marks before it are the reason of, and no
+/// member's backup or log.
+std::vector<std::string> mark_warnings(const RepositoryView& view, const model::Mark& mark);
 
 /// Where each member shall be brought: for positions that no mark names.
 struct VectorTarget {

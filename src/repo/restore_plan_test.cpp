@@ -50,6 +50,23 @@ TEST_F(RestorePlanTest, TakesTheNewestBackupBelowTheMark)
     EXPECT_TRUE(plan.warnings.empty());
 }
 
+TEST_F(RestorePlanTest, WhatMarksTellDoesNotMakeTheRecentViewReadEverything)
+{
+    group.full();
+    for (int i = 0; i < 20; ++i)
+        group.log();
+    auto recent = load_recent(t.storage, "shop").marks.size();
+    ASSERT_LT(recent, 20U);
+    model::Mark mark = group.mark().value;
+    model::TransactionAt transaction{.global_id = "g"};
+    transaction.parts.push_back({.branch = {.member = "orders", .gid = "g"}});
+    mark.at.lost = mark.at.damaged = {transaction};
+    auto number = Marks{t.storage, "shop"}.append(*group.lease, mark).number();
+    group.close_set(number);
+    EXPECT_EQ(need_plan(plan_restore(view(), number)).warnings.size(), 2U);
+    EXPECT_EQ(load_recent(t.storage, "shop").marks.size(), recent);
+}
+
 TEST_F(RestorePlanTest, PlanHoldsEverythingARestoreNeeds)
 {
     model::Number number = group.full();

@@ -262,8 +262,9 @@ RepositoryView load_recent(store::Storage& storage, const std::string& group, bo
                                [](const StoredMark& mark) { return !mark.value.is_moment(); });
     if (newest == view.marks.end()) return load_view(storage, group, {.proofs = proofs});
     auto plan = plan_restore(view, newest->number());
-    // A warning may be about what was not read.
-    if (plan.plan && plan.plan->warnings.empty()) return view;
+    // A warning about a backup may come from what was not read; the marks' own stay as they are.
+    auto own = mark_warnings(view, newest->value).size();
+    if (plan.plan && plan.plan->warnings.size() == own) return view;
     return load_view(storage, group, {.proofs = proofs});
 }
 

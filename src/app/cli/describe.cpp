@@ -215,11 +215,9 @@ std::string json_text(const json& value)
 
 json plan_json(const repo::RestorePlan& plan, const job::RestoreOptions& options)
 {
-    json out = {{"group", plan.group},
-                {"bytes_to_write", plan.bytes_to_write},
-                {"log_bytes", plan.log_bytes},
-                {"stored_bytes", plan.stored_bytes},
-                {"warnings", plan.warnings}};
+    json out = {{"group", plan.group},         {"bytes_to_write", plan.bytes_to_write},
+                {"log_bytes", plan.log_bytes}, {"stored_bytes", plan.stored_bytes},
+                {"warnings", plan.warnings},   {"notes", plan.notes}};
     if (plan.mark) {
         out["mark"] = mark_summary(*plan.mark);
         out["in_doubt"] = json::array();
@@ -322,6 +320,8 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
     }
     for (const auto& warning : plan.warnings)
         out += "warning: " + warning + "\n";
+    for (const auto& note : plan.notes)
+        out += "note: " + note + "\n";
     return out;
 }
 
@@ -331,6 +331,7 @@ json report_json(const job::RestoreReport& report)
                 {"started", base::format_time(report.started)},
                 {"ended", base::format_time(report.ended)},
                 {"warnings", report.warnings},
+                {"notes", report.notes},
                 {"unsettled", report.unsettled}};
     if (report.mark) out["mark"] = mark_summary(*report.mark);
     for (const auto& member : report.members) {
@@ -460,6 +461,8 @@ std::string report_text(const job::RestoreReport& report)
     out += one_phase_note(rollbacks);
     for (const auto& warning : report.warnings)
         out += "warning: " + warning + "\n";
+    for (const auto& note : report.notes)
+        out += "note: " + note + "\n";
     if (report.unsettled) {
         out += "kept prepared: write these lines into a file, each with `commit` or `rollback` at "
                "its end, and run\nthe same command with --decisions FILE; or settle them by hand "
