@@ -1,6 +1,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/decision_tables.h"
 #include "app/cli/hooks.h"
+#include "app/cli/sheet.h"
 #include "app/cli/table.h"
 #include "app/wiring.h"
 #include "engine/postgres/pq.h"
@@ -154,6 +155,17 @@ std::optional<engine::Check> hook_check(const model::GroupSpec& group)
     }
 }
 
+std::optional<engine::Check> sheet_check(Environment& environment)
+{
+    auto problem = sheet_problem(environment);
+    if (!problem) return std::nullopt;
+    auto check = failed("recovery_sheet", *problem + "; full backups do not refresh it",
+                        "let the user of the job write in that folder, or store one where it may: "
+                        "tidemark sheet --output FILE after each full backup");
+    check.state = engine::CheckState::waiting;
+    return check;
+}
+
 std::string state_word(engine::CheckState state)
 {
     return state == engine::CheckState::ok        ? "ok"
@@ -211,6 +223,7 @@ void check_members(Environment& environment, Findings& findings,
     crew.run([&](std::size_t i, std::stop_token) {
         const auto& member = group.members[i];
         try {
+            const auto deadline = std::chrono::steady_clock::now() + kPatience;
             auto config = job::member_config(group, member);
             config.within = kPatience;
             auto session = engine_for(member.url).connect(config);
@@ -224,10 +237,14 @@ void check_members(Environment& environment, Findings& findings,
                 std::lock_guard lock(mutex);
                 if (!findings.worst) findings.worst = Code::identity_mismatch;
             }
-            if (auto check = check_decision_table(group, member)) results[i].push_back(*check);
             auto before = environment.clock().now();
             auto theirs = session->clock();
             clocks[i] = theirs - (before + (environment.clock().now() - before) / 2);
+            // Last: it may take all the time that is left.
+            auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                deadline - std::chrono::steady_clock::now());
+            if (auto check = check_decision_table(group, member, left))
+                results[i].push_back(*check);
         } catch (const Error& error) {
             results[i].push_back(failed("reachable", error.what(), error.hint()));
             std::lock_guard lock(mutex);
@@ -283,7 +300,8 @@ Findings find_everything(Environment& environment)
     if (auto check = compare_clocks(clocks)) findings.checks.push_back({"group", *check});
     for (auto& check : repository_checks(environment, findings.repository))
         findings.checks.push_back({"group", std::move(check)});
-    if (auto check = hook_check(environment.group())) findings.checks.push_back({"group", *check});
+    for (const auto& check : {hook_check(environment.group()), sheet_check(environment)})
+        if (check) findings.checks.push_back({"group", *check});
     if (!findings.worst) findings.worst = findings.repository;
     return findings;
 }

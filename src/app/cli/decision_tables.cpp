@@ -9,18 +9,20 @@
 namespace tidemark::app {
 
 std::optional<engine::Check> check_decision_table(const model::GroupSpec& group,
-                                                  const model::MemberSpec& member)
+                                                  const model::MemberSpec& member,
+                                                  std::chrono::milliseconds patience)
 {
     if (member.decision.empty() || member.decision == model::kNoDecisionTable) return std::nullopt;
     return engine::postgres::check_decision_table(job::member_config(group, member),
-                                                  member.decision);
+                                                  member.decision, patience);
 }
 
 void warn_of_decision_tables(Environment& environment)
 {
+    constexpr std::chrono::seconds kPatience{10}; // for each member
     const auto& group = environment.group();
     for (const auto& member : group.members) {
-        auto check = check_decision_table(group, member);
+        auto check = check_decision_table(group, member, kPatience);
         if (!check || check->state == engine::CheckState::ok) continue;
         auto text =
             fmt::format("{}: {}: {}; {}", member.name, check->name, check->cause, check->fix);

@@ -4,6 +4,7 @@
 #include "app/cli/sheet.h"
 #include "app/cli/table.h"
 #include "base/fd.h"
+#include "base/subprocess.h"
 #include "job/drill.h"
 
 #include <algorithm>
@@ -28,9 +29,10 @@ bool may_write(const fs::path& folder)
 }
 
 /// Beside the repository, where room for data is, if this user may write there; else where it keeps
-/// its own state, else where temporary files live. Whatever their room is: a drill that was killed
-/// shall be found again by the next one.
-fs::path scratch_parent(Environment& environment)
+/// its own state, else where temporary files live; these first when the servers run as another
+/// user, to whom that state is closed. Whatever their room is: a drill that was killed shall be
+/// found again by the next one.
+fs::path scratch_parent(Environment& environment, const std::string& servers_user)
 {
     if (!environment.options().dir.empty()) return environment.options().dir;
     auto url = environment.repository_spec().url;
@@ -38,9 +40,12 @@ fs::path scratch_parent(Environment& environment)
     if (path.filename().empty()) path = path.parent_path(); // it ended with a slash
     auto beside = path.parent_path();
     if (may_write(beside)) return beside;
+    const bool others = !servers_user.empty() && base::lookup_user(servers_user).uid != ::geteuid();
+    std::vector<fs::path> places{state_folder(), "/var/tmp", "/tmp"};
+    if (others) std::swap(places[0], places[1]);
     std::error_code ignored;
     if (auto state = state_folder(); !state.empty()) fs::create_directories(state, ignored);
-    for (const fs::path& other : {state_folder(), fs::path("/var/tmp"), fs::path("/tmp")}) {
+    for (const fs::path& other : places) {
         if (other.empty() || !may_write(other)) continue;
         environment.progress().note(fmt::format("{} cannot be written: the drill works in {}",
                                                 beside.string(), other.string()));
@@ -105,8 +110,9 @@ int run_drill(Environment& environment)
     require_writable(options.report);
     return recorded_run(environment, [&](model::Run& run) {
         auto plan = planned_restore(environment, environment.view());
-        job::DrillOptions drill{.restore = restore_setup(environment),
-                                .parent = scratch_parent(environment),
+        auto setup = restore_setup(environment);
+        job::DrillOptions drill{.restore = setup,
+                                .parent = scratch_parent(environment, setup.user),
                                 .assertions = read_assertions(environment, plan),
                                 .keep = options.keep_scratch};
         run.mark = plan.mark->number();

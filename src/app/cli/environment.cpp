@@ -26,6 +26,10 @@ namespace {
 
 int signal_fd = -1;
 
+constexpr const char* kGoneForGood =
+    "mount it and run the same command again; when the repository is gone for good, tidemark init "
+    "--new-repository begins another one there";
+
 constexpr const char* kNoMemory =
     "this host has not seen this repository before: whether it was put "
     "back to an older state cannot be told from here";
@@ -206,14 +210,20 @@ void Environment::require_mounted()
         base::log_debug("it is not known what was here before: {}", error.what());
     }
     if (!seen) return;
+    std::error_code unknown;
+    if (!storage_ && !std::filesystem::exists(place_name(), unknown) && !unknown)
+        throw Error{Code::repository_unreachable,
+                    fmt::format("{} is not there, and this host saw a repository there (id {}): "
+                                "the disk may not be mounted",
+                                place_name(), *seen),
+                    {.hint = kGoneForGood}};
     auto& place = open_place(false);
     if (repo::Repository::exists(place) || !place.list(repo::groups_prefix()).empty()) return;
     throw Error{Code::repository_unreachable,
                 fmt::format("{} holds no repository, and this host saw one there (id {}): the disk "
                             "may not be mounted",
                             place.traits().where, *seen),
-                {.hint = "mount it and run the same command again; when the repository is gone for "
-                         "good, tidemark init --new-repository begins another one there"}};
+                {.hint = kGoneForGood}};
 }
 
 /// --repo names a repository that the configuration does not know: then its groups are others, too.

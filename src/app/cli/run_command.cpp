@@ -173,8 +173,10 @@ int run_once(Environment& environment, RunGuard& guard)
         run.mark = outcome.mark.mark.number();
         describe_outcome(environment, outcome);
         warn_of_outcome(environment, outcome);
-        warn_of_decision_tables(environment);
-        if (outcome.backup) refresh_sheet(environment);
+        if (outcome.backup) {
+            warn_of_decision_tables(environment);
+            refresh_sheet(environment, OldSheet::note);
+        }
         retain(environment, run);
         return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
                                                                           : Code::warnings);

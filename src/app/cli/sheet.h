@@ -58,9 +58,14 @@ SheetFacts gather_sheet(Environment& environment);
 std::filesystem::path sheet_beside(const std::filesystem::path& config, const std::string& group);
 /// Replaces the file (0644: it holds no secret).
 void store_sheet(const std::filesystem::path& file, const std::string& text);
-/// Writes it beside the configuration in use, if there is one. For jobs that go on without it: a
-/// failure (a service that may not write there) is a warning. False then.
-bool refresh_sheet(Environment& environment);
+/// How it is said that it could not be written. A job's user who may not write there never may, and
+/// one line more after each full backup makes nobody read it: `check` names that.
+enum class OldSheet : std::uint8_t { warning, note };
+/// Writes it beside the configuration in use, if there is one. For jobs that go on without it:
+/// false after a failure (a service that may not write there).
+bool refresh_sheet(Environment& environment, OldSheet told = OldSheet::warning);
+/// Why this user cannot write it there, if so; nothing is written.
+std::optional<std::string> sheet_problem(Environment& environment);
 /// Says that the one that may lie there is not of today.
 void warn_of_old_sheet(Environment& environment, const base::Error& error);
 

@@ -7,8 +7,12 @@
 #include "repo/drills.h"
 #include "repo/restore_plan.h"
 
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace tidemark::app {
 
@@ -82,22 +86,42 @@ void store_sheet(const fs::path& file, const std::string& text)
     base::replace_file(file, base::as_bytes(text), 0644);
 }
 
-void warn_of_old_sheet(Environment& environment, const base::Error& error)
+namespace {
+
+std::string old_sheet(const base::Error& error)
 {
-    environment.progress().warn(fmt::format(
-        "the recovery sheet is not of today: {}; let this user write beside the configuration, or "
-        "print one with tidemark sheet",
-        error.what()));
+    return fmt::format("the recovery sheet is not of today: {}; let this user write beside the "
+                       "configuration, or print one with tidemark sheet",
+                       error.what());
 }
 
-bool refresh_sheet(Environment& environment)
+} // namespace
+
+void warn_of_old_sheet(Environment& environment, const base::Error& error)
+{
+    environment.progress().warn(old_sheet(error));
+}
+
+std::optional<std::string> sheet_problem(Environment& environment)
+{
+    if (!environment.configured()) return std::nullopt;
+    auto file = sheet_beside(environment.config()->path, environment.group().name);
+    auto folder = file.parent_path();
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return std::nullopt;
+    return fmt::format("{} cannot be written: {}", file.string(), std::strerror(errno));
+}
+
+bool refresh_sheet(Environment& environment, OldSheet told)
 {
     if (!environment.configured()) return true;
     try {
         store_sheet(sheet_beside(environment.config()->path, environment.group().name),
                     render_sheet(gather_sheet(environment), SheetFormat::markdown));
     } catch (const base::Error& error) {
-        warn_of_old_sheet(environment, error);
+        if (told == OldSheet::warning)
+            warn_of_old_sheet(environment, error);
+        else
+            environment.progress().note(old_sheet(error));
         return false;
     }
     return true;

@@ -191,7 +191,6 @@ int run_mark(Environment& environment)
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
         warn_of_mark(environment, outcome.mark.value);
-        warn_of_decision_tables(environment);
         return ended(environment);
     });
 }

@@ -15,9 +15,6 @@ namespace {
 using base::Error;
 using std::chrono::steady_clock;
 
-/// For all databases of a member together.
-constexpr std::chrono::seconds kPatience{10};
-
 /// The one that the url names first: coordinators' tables are often there.
 std::vector<std::string> databases(Connection& sql)
 {
@@ -32,28 +29,35 @@ std::vector<std::string> databases(Connection& sql)
 
 struct Look {
     std::optional<std::string> found; ///< a database that has the column
-    std::size_t asked = 0;
+    std::size_t asked = 0;            ///< that answered
     std::vector<std::string> unasked; ///< "shop (permission denied ...)"
 };
 
-Look look_for(const MemberConfig& member, const model::TableColumn& where)
+Look look_for(const MemberConfig& member, const model::TableColumn& where,
+              steady_clock::time_point deadline)
 {
-    const auto deadline = steady_clock::now() + kPatience;
-    ConnectOptions options{.timeout = kPatience};
+    auto left = [&] {
+        auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
+        return std::max(rest, std::chrono::milliseconds{1});
+    };
+    ConnectOptions options{.timeout = left()};
     Reached reached = reach_member(member, options);
     reached.sql.set_deadline(deadline);
     const std::string query = decision_table_query(where.schema, where.table, where.column);
     Look look;
     for (const std::string& database : databases(reached.sql)) {
+        if (steady_clock::now() >= deadline) {
+            look.unasked.push_back(database + " (no time was left)");
+            continue;
+        }
         try {
             options.dbname = database;
-            options.timeout = std::clamp(
-                std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now()),
-                std::chrono::milliseconds{1}, std::chrono::milliseconds{kPatience});
+            options.timeout = left();
             Connection sql = Connection::open(reached.server.conninfo, options);
             sql.set_deadline(deadline);
+            const bool found = sql.exec(query).get(0, 0) == "true";
             ++look.asked;
-            if (sql.exec(query).get(0, 0) != "true") continue;
+            if (!found) continue;
             look.found = database;
             return look;
         } catch (const Error& error) {
@@ -75,7 +79,8 @@ std::string first_of(const std::vector<std::string>& names)
 
 } // namespace
 
-Check check_decision_table(const MemberConfig& member, const std::string& decision)
+Check check_decision_table(const MemberConfig& member, const std::string& decision,
+                           std::chrono::milliseconds patience)
 {
     const std::string name = "decision_table";
     const std::string fix =
@@ -86,7 +91,7 @@ Check check_decision_table(const MemberConfig& member, const std::string& decisi
         return {name, CheckState::failed,
                 fmt::format("decision = \"{}\" names no column", decision), fix};
     try {
-        const Look look = look_for(member, *where);
+        const Look look = look_for(member, *where, steady_clock::now() + patience);
         if (look.found)
             return {name,
                     CheckState::ok,

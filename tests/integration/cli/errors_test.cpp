@@ -375,6 +375,10 @@ TEST_F(ErrorsTest, AnEmptyFolderWhereTheRepositoryWasIsADiskThatIsNotMounted)
 {
     auto disk = lab_->folder() / "the-disk";
     fs::rename(lab_->repository, disk);
+    auto removed = lab_->run({"init"});
+    expect(removed, 13);
+    EXPECT_NE(removed.err.find("--new-repository"), std::string::npos) << removed.text();
+    EXPECT_FALSE(fs::exists(lab_->repository));
     fs::create_directory(lab_->repository);
     for (const Tool::Arguments& command :
          {Tool::Arguments{"mark"}, {"run"}, {"status"}, {"list", "runs"}, {"init"}}) {
