@@ -13,7 +13,7 @@ struct LeftServer {
     std::string where; ///< "s0:5432"; "primary" where no name is known
     bool had_slot = false;
     std::size_t prepared = 0; ///< transactions that are prepared at the primary
-    std::string problem; ///< why its slot could not be dropped; empty when none is left there
+    std::string problem;      ///< why its slot could not be dropped; empty when none is left there
     std::string fix;
     bool other_cluster = false; ///< than the one that is stored: nothing was dropped at its servers
 };
