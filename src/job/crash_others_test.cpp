@@ -286,12 +286,7 @@ TEST(CrashTest, AHoldAndAReleaseStoppedAnywhere)
 struct Joint : Life {
     Joint()
     {
-        world.engine().restored().set_log_reader([this](const std::string& member,
-                                                        model::Epoch epoch, model::Offset from,
-                                                        model::Offset to) {
-            auto& server = world.server(member == "a" ? 0 : 1);
-            return server.log(epoch, from, std::min(to, server.insert_position().offset));
-        });
+        world.let_restores_read();
         mark = place_mark(world.context(), {}).mark.number();
     }
     repo::RestorePlan plan(std::vector<std::string> members = {})

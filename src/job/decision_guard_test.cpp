@@ -23,12 +23,7 @@ class DecisionGuardTest : public ::testing::Test {
 protected:
     DecisionGuardTest()
     {
-        world_.engine().restored().set_log_reader([this](const std::string& member,
-                                                         model::Epoch epoch, model::Offset from,
-                                                         model::Offset to) {
-            auto& server = world_.server(member == "a" ? 0 : 1);
-            return server.log(epoch, from, std::min(to, server.insert_position().offset));
-        });
+        world_.let_restores_read();
         world_.engine().restored().set_answers(
             [this](const std::string&, const std::string&, const std::string& sql) {
                 if (sql.find("pg_database") != std::string::npos) return R"(["shop"])";

@@ -28,12 +28,7 @@ class DrillTest : public ::testing::Test {
 protected:
     DrillTest()
     {
-        world_.engine().restored().set_log_reader([this](const std::string& member,
-                                                         model::Epoch epoch, model::Offset from,
-                                                         model::Offset to) {
-            auto& server = world_.server(member == "a" ? 0 : 1);
-            return server.log(epoch, from, std::min(to, server.insert_position().offset));
-        });
+        world_.let_restores_read();
         mark();
     }
 

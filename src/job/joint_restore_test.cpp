@@ -25,12 +25,7 @@ class JointTest : public ::testing::Test {
 protected:
     JointTest()
     {
-        world_.engine().restored().set_log_reader([this](const std::string& member,
-                                                         model::Epoch epoch, model::Offset from,
-                                                         model::Offset to) {
-            auto& server = world_.server(member == "a" ? 0 : 1);
-            return server.log(epoch, from, std::min(to, server.insert_position().offset));
-        });
+        world_.let_restores_read();
         world_.work();
         mark_ = place_mark(world_.context(), {}).mark.number();
     }

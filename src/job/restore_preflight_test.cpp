@@ -52,12 +52,7 @@ class OtherBackupTest : public ::testing::Test {
 protected:
     OtherBackupTest()
     {
-        world_.engine().restored().set_log_reader([this](const std::string& member,
-                                                         model::Epoch epoch, model::Offset from,
-                                                         model::Offset to) {
-            auto& server = world_.server(member == "a" ? 0 : 1);
-            return server.log(epoch, from, std::min(to, server.insert_position().offset));
-        });
+        world_.let_restores_read();
         back_up_group(world_.context(), {});
         world_.work();
         auto mark = place_mark(world_.context(), {}).mark.number();

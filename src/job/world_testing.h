@@ -10,6 +10,7 @@
 #include "repo/verify.h"
 #include "store/memory.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
@@ -123,6 +124,16 @@ public:
         auto report = repo::verify(*repository_, "shop");
         for (const auto& fault : report.faults)
             ADD_FAILURE() << fault.object << ": " << fault.text;
+    }
+
+    /// Restored servers get the log that the live ones have.
+    void let_restores_read()
+    {
+        engine_.restored().set_log_reader([this](const std::string& member, model::Epoch epoch,
+                                                 model::Offset from, model::Offset to) {
+            auto& from_server = server(member == "a" ? 0 : 1);
+            return from_server.log(epoch, from, std::min(to, from_server.insert_position().offset));
+        });
     }
 
     store::MemoryStorage& storage() { return storage_; }
