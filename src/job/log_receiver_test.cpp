@@ -6,16 +6,19 @@
 namespace tidemark::job {
 namespace {
 
-// A member that waits for the others of its group stores what it has, by size and by time.
-TEST(LogReceiverTest, APieceIsClosedByTime)
-{
+class LogReceiverTest : public ::testing::Test {
+protected:
     World world;
-    auto context = world.context();
-    const auto& member = world.group().members[0];
-    auto lease =
+    Context context = world.context();
+    std::unique_ptr<repo::Lease> lease =
         repo::Lease::acquire(world.storage(), "shop", "log", context.owner(), {.renew = false});
-    auto session = connect(context, member);
-    LogReceiver receiver(context, member, *session, *lease);
+    std::unique_ptr<engine::Session> session = connect(context, world.group().members[0]);
+    LogReceiver receiver{context, world.group().members[0], *session, *lease};
+};
+
+// A member that waits for the others of its group stores what it has, by size and by time.
+TEST_F(LogReceiverTest, APieceIsClosedByTime)
+{
     receiver.open({});
     auto before = receiver.durable().offset;
     auto turns = 0;
@@ -35,15 +38,8 @@ TEST(LogReceiverTest, APieceIsClosedByTime)
 }
 
 // What a server says of its own past is foreign input.
-TEST(LogReceiverTest, ATimelineThatEndedBelowWhatWasSentIsRefused)
+TEST_F(LogReceiverTest, ATimelineThatEndedBelowWhatWasSentIsRefused)
 {
-    World world;
-    auto context = world.context();
-    const auto& member = world.group().members[0];
-    auto lease =
-        repo::Lease::acquire(world.storage(), "shop", "log", context.owner(), {.renew = false});
-    auto session = connect(context, member);
-    LogReceiver receiver(context, member, *session, *lease);
     receiver.open({});
     auto stored = receiver.durable().offset;
     world.server(0).noise(5000);
