@@ -29,6 +29,16 @@ GuardedGroup guarded_group(World& world, const Context& context)
             }};
 }
 
+class LogGuard : public ::testing::Test {
+protected:
+    /// As if the slot's bound were nearly reached at once.
+    void drop_early() { world.group().log_guard = {.warn = 0.001, .drop = 0.001}; }
+
+    World world;
+    Context context = world.context();
+    GuardedGroup guarded = guarded_group(world, context);
+};
+
 bool warned(const World& world, const std::string& beginning)
 {
     return std::ranges::any_of(world.progress().warnings(),
@@ -86,11 +96,8 @@ private:
 };
 
 // A server whose log nobody takes: warn, then drop, and the next run heals it.
-TEST(LogGuard, DropsTheSlotBeforeTheDiskIsFullAndTheNextRunHeals)
+TEST_F(LogGuard, DropsTheSlotBeforeTheDiskIsFullAndTheNextRunHeals)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
     world.group().log_guard = {.warn = 0.001, .drop = 0.9};
     world.server(0).noise(2U << 20);
     EXPECT_TRUE(relieve_servers(guarded).empty());
@@ -108,12 +115,9 @@ TEST(LogGuard, DropsTheSlotBeforeTheDiskIsFullAndTheNextRunHeals)
     EXPECT_TRUE(relieve_servers(guarded).empty());
 }
 
-TEST(LogGuard, ASlotOfAnotherClusterIsNotOurs)
+TEST_F(LogGuard, ASlotOfAnotherClusterIsNotOurs)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
-    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    drop_early();
     for (std::size_t i : {0U, 1U})
         world.server(i).noise(4U << 20);
     world.server(1).change_system_id("7099");
@@ -132,12 +136,9 @@ TEST(LogGuard, ASlotOfAnotherClusterIsNotOurs)
     EXPECT_NE(left, said.end());
 }
 
-TEST(LogGuard, WithNothingToCompareWithNothingIsDropped)
+TEST_F(LogGuard, WithNothingToCompareWithNothingIsDropped)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
-    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    drop_early();
     world.server(0).noise(4U << 20);
     guarded.clusters = [] { return std::nullopt; };
     EXPECT_TRUE(relieve_servers(guarded).empty());
@@ -147,12 +148,9 @@ TEST(LogGuard, WithNothingToCompareWithNothingIsDropped)
     EXPECT_EQ(world.progress().warnings().size(), 2U);
 }
 
-TEST(LogGuard, EverySlotThatIsDroppedIsToldAtOnce)
+TEST_F(LogGuard, EverySlotThatIsDroppedIsToldAtOnce)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
-    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    drop_early();
     for (std::size_t i : {0U, 1U})
         world.server(i).noise(4U << 20);
     std::vector<std::string> told;
@@ -164,11 +162,8 @@ TEST(LogGuard, EverySlotThatIsDroppedIsToldAtOnce)
 }
 
 // Each wait for a server that hangs is as long as a mark's: one is enough.
-TEST(LogGuard, NobodyWaitsTwiceForWhoDoesNotAnswer)
+TEST_F(LogGuard, NobodyWaitsTwiceForWhoDoesNotAnswer)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
     world.group().mark_wait = 2s;
     int connects = 0;
     world.server(1).on_operation([&](const std::string& operation) {
@@ -197,12 +192,9 @@ TEST(LogGuard, NobodyWaitsTwiceForWhoDoesNotAnswer)
 }
 
 // SQL answers, the log stream does not: just that fills the disk.
-TEST(LogGuard, AMemberWhoseLogStreamHangsIsRelieved)
+TEST_F(LogGuard, AMemberWhoseLogStreamHangsIsRelieved)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
-    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    drop_early();
     world.server(1).noise(4U << 20);
     watch_held_log(guarded);
     world.server(1).on_operation([&](const std::string& operation) {
@@ -219,12 +211,9 @@ TEST(LogGuard, AMemberWhoseLogStreamHangsIsRelieved)
 }
 
 // Nor does it matter what kept others waiting: only who was not reached is not asked again.
-TEST(LogGuard, AMemberThatWasReachedIsAskedAgain)
+TEST_F(LogGuard, AMemberThatWasReachedIsAskedAgain)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
-    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    drop_early();
     world.group().mark_wait = 10ms;
     world.server(1).noise(4U << 20);
     world.server(1).on_operation([&](const std::string& operation) {
@@ -243,11 +232,8 @@ TEST(LogGuard, AMemberThatWasReachedIsAskedAgain)
 }
 
 // A due full backup shall not be missed for a failure that a mark would have waited out.
-TEST(LogGuard, WhoFailsSoonerThanAMarkIsNotAbsent)
+TEST_F(LogGuard, WhoFailsSoonerThanAMarkIsNotAbsent)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
     world.group().mark_wait = 10s;
     world.server(1).on_operation([&](const std::string& operation) {
         if (operation != "connect") return;
@@ -261,11 +247,8 @@ TEST(LogGuard, WhoFailsSoonerThanAMarkIsNotAbsent)
     EXPECT_NO_THROW(run_scheduled(context, *guarded.absent));
 }
 
-TEST(LogGuard, ThePrimarysSlotGoesFirstAndTheStandbysHaveTheirOwnTime)
+TEST_F(LogGuard, ThePrimarysSlotGoesFirstAndTheStandbysHaveTheirOwnTime)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
     NotingEngine engine(world.engine());
     guarded.engine = [&](const model::MemberSpec&) -> engine::Engine& { return engine; };
     world.group().log_guard = {.warn = 0.001, .drop = 0.001};
@@ -277,12 +260,9 @@ TEST(LogGuard, ThePrimarysSlotGoesFirstAndTheStandbysHaveTheirOwnTime)
     EXPECT_TRUE(warned(world, "a: the log guard cannot look at our slots on its standbys"));
 }
 
-TEST(LogGuard, ADropThatFailsIsToldAndOneThatIsTooEarlyTriedAgain)
+TEST_F(LogGuard, ADropThatFailsIsToldAndOneThatIsTooEarlyTriedAgain)
 {
-    World world;
-    auto context = world.context();
-    auto guarded = guarded_group(world, context);
-    world.group().log_guard = {.warn = 0.001, .drop = 0.001};
+    drop_early();
     for (std::size_t i : {0U, 1U})
         world.server(i).noise(4U << 20);
     world.server(0).fail("drop_slot", {Code::member_unreachable, "no answer", {.transient = true}});
@@ -314,7 +294,7 @@ TEST(Leave, DropsNothingAtAnotherCluster)
     EXPECT_TRUE(world.server(1).slot().exists);
 }
 
-TEST(LogGuard, TheNearerEndCounts)
+TEST_F(LogGuard, TheNearerEndCounts)
 {
     engine::SlotState slot;
     slot.exists = true;
