@@ -61,6 +61,8 @@ public:
         points_ = place_points_in_turn(bank_options_.members, "in-turn");
         std::this_thread::sleep_for(300ms);
         marks_in_process(2s);
+        time_ = reachable_time(bank_options_.members, clock_);
+        marks_in_process(200ms);
         for (auto& cluster : clusters_)
             cluster->kill9();
         for (auto& cluster : clusters_)
@@ -330,7 +332,7 @@ private:
         auto view = repo::load_view(*storage_, group_.name);
         const auto& newest = view.marks.front().value;
         for (int attempt = 0; attempt < 4 && torn_by_time_ == 0; ++attempt) {
-            auto time = newest.created - 200ms - attempt * 150ms;
+            auto time = time_ - attempt * 150ms;
             RestoredGroup group(lab.restore(restore_options(fmt::format("a{}", attempt)),
                                             lab.goals_at(time, newest)));
             auto verdict = lab.judge(group);
@@ -358,6 +360,7 @@ private:
     std::optional<repo::Repository> repository_;
     std::map<model::Number, MarkWindow> windows_;
     std::string points_;
+    base::Time time_{};
     unsigned server_kills_ = 0, program_kills_ = 0, restored_ = 0, violations_ = 0;
     std::uint64_t torn_by_time_ = 0, torn_in_turn_ = 0;
 };

@@ -64,6 +64,16 @@ std::string place_points_in_turn(const std::vector<BankMember>& members, const s
     return name;
 }
 
+base::Time reachable_time(const std::vector<BankMember>& members, base::Clock& clock)
+{
+    auto time = clock.now();
+    for (const auto& member : members) {
+        // A transaction that has an id writes a commit record, whether it changed something or not.
+        Connection::open(member.url).exec("SELECT pg_current_xact_id()");
+    }
+    return time;
+}
+
 ContrastLab::Goals ContrastLab::goals_at(base::Time time, const model::Mark& mark) const
 {
     Goals goals;

@@ -32,6 +32,10 @@ private:
 /// own, as a script would. Returns the name.
 std::string place_points_in_turn(const std::vector<BankMember>& members, const std::string& name);
 
+/// The time now, which every member can be restored to: each has a commit later than it on return.
+/// Recovery to a time ends at the first commit or abort after it, and fails where the log has none.
+base::Time reachable_time(const std::vector<BankMember>& members, base::Clock& clock);
+
 /// Restores a repository in the ways that do without a cut.
 struct ContrastLab {
     job::Context context;

@@ -154,6 +154,7 @@ private:
         }
         points_ = place_points_in_turn(bank_options_.members, "in-turn");
         rest(300ms, options_.stop);
+        time_ = reachable_time(bank_options_.members, clock_);
         last_ = job::place_mark(context("mark"), {.name = "last"});
         note_mark(*last_);
     }
@@ -222,9 +223,8 @@ private:
     {
         progress_.note("for contrast, the same repository restored in the usual ways");
         ContrastLab lab{.context = context("restore"), .bank = bank_options_, .witness = witness_};
-        auto time = last_->mark.value.created - 200ms;
         RestoredGroup by_time(
-            lab.restore(restore_options("by-time"), lab.goals_at(time, last_->mark.value)));
+            lab.restore(restore_options("by-time"), lab.goals_at(time_, last_->mark.value)));
         report_.contrasts.push_back(
             {.name = "a",
              .how = "each member to one wall-clock time, prepared transactions left",
@@ -254,6 +254,7 @@ private:
     std::unique_ptr<store::Storage> storage_;
     std::optional<repo::Repository> repository_;
     std::string points_;
+    base::Time time_{};
     std::optional<job::MarkOutcome> last_;
     DemoReport report_;
 };
