@@ -1,6 +1,7 @@
 // What stands in the way of a member's restore, before anything is written.
 
 #include "base/error.h"
+#include "base/process_state.h"
 #include "base/subprocess.h"
 #include "job/host_locales.h"
 #include "job/in_doubt.h"
@@ -10,7 +11,6 @@
 #include "job/restore_places.h"
 
 #include <algorithm>
-#include <csignal>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <fstream>
@@ -33,7 +33,7 @@ void MemberRestore::refuse_running_server(const fs::path& data_dir) const
     std::ifstream file(data_dir / "postmaster.pid");
     long pid = 0;
     if (!(file >> pid) || pid <= 0) return;
-    if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return;
+    if (!base::process_runs(static_cast<pid_t>(pid))) return;
     throw Error{Code::target_not_empty,
                 fmt::format("a server runs in {} (process {})", data_dir.string(), pid),
                 {.hint = "choose another folder; a running server is never overwritten, not even "

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/process_state.h"
 
 #include <cerrno>
 #include <charconv>
@@ -31,32 +32,6 @@ std::string small_file(const std::string& path)
     }
 }
 
-struct ProcessState {
-    char state = '?';
-    std::uint64_t start = 0;
-};
-
-/// Fields 3 and 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets.
-std::optional<ProcessState> read_process(std::int64_t pid)
-{
-    std::string stat = small_file(fmt::format("/proc/{}/stat", pid));
-    auto bracket = stat.rfind(')');
-    if (bracket == std::string::npos || bracket + 2 >= stat.size()) return std::nullopt;
-    std::string_view rest = std::string_view(stat).substr(bracket + 2);
-    ProcessState out;
-    out.state = rest.front();
-    for (int field = 3; field < 22; ++field) {
-        auto blank = rest.find(' ');
-        if (blank == std::string_view::npos) return std::nullopt;
-        rest.remove_prefix(blank + 1);
-    }
-    rest = rest.substr(0, rest.find(' '));
-    const char* end = rest.data() + rest.size();
-    auto [at, error] = std::from_chars(rest.data(), end, out.start);
-    if (error != std::errc{} || at != end) return std::nullopt;
-    return out;
-}
-
 std::string this_boot()
 {
     return small_file("/proc/sys/kernel/random/boot_id");
@@ -78,7 +53,8 @@ LeaseOwner LeaseOwner::this_process(std::string command)
     out.boot = this_boot();
     out.pid_namespace = this_pid_namespace();
     out.pid = ::getpid();
-    if (auto process = read_process(out.pid)) out.pid_start = process->start;
+    if (auto process = base::process_state(static_cast<pid_t>(out.pid)))
+        out.pid_start = process->start;
     out.command = std::move(command);
     return out;
 }
@@ -91,16 +67,15 @@ OwnerState probe_owner(const LeaseOwner& owner)
     if (owner.boot != this_boot() || owner.pid_namespace != this_pid_namespace())
         return OwnerState::cannot_tell;
     // /proc must be the one of our namespace, or a missing entry would mean nothing.
-    if (!read_process(::getpid())) return OwnerState::cannot_tell;
-    auto process = read_process(owner.pid);
+    if (!base::process_state(::getpid())) return OwnerState::cannot_tell;
+    auto process = base::process_state(static_cast<pid_t>(owner.pid));
     if (!process) {
         // Other users' processes may be hidden (hidepid, systemd's ProtectProc), but not from kill.
         bool there = ::kill(static_cast<pid_t>(owner.pid), 0) == 0 || errno == EPERM;
         return there ? OwnerState::cannot_tell : OwnerState::dead;
     }
     if (process->start != owner.pid_start) return OwnerState::dead;
-    bool gone = process->state == 'Z' || process->state == 'X';
-    return gone ? OwnerState::dead : OwnerState::alive;
+    return process->ended() ? OwnerState::dead : OwnerState::alive;
 }
 
 } // namespace tidemark::repo

@@ -62,7 +62,7 @@ public:
         std::this_thread::sleep_for(300ms);
         marks_in_process(2s);
         time_ = reachable_time(bank_options_.members, clock_);
-        marks_in_process(200ms);
+        marks_in_process(0s);
         for (auto& cluster : clusters_)
             cluster->kill9();
         for (auto& cluster : clusters_)
@@ -158,6 +158,7 @@ private:
         }
     }
 
+    /// At least one.
     void marks_in_process(std::chrono::milliseconds time)
     {
         auto until = std::chrono::steady_clock::now() + time;
@@ -166,12 +167,12 @@ private:
             job::GroupLog log(here, 10s);
             log.open();
             log.catch_up();
-            while (std::chrono::steady_clock::now() < until) {
+            do {
                 auto outcome = job::place_mark(here, log, {});
                 windows_[outcome.mark.number()] = {.first_sent = outcome.first_sent,
                                                    .last_returned = outcome.last_answered};
                 std::this_thread::sleep_for(std::chrono::milliseconds{50 + random_.below(200)});
-            }
+            } while (std::chrono::steady_clock::now() < until);
             log.finish();
         } catch (const Error& error) {
             fmt::print("marks stopped: {}\n", error.what());

@@ -1,6 +1,7 @@
 #include "app/demo/contrast.h"
 
 #include "base/error.h"
+#include "base/process_state.h"
 #include "base/subprocess.h"
 #include "engine/postgres/pq.h"
 #include "job/reindex.h"
@@ -34,7 +35,7 @@ void RestoredGroup::stop()
         if (!(file >> pid) || pid <= 1) continue;
         // Nothing in these clusters is worth a clean shutdown.
         ::kill(static_cast<pid_t>(pid), SIGQUIT);
-        for (int i = 0; i < 500 && ::kill(static_cast<pid_t>(pid), 0) == 0; ++i) {
+        for (int i = 0; i < 500 && base::process_runs(static_cast<pid_t>(pid)); ++i) {
             std::this_thread::sleep_for(std::chrono::milliseconds{10});
         }
     }

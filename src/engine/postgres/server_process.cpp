@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/process_state.h"
 #include "engine/postgres/preflight.h"
 
 #include <array>
@@ -104,16 +105,10 @@ bool is_postmaster(pid_t pid)
     return !arguments.empty() && !arguments.starts_with("postgres: ");
 }
 
-/// The parent's number, from /proc/PID/stat behind the name in parentheses.
 pid_t parent_of(pid_t pid)
 {
-    auto text = proc_text(pid, "stat");
-    auto at = text.rfind(") ");
-    pid_t parent = 0;
-    if (at != std::string::npos && at + 4 < text.size()) {
-        std::from_chars(text.data() + at + 4, text.data() + text.size(), parent);
-    }
-    return parent;
+    auto state = base::process_state(pid);
+    return state ? state->parent : 0;
 }
 
 template <typename Condition> bool wait_until(Condition condition, base::Duration patience)

@@ -114,16 +114,6 @@ protected:
             out.emplace(rows.get(i, 0));
         return out;
     }
-    static bool any_runs(const fs::path& dir)
-    {
-        if (!fs::exists(dir)) return false;
-        for (const auto& entry : fs::directory_iterator(dir)) {
-            std::ifstream file(entry.path() / "data/postmaster.pid");
-            long pid = 0;
-            if (file >> pid && ::kill(static_cast<pid_t>(pid), 0) == 0) return true;
-        }
-        return false;
-    }
 
     Lab lab_{3, {.settings = {{"max_slot_wal_keep_size", "4GB"}}}};
     app::LabFolder work_;
@@ -197,7 +187,7 @@ TEST_F(DecisionTest, ACommitWithoutItsRowMakesTheMarkInconsistent)
     EXPECT_TRUE(refused.explained()) << refused.text();
     for (const char* word : {"torn is committed at m1", "nothing was opened", "--to m-2"})
         EXPECT_NE(refused.err.find(word), std::string::npos) << word << refused.text();
-    EXPECT_FALSE(any_runs(target));
+    EXPECT_FALSE(any_server_runs(target));
     EXPECT_EQ(run({"drill", "--to", "bad", "--dir", work_.path().string()}).code(), 4);
     auto discarded = run({"restore", "--to", "bad", "--discard", "--dir", target.string()});
     EXPECT_EQ(discarded.code(), 0) << discarded.text();
@@ -326,7 +316,7 @@ TEST_F(DecisionTest, MarksUnderLoadComeBackWholeOrAreRefused)
             {"restore", "--to", fmt::format("load-{}", i), "--dir", target.string(), "--start"});
         if (restored.code() == 4) {
             EXPECT_NE(restored.err.find("is committed at"), std::string::npos) << restored.text();
-            EXPECT_FALSE(any_runs(target));
+            EXPECT_FALSE(any_server_runs(target));
             continue;
         }
         ASSERT_EQ(restored.code(), 0) << restored.text();

@@ -1,13 +1,16 @@
 #include "cli/group_lab.h"
 
+#include "app/demo/process_tree.h"
 #include "base/error.h"
+#include "base/process_state.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <optional>
 #include <sys/mount.h>
 #include <thread>
 
@@ -137,22 +140,6 @@ void SmallDisk::change(const std::string& options) const
     ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT, options.c_str());
 }
 
-namespace {
-
-pid_t parent_of(pid_t pid)
-{
-    std::ifstream file(fmt::format("/proc/{}/stat", pid));
-    std::string line;
-    std::getline(file, line);
-    pid_t parent = 0;
-    char state = 0;
-    if (auto at = line.rfind(") "); at != std::string::npos)
-        std::istringstream(line.substr(at + 2)) >> state >> parent;
-    return parent;
-}
-
-} // namespace
-
 Frozen::Frozen(const app::LabCluster& cluster)
 {
     std::ifstream file(cluster.data_dir() / "postmaster.pid");
@@ -160,10 +147,8 @@ Frozen::Frozen(const app::LabCluster& cluster)
     if (!(file >> postmaster)) throw base::Error{base::Code::failed, "no server to freeze"};
     processes_.push_back(postmaster);
     ::kill(postmaster, SIGSTOP);
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-        auto pid = static_cast<pid_t>(std::atoi(entry.path().filename().c_str()));
-        if (pid > 0 && parent_of(pid) == postmaster) processes_.push_back(pid);
-    }
+    for (pid_t child : app::children_of(postmaster))
+        processes_.push_back(child);
     for (pid_t pid : processes_)
         ::kill(pid, SIGSTOP);
 }
@@ -197,15 +182,38 @@ std::map<std::string, std::uintmax_t> listing(const fs::path& folder)
     return all;
 }
 
+namespace {
+
+std::optional<pid_t> running_server(const fs::path& data_dir)
+{
+    std::ifstream file(data_dir / "postmaster.pid");
+    pid_t pid = 0;
+    if (!(file >> pid) || pid <= 1 || !base::process_runs(pid)) return std::nullopt;
+    return pid;
+}
+
+} // namespace
+
+bool server_runs(const fs::path& data_dir)
+{
+    return running_server(data_dir).has_value();
+}
+
+bool any_server_runs(const fs::path& dir)
+{
+    if (!fs::exists(dir)) return false;
+    return std::any_of(fs::directory_iterator(dir), fs::directory_iterator{},
+                       [](const auto& entry) { return server_runs(entry.path() / "data"); });
+}
+
 void stop_restored(const fs::path& dir)
 {
     if (!fs::exists(dir)) return;
     for (const auto& entry : fs::directory_iterator(dir)) {
-        std::ifstream file(entry.path() / "data/postmaster.pid");
-        long pid = 0;
-        if (!(file >> pid) || pid <= 1) continue;
-        ::kill(static_cast<pid_t>(pid), SIGQUIT);
-        for (int i = 0; i < 500 && ::kill(static_cast<pid_t>(pid), 0) == 0; ++i)
+        auto pid = running_server(entry.path() / "data");
+        if (!pid) continue;
+        ::kill(*pid, SIGQUIT);
+        for (int i = 0; i < 500 && base::process_runs(*pid); ++i)
             std::this_thread::sleep_for(10ms);
     }
 }

@@ -92,6 +92,9 @@ bool eventually(const std::function<bool()>& condition);
 
 /// Every path below `folder` with its size, for "nothing was written".
 std::map<std::string, std::uintmax_t> listing(const std::filesystem::path& folder);
+/// Whether the server of a data directory is at work, and whether one below a restore's folder is.
+bool server_runs(const std::filesystem::path& data_dir);
+bool any_server_runs(const std::filesystem::path& dir);
 /// Ends the servers that run below a restore's folder, hard; nothing in them is worth more.
 void stop_restored(const std::filesystem::path& dir);
 

@@ -60,12 +60,7 @@ protected:
     {
         return dir() / ("restore-" + mark + "." + kind);
     }
-    static bool runs(const std::string& member)
-    {
-        std::ifstream file(dir() / member / "data/postmaster.pid");
-        long pid = 0;
-        return file >> pid && ::kill(static_cast<pid_t>(pid), 0) == 0;
-    }
+    static bool runs(const std::string& member) { return server_runs(dir() / member / "data"); }
     static void expect_closed()
     {
         for (const char* member : {"m0", "m1"}) {

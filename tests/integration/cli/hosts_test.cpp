@@ -90,12 +90,7 @@ protected:
                  << ' ' << verdict << '\n';
         return path;
     }
-    static bool runs(const fs::path& member)
-    {
-        std::ifstream file(member / "data/postmaster.pid");
-        long pid = 0;
-        return file >> pid && ::kill(static_cast<pid_t>(pid), 0) == 0;
-    }
+    static bool runs(const fs::path& member) { return server_runs(member / "data"); }
     static json restores()
     {
         return lab_->run({"list", "restores", "--json"}).json().at("restores");

@@ -72,16 +72,6 @@ protected:
         EXPECT_TRUE(verdict.clean()) << verdict.describe();
         EXPECT_EQ(verdict.in_doubt, in_doubt) << verdict.describe();
     }
-    static bool any_socket_open()
-    {
-        if (!fs::exists(dir())) return false;
-        for (const auto& entry : fs::directory_iterator(dir())) {
-            std::ifstream file(entry.path() / "data/postmaster.pid");
-            long pid = 0;
-            if (file >> pid && ::kill(static_cast<pid_t>(pid), 0) == 0) return true;
-        }
-        return false;
-    }
 
     static std::unique_ptr<GroupLab> lab_;
     static nlohmann::json in_doubt_;
@@ -298,7 +288,7 @@ TEST_F(RestoreTest, OneMemberThatCannotBeWrittenKeepsAllClosed)
     auto run = lab_->restore({"--map", in_the_way}, "r");
     EXPECT_NE(run.code(), 0) << run.text();
     EXPECT_NE(run.err.find("m1"), std::string::npos) << run.text();
-    EXPECT_FALSE(any_socket_open());
+    EXPECT_FALSE(any_server_runs(dir()));
     auto discarded = lab_->run({"restore", "--discard", "--dir", dir().string()});
     EXPECT_EQ(discarded.code(), 0) << discarded.text();
     auto good = lab_->restore({"--decisions", decisions("commit").string()}, "r");
@@ -323,7 +313,7 @@ TEST_F(RestoreTest, DiscardGivesUpARestoreThatWasKilled)
     EXPECT_EQ(discarded.code(), 0) << discarded.text();
     for (const auto& member : {"m0", "m1"})
         EXPECT_TRUE(!fs::exists(dir() / member) || fs::is_empty(dir() / member)) << member;
-    EXPECT_FALSE(any_socket_open());
+    EXPECT_FALSE(any_server_runs(dir()));
 }
 
 /// The phase that one member's state file tells; empty without one.
@@ -433,7 +423,7 @@ TEST_F(RestoreTest, AFullDiskInTheTargetCostsNothingButTime)
     EXPECT_EQ(full.code(), 32) << full.text();
     EXPECT_TRUE(full.explained()) << full.text();
     EXPECT_NE(full.err.find("m1"), std::string::npos) << full.text();
-    EXPECT_FALSE(any_socket_open());
+    EXPECT_FALSE(any_server_runs(dir()));
     EXPECT_NE(phase_of(dir() / "m0"), "promoted");
     disk.change("size=600m,nr_inodes=100000");
     auto run = lab_->restore(arguments, "r");
