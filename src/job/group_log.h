@@ -31,6 +31,10 @@ struct Placement {
     std::vector<Member> members;                         ///< in the order of the group
 };
 
+/// How long a mark waits for another job's log lease: that job may be placing one, which is short.
+/// docs/guide/operate.md says how long.
+inline constexpr auto kLeasePatience = std::chrono::seconds{10};
+
 /// The log backups of all members of a group, under the lease "log". Every step runs on all members
 /// at once.
 class GroupLog {

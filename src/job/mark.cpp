@@ -23,10 +23,6 @@ namespace {
 /// is placed again this often.
 constexpr int kTries = 10;
 
-/// Wait for another job's log lease before giving up: a mark is short.
-/// docs/guide/operate.md says how long.
-constexpr auto kLeasePatience = std::chrono::seconds{10};
-
 /// A member that did not answer within mark.wait: whatever call it was that waited, the mark is not
 /// placed. What fails sooner keeps its own code.
 template <typename Body> decltype(auto) in_time(const Context& context, Body&& body)

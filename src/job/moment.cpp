@@ -18,9 +18,6 @@ using model::Mark;
 
 namespace {
 
-/// Another job may be placing a mark; that is short.
-constexpr auto kLeasePatience = std::chrono::seconds{10};
-
 /// When a member's own clock said what ours said at the mark: the earliest and the latest it can
 /// have been.
 base::Time earliest(const Mark& mark, const model::MarkMember& member)

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Place {
+struct NamedPlace {
     std::string what; ///< "member a", "tablespace 16385 of a"
     fs::path path;
     fs::path allowed; ///< the member's own folder, within which it may lie
@@ -34,9 +34,9 @@ bool overlap(const fs::path& one, const fs::path& other)
     return is_within(one, other) || is_within(other, one);
 }
 
-std::vector<Place> places_of(const repo::RestorePlan& plan, const RestoreOptions& options)
+std::vector<NamedPlace> places_of(const repo::RestorePlan& plan, const RestoreOptions& options)
 {
-    std::vector<Place> places;
+    std::vector<NamedPlace> places;
     for (const auto& [name, member] : plan.members) {
         auto folder = member_folder(options, name);
         places.push_back({"member " + name, folder, {}});
@@ -50,7 +50,7 @@ std::vector<Place> places_of(const repo::RestorePlan& plan, const RestoreOptions
     return places;
 }
 
-void require_apart(const std::vector<Place>& places)
+void require_apart(const std::vector<NamedPlace>& places)
 {
     for (std::size_t i = 0; i < places.size(); ++i) {
         for (std::size_t k = i + 1; k < places.size(); ++k) {

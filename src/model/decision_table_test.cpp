@@ -7,7 +7,7 @@ namespace {
 
 constexpr Offset kRecord = 10;
 
-TransactionEvent event(EventKind kind, Offset start, std::uint32_t xid, std::string gid = {})
+TransactionEvent event_at(EventKind kind, Offset start, std::uint32_t xid, std::string gid = {})
 {
     return {.kind = kind,
             .epoch = 1,
@@ -20,12 +20,12 @@ TransactionEvent event(EventKind kind, Offset start, std::uint32_t xid, std::str
 
 TransactionEvent prepared(Offset start, std::uint32_t xid, std::string gid)
 {
-    return event(EventKind::prepare, start, xid, std::move(gid));
+    return event_at(EventKind::prepare, start, xid, std::move(gid));
 }
 
 TransactionEvent committed(Offset start, std::uint32_t xid)
 {
-    return event(EventKind::commit, start, xid);
+    return event_at(EventKind::commit, start, xid);
 }
 
 /// b 400, r 500, e 600; "d" coordinates, "a" and "b" have branches.

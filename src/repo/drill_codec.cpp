@@ -8,8 +8,7 @@ namespace {
 using model::CheckResult;
 using model::DrillKind;
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "drill";
+constexpr DocumentKind kDrillDocument{"drill", 1};
 
 constexpr EnumName<DrillKind> kKinds[] = {{DrillKind::drill, "drill"},
                                           {DrillKind::restore, "restore"}};
@@ -125,7 +124,7 @@ model::DrillDecision read_decision(const JsonObject& from)
 
 base::Bytes encode_drill(const model::Drill& drill, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kDrillDocument};
     write_header(out, header);
     out.text("drill_kind", enum_name(kKinds, drill.kind))
         .text("group", drill.group)
@@ -152,7 +151,7 @@ base::Bytes encode_drill(const model::Drill& drill, const CommitHeader& header)
 StoredDrill decode_drill(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kDrillDocument);
     StoredDrill out;
     out.header = read_header(from);
     out.object = object;

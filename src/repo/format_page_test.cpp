@@ -73,8 +73,8 @@ TEST(FormatPageTest, NamesEveryField)
 TEST(FormatPageTest, HasASectionForEveryKind)
 {
     auto text = page();
-    auto kinds = found(kSources / "repo", R"re(kKind = "(\w+)")re");
-    kinds.merge(found(kSources / "repo", R"re(JsonBuilder \w+[{(]"(\w+)")re"));
+    auto kinds = found(kSources / "repo", R"re(DocumentKind k\w+\{"(\w+)")re");
+    kinds.merge(found(kSources / "repo", R"re(JsonBuilder \w+\{\{"(\w+)")re"));
     EXPECT_GT(kinds.size(), 12U);
     for (const auto& kind : kinds)
         EXPECT_TRUE(std::regex_search(text, std::regex("\n### [^\n]*\\(`" + kind + "`\\)\n")))

@@ -13,9 +13,8 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "guard";
-constexpr std::size_t kMaxFile = 1U << 20;
+constexpr DocumentKind kGuardDocument{"guard", 1};
+constexpr std::size_t kMaxGuardFile = 1U << 20;
 constexpr std::size_t kMaxDeeds = 64;
 
 } // namespace
@@ -32,8 +31,8 @@ GuardMemory::Content GuardMemory::read() const
 {
     Content out;
     if (!std::filesystem::exists(path_)) return out;
-    auto document = JsonDocument::parse(base::read_file(path_, kMaxFile), path_.string());
-    auto root = document.expect(kKind, kFormat);
+    auto document = JsonDocument::parse(base::read_file(path_, kMaxGuardFile), path_.string());
+    auto root = document.expect(kGuardDocument);
     if (root.has("clusters")) out.clusters = root.text_map("clusters");
     root.each("deeds", [&](const JsonObject& deed) {
         out.deeds.push_back({.at = deed.time("at"), .text = deed.text("text")});
@@ -54,7 +53,7 @@ GuardMemory::Content GuardMemory::read_or_begin() const
 
 void GuardMemory::write(const Content& content) const
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kGuardDocument};
     out.text("group", group_);
     if (content.clusters) out.text_map("clusters", *content.clusters);
     std::vector<JsonBuilder> deeds;

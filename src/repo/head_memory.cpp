@@ -12,10 +12,9 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "heads";
-constexpr std::string_view kPlacesKind = "places";
-constexpr std::size_t kMaxFile = 1u << 20;
+constexpr DocumentKind kHeadsDocument{"heads", 1};
+constexpr DocumentKind kPlacesDocument{"places", 1};
+constexpr std::size_t kMaxHeadsFile = 1u << 20;
 
 using AllHeads = std::map<std::string, Heads>;
 
@@ -23,8 +22,8 @@ AllHeads read_heads(const std::filesystem::path& path)
 {
     AllHeads out;
     if (!std::filesystem::exists(path)) return out;
-    auto document = JsonDocument::parse(base::read_file(path, kMaxFile), path.string());
-    document.expect(kKind, kFormat)
+    auto document = JsonDocument::parse(base::read_file(path, kMaxHeadsFile), path.string());
+    document.expect(kHeadsDocument)
         .each_named("groups", [&](const std::string& group, const JsonObject& heads) {
             out.emplace(group, Heads{.mark = heads.u64("mark"), .set = heads.u64("set")});
         });
@@ -37,8 +36,8 @@ Places read_places(const std::filesystem::path& path)
 {
     Places out;
     if (!std::filesystem::exists(path)) return out;
-    auto document = JsonDocument::parse(base::read_file(path, kMaxFile), path.string());
-    document.expect(kPlacesKind, kFormat)
+    auto document = JsonDocument::parse(base::read_file(path, kMaxHeadsFile), path.string());
+    document.expect(kPlacesDocument)
         .each_named("places", [&](const std::string& url, const JsonObject& place) {
             out.emplace(url, place.text("repository"));
         });
@@ -53,7 +52,7 @@ base::Bytes encode_places(const Places& all)
         place.text("repository", id);
         places.object(url, std::move(place));
     }
-    JsonBuilder out{kPlacesKind, kFormat};
+    JsonBuilder out{kPlacesDocument};
     out.object("places", std::move(places));
     return out.bytes();
 }
@@ -66,7 +65,7 @@ base::Bytes encode_heads(const AllHeads& all)
         line.number("mark", heads.mark).number("set", heads.set);
         groups.object(group, std::move(line));
     }
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kHeadsDocument};
     out.object("groups", std::move(groups));
     return out.bytes();
 }

@@ -30,7 +30,7 @@ std::string sealed(std::string text)
     return fmt::format("{}{}{}\n", text, kCheckLine, check);
 }
 
-std::optional<std::string> get_text(store::Storage& storage, const std::string& key)
+std::optional<std::string> stored_text(store::Storage& storage, const std::string& key)
 {
     auto bytes = store::get(storage, key, kMaxHistory);
     if (!bytes) return std::nullopt;
@@ -53,7 +53,7 @@ void store_history(store::Storage& storage, const model::MemberId& id, model::Ep
     std::string key = history_key(id, epoch);
     std::string object = sealed(text);
     if (store::put(storage, key, base::as_bytes(object)) == store::Created::yes) return;
-    auto there = get_text(storage, key);
+    auto there = stored_text(storage, key);
     if (there && sealed(*there) == object) return;
     throw Error{Code::identity_mismatch,
                 fmt::format("the history of timeline {} of member {} differs from the stored one "
@@ -66,7 +66,7 @@ void store_history(store::Storage& storage, const model::MemberId& id, model::Ep
 bool history_is_damaged(store::Storage& storage, const model::MemberId& id, model::Epoch epoch)
 {
     try {
-        get_text(storage, history_key(id, epoch));
+        stored_text(storage, history_key(id, epoch));
     } catch (const Error& error) {
         if (error.code() != Code::failed) throw;
         return true;
@@ -86,7 +86,7 @@ void replace_damaged_history(store::Storage& storage, const model::MemberId& id,
 std::optional<std::string> load_history_text(store::Storage& storage, const model::MemberId& id,
                                              model::Epoch epoch)
 {
-    return get_text(storage, history_key(id, epoch));
+    return stored_text(storage, history_key(id, epoch));
 }
 
 model::History load_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch)
@@ -118,7 +118,7 @@ model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, mod
                          const std::string& who)
 {
     auto next = free_epoch(storage, id, at_least);
-    JsonBuilder claim{"claim", 1};
+    JsonBuilder claim{{"claim", 1}};
     claim.text("who", who).time("at", storage.now());
     base::Bytes bytes = claim.bytes();
     while (store::put(storage, claim_key(id, next), bytes) != store::Created::yes)

@@ -16,8 +16,7 @@ using base::Error;
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "holds";
+constexpr DocumentKind kHoldsDocument{"holds", 1};
 
 JsonBuilder to_json(const model::Hold& hold)
 {
@@ -43,7 +42,7 @@ model::Hold read_hold(const JsonObject& from)
 
 base::Bytes encode_holds(const model::Holds& holds, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kHoldsDocument};
     write_header(out, header);
     out.text("group", holds.group);
     put_list(out, "holds", holds.holds, [](const model::Hold& hold) { return to_json(hold); });
@@ -53,7 +52,7 @@ base::Bytes encode_holds(const model::Holds& holds, const CommitHeader& header)
 StoredHolds decode_holds(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kHoldsDocument);
     StoredHolds out;
     out.header = read_header(from);
     out.object = object;

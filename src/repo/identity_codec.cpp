@@ -5,8 +5,7 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "member";
+constexpr DocumentKind kMemberDocument{"member", 1};
 
 JsonBuilder seed_to_json(const model::Seed& seed)
 {
@@ -36,7 +35,7 @@ model::Seed read_seed(const JsonObject& from)
 
 base::Bytes encode_identity(const model::MemberIdentity& member, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kMemberDocument};
     write_header(out, header);
     out.text("group", member.group)
         .text("member", member.member)
@@ -53,7 +52,7 @@ base::Bytes encode_identity(const model::MemberIdentity& member, const CommitHea
 StoredIdentity decode_identity(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kMemberDocument);
     StoredIdentity out;
     out.header = read_header(from);
     out.object = object;

@@ -15,8 +15,7 @@ using base::Error;
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "intent";
+constexpr DocumentKind kIntentDocument{"intent", 1};
 constexpr base::Duration kLongest = std::chrono::hours{24};
 
 JsonBuilder log_to_json(const model::LogRange& range)
@@ -66,7 +65,7 @@ bool StoredIntent::in_force(base::Time store_now) const
 
 base::Bytes encode_intent(const model::Intent& intent)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kIntentDocument};
     out.number("number", intent.number)
         .text("group", intent.group)
         .text("token", intent.token)
@@ -90,7 +89,7 @@ base::Bytes encode_intent(const model::Intent& intent)
 model::Intent decode_intent(base::ByteView bytes, const std::string& key)
 {
     auto document = JsonDocument::parse(bytes, key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kIntentDocument);
     model::Intent out;
     out.number = from.u64("number");
     out.group = from.text("group");

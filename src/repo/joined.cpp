@@ -10,14 +10,13 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "joined";
+constexpr DocumentKind kJoinedDocument{"joined", 1};
 
 } // namespace
 
 base::Bytes encode_joined(const JoinedLog& joined, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kJoinedDocument};
     write_header(out, header);
     out.text("group", joined.group).text("member", joined.member);
     put_list(out, "pieces", joined.pieces, piece_to_json);
@@ -27,7 +26,7 @@ base::Bytes encode_joined(const JoinedLog& joined, const CommitHeader& header)
 StoredJoinedLog decode_joined(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kJoinedDocument);
     StoredJoinedLog out;
     out.header = read_header(from);
     out.object = object;

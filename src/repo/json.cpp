@@ -159,19 +159,19 @@ void JsonDocument::require_check() const
                     {.hint = "run `tidemark verify` to see what it costs"}};
 }
 
-JsonObject JsonDocument::expect(std::string_view kind, std::uint64_t newest_format) const
+JsonObject JsonDocument::expect(DocumentKind newest) const
 {
     require_check();
     JsonObject object = root();
-    if (object.text("kind") != kind)
-        object.refuse("kind",
-                      fmt::format("is \"{}\" and should be \"{}\"", object.text("kind"), kind));
+    if (object.text("kind") != newest.name)
+        object.refuse("kind", fmt::format("is \"{}\" and should be \"{}\"", object.text("kind"),
+                                          newest.name));
     std::uint64_t format = object.u64("format");
     if (format == 0) object.refuse("format", "is 0");
-    if (format > newest_format)
+    if (format > newest.format)
         throw Error{Code::repository_newer,
                     fmt::format("{} is written in format {} of \"{}\"; this program reads up to {}",
-                                what_, format, kind, newest_format),
+                                what_, format, newest.name, newest.format),
                     {.hint = fmt::format(
                          "use {} or a newer version",
                          object.maybe_text("written_by").value_or("the version that wrote it"))}};

@@ -75,6 +75,12 @@ private:
     std::string path_; ///< "marks/000000000007: members.orders"
 };
 
+/// What a document says of itself: its "kind", and the newest "format" that this program knows.
+struct DocumentKind {
+    std::string_view name;
+    std::uint64_t format = 1;
+};
+
 /// A parsed object of the repository.
 class JsonDocument {
 public:
@@ -87,7 +93,7 @@ public:
     JsonObject root() const;
     /// The root after its "check", "kind" and "format" were checked: wrong bytes and another kind
     /// are Error{failed}, a higher format Error{repository_newer} saying which version is needed.
-    JsonObject expect(std::string_view kind, std::uint64_t newest_format) const;
+    JsonObject expect(DocumentKind newest) const;
 
 private:
     struct Tree;
@@ -102,7 +108,7 @@ class JsonBuilder {
 public:
     JsonBuilder();
     /// With "kind", "format" and "written_by" set; bytes() adds "check".
-    JsonBuilder(std::string_view kind, std::uint64_t format);
+    explicit JsonBuilder(DocumentKind kind);
     JsonBuilder(JsonBuilder&&) noexcept;
     JsonBuilder& operator=(JsonBuilder&&) noexcept;
     ~JsonBuilder();

@@ -9,25 +9,27 @@ namespace tidemark::repo {
 
 namespace {
 
-using Node = nlohmann::ordered_json;
+using OrderedNode = nlohmann::ordered_json;
 
-Node text_node(std::string_view value)
+OrderedNode text_node(std::string_view value)
 {
     if (model::is_utf8(value)) return std::string(value);
-    return Node::object({{"base64", to_base64(base::as_bytes(value))}});
+    return OrderedNode::object({{"base64", to_base64(base::as_bytes(value))}});
 }
 
 } // namespace
 
 struct JsonBuilder::Tree {
-    Node root = Node::object();
+    OrderedNode root = OrderedNode::object();
 };
 
 JsonBuilder::JsonBuilder() : tree_(std::make_unique<Tree>()) {}
-JsonBuilder::JsonBuilder(std::string_view kind, std::uint64_t format) : JsonBuilder()
+JsonBuilder::JsonBuilder(DocumentKind kind) : JsonBuilder()
 {
     checked_ = true;
-    text("kind", kind).number("format", format).text("written_by", "tidemark " TIDEMARK_VERSION);
+    text("kind", kind.name)
+        .number("format", kind.format)
+        .text("written_by", "tidemark " TIDEMARK_VERSION);
 }
 JsonBuilder::JsonBuilder(JsonBuilder&&) noexcept = default;
 JsonBuilder& JsonBuilder::operator=(JsonBuilder&&) noexcept = default;
@@ -85,7 +87,7 @@ JsonBuilder& JsonBuilder::object(std::string_view name, JsonBuilder value)
 
 JsonBuilder& JsonBuilder::array(std::string_view name, std::vector<JsonBuilder> values)
 {
-    Node list = Node::array();
+    OrderedNode list = OrderedNode::array();
     for (JsonBuilder& value : values)
         list.push_back(std::move(value.tree_->root));
     tree_->root[std::string(name)] = std::move(list);
@@ -94,7 +96,7 @@ JsonBuilder& JsonBuilder::array(std::string_view name, std::vector<JsonBuilder> 
 
 JsonBuilder& JsonBuilder::texts(std::string_view name, const std::vector<std::string>& values)
 {
-    Node list = Node::array();
+    OrderedNode list = OrderedNode::array();
     for (const std::string& value : values)
         list.push_back(text_node(value));
     tree_->root[std::string(name)] = std::move(list);
@@ -103,7 +105,7 @@ JsonBuilder& JsonBuilder::texts(std::string_view name, const std::vector<std::st
 
 JsonBuilder& JsonBuilder::numbers(std::string_view name, const std::vector<std::uint64_t>& values)
 {
-    Node list = Node::array();
+    OrderedNode list = OrderedNode::array();
     for (std::uint64_t value : values)
         list.push_back(value);
     tree_->root[std::string(name)] = std::move(list);
@@ -115,12 +117,13 @@ JsonBuilder& JsonBuilder::text_map(std::string_view name,
 {
     bool plain = std::all_of(values.begin(), values.end(),
                              [](const auto& entry) { return model::is_utf8(entry.first); });
-    Node node = plain ? Node::object() : Node::array();
+    OrderedNode node = plain ? OrderedNode::object() : OrderedNode::array();
     for (const auto& [key, value] : values) {
         if (plain)
             node[key] = text_node(value);
         else
-            node.push_back(Node::object({{"name", text_node(key)}, {"value", text_node(value)}}));
+            node.push_back(
+                OrderedNode::object({{"name", text_node(key)}, {"value", text_node(value)}}));
     }
     tree_->root[std::string(name)] = std::move(node);
     return *this;
@@ -129,7 +132,7 @@ JsonBuilder& JsonBuilder::text_map(std::string_view name,
 base::Bytes JsonBuilder::bytes() const
 {
     if (!checked_) return base::to_bytes(tree_->root.dump(1) + "\n");
-    Node root = tree_->root;
+    OrderedNode root = tree_->root;
     root["check"] = std::string(64, '0');
     base::Bytes out = base::to_bytes(root.dump(1) + "\n");
     std::string check = json_check(out);

@@ -1,6 +1,6 @@
 #include "repo/json.h"
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "repo/base64.h"
 
 #include <gmock/gmock.h>
@@ -12,22 +12,12 @@ namespace {
 
 using base::Code;
 using base::Error;
+using base::error_of;
 using ::testing::HasSubstr;
 
 JsonDocument parse(std::string_view text)
 {
     return JsonDocument::parse(base::as_bytes(text), "groups/shop/marks/0000000007");
-}
-
-template <typename Body> Error error_of(Body body)
-{
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return Error{Code::ok, ""};
 }
 
 TEST(Base64, KnownValues)
@@ -65,7 +55,7 @@ TEST(Json, RoundTripOfEveryKind)
     list.push_back(std::move(inner));
     JsonBuilder named;
     named.object("orders", JsonBuilder{});
-    JsonBuilder out{"mark", 1};
+    JsonBuilder out{{"mark", 1}};
     out.text("name", "before \"the\" migration\n")
         .flag("held", true)
         .number("big", UINT64_MAX)
@@ -80,7 +70,7 @@ TEST(Json, RoundTripOfEveryKind)
         .numbers("xids", {1, 2})
         .text_map("settings", {{"wal_level", "replica"}});
     auto document = JsonDocument::parse(out.bytes(), "mark");
-    JsonObject in = document.expect("mark", 1);
+    JsonObject in = document.expect({"mark", 1});
     EXPECT_EQ(in.text("name"), "before \"the\" migration\n");
     EXPECT_TRUE(in.flag("held"));
     EXPECT_EQ(in.u64("big"), UINT64_MAX);
@@ -166,20 +156,20 @@ TEST(Json, RefusesDepthAndGarbage)
 
 std::string with_format(std::string_view kind, std::uint64_t format)
 {
-    JsonBuilder out{kind, format};
+    JsonBuilder out{{kind, format}};
     out.text("added_later", "x").text("written_by", "tidemark 3.1.0");
     return std::string(base::as_text(out.bytes()));
 }
 
 TEST(Json, NewerFormatSaysWhichVersionIsNeeded)
 {
-    auto error = error_of([] { (void)parse(with_format("mark", 2)).expect("mark", 1); });
+    auto error = error_of([] { (void)parse(with_format("mark", 2)).expect({"mark", 1}); });
     EXPECT_EQ(error.code(), Code::repository_newer);
     EXPECT_THAT(error.message(), HasSubstr("format 2"));
     EXPECT_THAT(error.hint(), HasSubstr("tidemark 3.1.0"));
-    EXPECT_EQ(error_of([] { (void)parse(with_format("set", 1)).expect("mark", 1); }).code(),
+    EXPECT_EQ(error_of([] { (void)parse(with_format("set", 1)).expect({"mark", 1}); }).code(),
               Code::failed);
-    EXPECT_NO_THROW((void)parse(with_format("mark", 1)).expect("mark", 1));
+    EXPECT_NO_THROW((void)parse(with_format("mark", 1)).expect({"mark", 1}));
 }
 
 TEST(Json, EveryFlippedBitIsSeen)
@@ -188,11 +178,11 @@ TEST(Json, EveryFlippedBitIsSeen)
     for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
         std::string bad = good;
         bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
-        EXPECT_EQ(error_of([&] { (void)parse(bad).expect("mark", 1); }).code(), Code::failed)
+        EXPECT_EQ(error_of([&] { (void)parse(bad).expect({"mark", 1}); }).code(), Code::failed)
             << "bit " << bit;
     }
     for (std::size_t size = 0; size < good.size(); ++size)
-        EXPECT_THROW((void)parse(good.substr(0, size)).expect("mark", 1), Error);
+        EXPECT_THROW((void)parse(good.substr(0, size)).expect({"mark", 1}), Error);
 }
 
 } // namespace

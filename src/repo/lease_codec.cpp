@@ -6,8 +6,7 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "lease";
+constexpr DocumentKind kLeaseDocument{"lease", 1};
 constexpr base::Duration kLongest = std::chrono::hours{24};
 
 } // namespace
@@ -21,7 +20,7 @@ base::Bytes encode_lease(const LeaseState& state)
         .signed_number("pid", state.owner.pid)
         .number("pid_start", state.owner.pid_start)
         .text("command", state.owner.command);
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kLeaseDocument};
     out.text("activity", state.activity)
         .number("number", state.number)
         .number("term", state.term)
@@ -36,7 +35,7 @@ base::Bytes encode_lease(const LeaseState& state)
 LeaseState decode_lease(base::ByteView bytes, const std::string& key, base::Time renewed)
 {
     auto document = JsonDocument::parse(bytes, key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kLeaseDocument);
     LeaseState out;
     out.activity = from.text("activity");
     out.number = from.u64("number");

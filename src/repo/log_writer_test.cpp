@@ -1,6 +1,6 @@
 #include "repo/log_writer.h"
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "repo/layout.h"
 #include "repo/little_group.h"
 #include "repo/log_reader.h"
@@ -14,6 +14,7 @@ namespace {
 
 using base::Code;
 using base::Error;
+using base::error_of;
 using model::History;
 using model::LogPosition;
 using testing::build_piece;
@@ -24,17 +25,6 @@ using testing::log_byte;
 using testing::plain_index;
 
 const model::MemberId kOrders{.group = "shop", .member = "orders"};
-
-template <typename Body> Error error_of(Body body)
-{
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return Error{Code::ok, ""};
-}
 
 class LogTest : public ::testing::Test {
 protected:

@@ -5,8 +5,7 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "backup";
+constexpr DocumentKind kBackupDocument{"backup", 1};
 
 constexpr EnumName<model::BackupType> kTypes[] = {{model::BackupType::full, "full"}};
 
@@ -122,7 +121,7 @@ JsonBuilder damage_to_json(const model::DamagedPage& page)
 
 base::Bytes encode_manifest(const model::Manifest& manifest, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kBackupDocument};
     write_header(out, header);
     out.text("group", manifest.group)
         .text("member", manifest.member)
@@ -149,7 +148,7 @@ base::Bytes encode_manifest(const model::Manifest& manifest, const CommitHeader&
 StoredManifest decode_manifest(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kBackupDocument);
     StoredManifest out;
     out.header = read_header(from);
     out.object = object;

@@ -6,8 +6,7 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "mark";
+constexpr DocumentKind kMarkDocument{"mark", 1};
 
 using model::ViolationKind;
 constexpr EnumName<ViolationKind> kViolations[] = {
@@ -160,7 +159,7 @@ model::LateCommit read_commit(const JsonObject& from)
 
 base::Bytes encode_mark(const model::Mark& mark, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kMarkDocument};
     write_header(out, header);
     out.text("id", mark_id(header.number)).text("group", mark.group);
     put_text(out, "name", mark.name);
@@ -183,7 +182,7 @@ base::Bytes encode_mark(const model::Mark& mark, const CommitHeader& header)
 StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kMarkDocument);
     StoredMark out;
     out.header = read_header(from);
     out.object = object;

@@ -14,15 +14,14 @@ using base::Error;
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "repository";
+constexpr DocumentKind kRepositoryDocument{"repository", 1};
 constexpr std::size_t kMaxHead = 64 << 10;
 
 base::Bytes encode_head(const RepositoryHead& head)
 {
     JsonBuilder store;
     store.text("kind", head.store_kind).flag("create_is_exclusive", head.create_is_exclusive);
-    JsonBuilder out{kKind, head.format};
+    JsonBuilder out{{kRepositoryDocument.name, head.format}};
     out.text("id", head.id)
         .text("cipher", head.cipher)
         .time("created", head.created)
@@ -33,7 +32,7 @@ base::Bytes encode_head(const RepositoryHead& head)
 RepositoryHead decode_head(base::ByteView bytes)
 {
     auto document = JsonDocument::parse(bytes, std::string(kHeadKey));
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kRepositoryDocument);
     RepositoryHead out;
     out.format = from.u64("format");
     out.id = from.text("id");
@@ -95,7 +94,7 @@ Repository Repository::create(store::Storage& storage, base::Random& random)
     random.fill(id);
     RepositoryHead head;
     head.id = base::to_hex(id);
-    head.format = kFormat;
+    head.format = kRepositoryDocument.format;
     head.created = storage.now();
     head.store_kind = storage.traits().kind;
     head.create_is_exclusive = true;

@@ -1,6 +1,6 @@
 #include "repo/repository.h"
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "base/fd.h"
 #include "base/temp_dir.h"
 #include "repo/guard_memory.h"
@@ -18,19 +18,9 @@ namespace {
 
 using base::Code;
 using base::Error;
+using base::error_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-template <typename Body> Error error_of(Body body)
-{
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return Error{Code::ok, ""};
-}
 
 TEST(Repository, CreatedOnceAndFoundAgain)
 {

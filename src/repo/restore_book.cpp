@@ -15,8 +15,7 @@ using base::Error;
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "restores";
+constexpr DocumentKind kRestoresDocument{"restores", 1};
 constexpr EnumName<model::JointStage> kStages[] = {{model::JointStage::working, "working"},
                                                    {model::JointStage::failed, "failed"},
                                                    {model::JointStage::at_mark, "at_mark"},
@@ -127,7 +126,7 @@ model::JointRestore read_restore(const JsonObject& from)
 
 base::Bytes encode_restores(const model::JointRestores& book, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kRestoresDocument};
     write_header(out, header);
     out.text("group", book.group).number("last", book.last);
     put_list(out, "restores", book.restores,
@@ -138,7 +137,7 @@ base::Bytes encode_restores(const model::JointRestores& book, const CommitHeader
 StoredRestores decode_restores(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kRestoresDocument);
     StoredRestores out;
     out.header = read_header(from);
     out.object = object;

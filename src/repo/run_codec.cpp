@@ -5,14 +5,13 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "run";
+constexpr DocumentKind kRunDocument{"run", 1};
 
 } // namespace
 
 base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kRunDocument};
     write_header(out, header);
     out.text("group", run.group)
         .text("command", run.command)
@@ -45,7 +44,7 @@ base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
 StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kRunDocument);
     StoredRun out;
     out.header = read_header(from);
     out.object = object;

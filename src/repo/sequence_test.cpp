@@ -17,7 +17,7 @@ using testing::TestStore;
 
 base::Bytes encode(const CommitHeader& header, const std::string& who = "a")
 {
-    JsonBuilder out{"thing", 1};
+    JsonBuilder out{{"thing", 1}};
     write_header(out, header);
     out.text("who", who);
     return out.bytes();

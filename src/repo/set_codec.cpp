@@ -5,8 +5,7 @@ namespace tidemark::repo {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "set";
+constexpr DocumentKind kSetDocument{"set", 1};
 
 constexpr EnumName<model::SetKind> kKinds[] = {{model::SetKind::full, "full"},
                                                {model::SetKind::log, "log"}};
@@ -33,7 +32,7 @@ model::SetMember read_member(const JsonObject& from)
 
 base::Bytes encode_set(const model::BackupSet& set, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kSetDocument};
     write_header(out, header);
     out.text("group", set.group)
         .text("set_kind", enum_name(kKinds, set.kind))
@@ -50,7 +49,7 @@ base::Bytes encode_set(const model::BackupSet& set, const CommitHeader& header)
 StoredSet decode_set(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kSetDocument);
     StoredSet out;
     out.header = read_header(from);
     out.object = object;

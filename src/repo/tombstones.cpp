@@ -15,8 +15,7 @@ using base::Error;
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::string_view kKind = "tombstone";
+constexpr DocumentKind kTombstoneDocument{"tombstone", 1};
 
 std::string range_text(const model::NumberRange& range)
 {
@@ -60,7 +59,7 @@ model::LogRange read_log(const JsonObject& from)
 
 base::Bytes encode_tombstone(const model::Tombstone& tombstone, const CommitHeader& header)
 {
-    JsonBuilder out{kKind, kFormat};
+    JsonBuilder out{kTombstoneDocument};
     write_header(out, header);
     out.text("group", tombstone.group).time("created", tombstone.created);
     out.texts("commits", tombstone.commits);
@@ -89,7 +88,7 @@ base::Bytes encode_tombstone(const model::Tombstone& tombstone, const CommitHead
 StoredTombstone decode_tombstone(base::ByteView bytes, const model::ObjectRef& object)
 {
     auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kKind, kFormat);
+    JsonObject from = document.expect(kTombstoneDocument);
     StoredTombstone out;
     out.header = read_header(from);
     out.object = object;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "base/fd.h"
 
 #include <array>
@@ -25,16 +25,7 @@
 /// What the tests of the directory store need of the system. For tests only.
 namespace tidemark::store::testing_tools {
 
-/// The Error that `body` throws; Code::ok when it throws none.
-template <typename Body> base::Error error_of(Body&& body)
-{
-    try {
-        body();
-    } catch (const base::Error& error) {
-        return error;
-    }
-    return {base::Code::ok, "no error"};
-}
+using base::error_of;
 
 /// Runs `body` in a process of its own, so that it may drop rights, break system calls or be
 /// killed.

@@ -10,7 +10,7 @@ namespace tidemark::stream {
 
 namespace {
 
-void require(int done, const char* what)
+void require_openssl(int done, const char* what)
 {
     if (done != 1)
         throw base::Error{base::Code::failed, std::string("OpenSSL: ") + what + " failed"};
@@ -36,31 +36,34 @@ void Sha256::Free::operator()(evp_md_ctx_st* context) const
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new())
 {
-    require(context_ ? 1 : 0, "EVP_MD_CTX_new");
-    require(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr), "SHA-256");
+    require_openssl(context_ ? 1 : 0, "EVP_MD_CTX_new");
+    require_openssl(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr), "SHA-256");
 }
 
 void Sha256::update(base::ByteView bytes)
 {
-    require(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()), "SHA-256");
+    require_openssl(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()), "SHA-256");
 }
 
 Sha256Digest Sha256::digest() const
 {
     std::unique_ptr<evp_md_ctx_st, Free> copy(EVP_MD_CTX_new());
-    require(copy ? EVP_MD_CTX_copy_ex(copy.get(), context_.get()) : 0, "EVP_MD_CTX_copy_ex");
+    require_openssl(copy ? EVP_MD_CTX_copy_ex(copy.get(), context_.get()) : 0,
+                    "EVP_MD_CTX_copy_ex");
     Sha256Digest out;
-    require(EVP_DigestFinal_ex(copy.get(), reinterpret_cast<unsigned char*>(out.data()), nullptr),
-            "SHA-256");
+    require_openssl(
+        EVP_DigestFinal_ex(copy.get(), reinterpret_cast<unsigned char*>(out.data()), nullptr),
+        "SHA-256");
     return out;
 }
 
 Sha256Digest sha256(base::ByteView bytes)
 {
     Sha256Digest out;
-    require(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()),
-                       nullptr, EVP_sha256(), nullptr),
-            "SHA-256");
+    require_openssl(EVP_Digest(bytes.data(), bytes.size(),
+                               reinterpret_cast<unsigned char*>(out.data()), nullptr, EVP_sha256(),
+                               nullptr),
+                    "SHA-256");
     return out;
 }
 

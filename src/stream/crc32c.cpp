@@ -144,7 +144,7 @@ __attribute__((target("sse4.2"))) std::uint32_t extend_sse42(std::uint32_t crc, 
 
 using Extend = std::uint32_t (*)(std::uint32_t, const std::byte*, std::size_t);
 
-Extend choose()
+Extend choose_extend()
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("sse4.2")) return extend_sse42;
@@ -156,7 +156,7 @@ Extend choose()
 
 std::uint32_t crc32c(base::ByteView bytes, std::uint32_t before)
 {
-    static const Extend extend = choose();
+    static const Extend extend = choose_extend();
     return ~extend(~before, bytes.data(), bytes.size());
 }
 

@@ -73,7 +73,7 @@ __attribute__((target("avx512f"))) std::uint32_t with_avx512(const std::byte* pa
 
 using Function = std::uint32_t (*)(const std::byte*);
 
-Function choose()
+Function choose_block_checksum()
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -83,7 +83,7 @@ Function choose()
     return baseline;
 }
 
-const Function kBlockChecksum = choose();
+const Function kBlockChecksum = choose_block_checksum();
 
 } // namespace
 

@@ -14,7 +14,7 @@ using base::Error;
 
 namespace {
 
-std::size_t require(std::size_t result, std::string_view doing)
+std::size_t require_zstd(std::size_t result, std::string_view doing)
 {
     if (ZSTD_isError(result) != 0) {
         throw Error{Code::failed, fmt::format("zstd: {}: {}", doing, ZSTD_getErrorName(result))};
@@ -46,10 +46,11 @@ Compressor::Compressor(Compression how) : how_(how)
     if (how_.codec == Codec::none) return;
     context_.reset(ZSTD_createCCtx());
     if (!context_) throw Error{Code::failed, "zstd: no memory for a compression context"};
-    require(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, how_.level), "level");
-    require(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_contentSizeFlag, 1), "content size");
+    require_zstd(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, how_.level),
+                 "level");
+    require_zstd(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_contentSizeFlag, 1), "content size");
     // The formats carry XXH3 of the plain bytes: a second checksum would only cost time.
-    require(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 0), "checksum");
+    require_zstd(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 0), "checksum");
 }
 
 std::size_t Compressor::bound(std::size_t plain)
@@ -64,7 +65,7 @@ Compressor::Result Compressor::compress(base::ByteView plain, base::ByteSpan int
         if (!plain.empty()) std::memcpy(into.data(), plain.data(), plain.size());
         return {.codec = Codec::none, .stored = plain.size()};
     }
-    std::size_t stored = require(
+    std::size_t stored = require_zstd(
         ZSTD_compress2(context_.get(), into.data(), into.size(), plain.data(), plain.size()),
         "compressing");
     return {.codec = Codec::zstd, .stored = stored};
@@ -98,12 +99,12 @@ void Decompressor::decompress(Codec codec, base::ByteView stored, base::ByteSpan
                     fmt::format("the zstd frame does not declare {} plain bytes", into.size())};
     }
     std::size_t length =
-        require(ZSTD_findFrameCompressedSize(stored.data(), stored.size()), "frame");
+        require_zstd(ZSTD_findFrameCompressedSize(stored.data(), stored.size()), "frame");
     if (length != stored.size()) {
         throw Error{Code::failed,
                     fmt::format("the zstd frame ends at byte {} of {}", length, stored.size())};
     }
-    std::size_t got = require(
+    std::size_t got = require_zstd(
         ZSTD_decompressDCtx(context_.get(), into.data(), into.size(), stored.data(), stored.size()),
         "decompressing");
     if (got != into.size()) {

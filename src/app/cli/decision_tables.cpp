@@ -19,10 +19,10 @@ std::optional<engine::Check> check_decision_table(const model::GroupSpec& group,
 
 void warn_of_decision_tables(Environment& environment)
 {
-    constexpr std::chrono::seconds kPatience{10}; // for each member
+    constexpr std::chrono::seconds kTablePatience{10}; // for each member
     const auto& group = environment.group();
     for (const auto& member : group.members) {
-        auto check = check_decision_table(group, member, kPatience);
+        auto check = check_decision_table(group, member, kTablePatience);
         if (!check || check->state == engine::CheckState::ok) continue;
         auto text =
             fmt::format("{}: {}: {}; {}", member.name, check->name, check->cause, check->fix);

@@ -14,7 +14,7 @@ namespace tidemark::app {
 
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds{60};
+constexpr auto kHookPatience = std::chrono::seconds{60};
 
 bool is_file(const std::string& path)
 {
@@ -53,7 +53,7 @@ std::string run_hook(const std::vector<std::string>& argv,
         auto result = base::run(argv, {.process = {.environment = std::move(whole),
                                                    .clean_environment = true,
                                                    .new_session = true},
-                                       .deadline = kPatience});
+                                       .deadline = kHookPatience});
         if (result.exit.success()) return {};
         auto last = result.err.substr(0, 400);
         return fmt::format("the hook {} failed: {}{}{}", argv.front(), result.exit.describe(),

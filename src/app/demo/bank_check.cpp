@@ -16,7 +16,7 @@ using engine::postgres::Connection;
 using engine::postgres::Wait;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 120s;
+constexpr auto kCheckPatience = 120s;
 constexpr std::size_t kMostExamples = 10;
 
 std::int64_t number(const engine::postgres::Result& result, int row, int column)
@@ -35,7 +35,7 @@ void read_database(const BankOptions& options, const std::string& url, const std
                                   " FROM public.account"
                                   " UNION ALL SELECT 1, id, participants, delta"
                                   " FROM public.transfer",
-                                  Wait::within(kPatience));
+                                  Wait::within(kCheckPatience));
     for (int row = 0; row < result.rows(); ++row) {
         if (number(result, row, 0) == 0) {
             books.opening += number(result, row, 1) * options.opening_balance;

@@ -14,7 +14,7 @@ using engine::postgres::SqlError;
 using engine::postgres::Wait;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 10s;
+constexpr auto kStatementPatience = 10s;
 constexpr const char* kUndefinedObject = "42704"; // no such prepared transaction
 constexpr std::size_t kReusedGids = 3;
 constexpr std::size_t kMostUnsettled = 8;
@@ -63,7 +63,7 @@ Connection& BankClient::connection(const Branch& branch)
 
 void BankClient::execute(const Branch& branch, const std::string& sql)
 {
-    connection(branch).exec(sql, Wait::within(kPatience));
+    connection(branch).exec(sql, Wait::within(kStatementPatience));
 }
 
 std::string BankClient::next_gid()

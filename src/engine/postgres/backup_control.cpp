@@ -13,9 +13,6 @@ namespace {
 using base::Code;
 using base::Error;
 
-/// A spread checkpoint takes as long as checkpoint_timeout says, a day at most.
-constexpr std::chrono::hours kCheckpointPatience{25};
-
 std::uint64_t unsigned_of(std::string_view text, std::string_view what)
 {
     std::uint64_t value = 0;

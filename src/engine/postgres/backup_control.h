@@ -4,10 +4,14 @@
 #include "engine/engine.h"
 #include "engine/postgres/pq.h"
 
+#include <chrono>
 #include <mutex>
 #include <string>
 
 namespace tidemark::engine::postgres {
+
+/// A spread checkpoint takes as long as checkpoint_timeout says, a day at most.
+inline constexpr std::chrono::hours kCheckpointPatience{25};
 
 /// The one session that a base backup is bound to: started on it, stopped on it, void when it ends
 /// (rules.md 16). Safe to ask from several threads.

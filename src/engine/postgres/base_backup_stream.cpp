@@ -1,6 +1,7 @@
 #include "engine/postgres/base_backup_stream.h"
 
 #include "base/error.h"
+#include "engine/postgres/backup_control.h"
 #include "engine/postgres/replication.h"
 
 #include <algorithm>
@@ -15,7 +16,6 @@ namespace {
 using base::Code;
 using base::Error;
 
-constexpr std::chrono::hours kCheckpointPatience{25};
 /// A server that sends nothing for so long is stuck: its slowest pace, 32 kB/s, is far quicker.
 constexpr std::chrono::minutes kSilenceLimit{10};
 

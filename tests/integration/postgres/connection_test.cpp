@@ -2,7 +2,7 @@
 #include "integration/postgres/fake_server.h"
 #include "integration/postgres/member.h"
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "base/fd.h"
 
 #include <fmt/format.h>
@@ -15,6 +15,7 @@ namespace {
 
 using base::Code;
 using base::Error;
+using base::error_of;
 using std::chrono::steady_clock;
 using test::FakePostgres;
 using test::Member;
@@ -42,16 +43,6 @@ private:
     static std::unique_ptr<Member> member_;
 };
 std::unique_ptr<Member> ConnectionTest::member_;
-
-template <typename Body> Error error_of(Body body)
-{
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    return {Code::ok, "no error"};
-}
 
 std::string all_of(const Error& error)
 {

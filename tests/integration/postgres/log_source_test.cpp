@@ -2,7 +2,7 @@
 #include "engine/postgres/replication.h"
 #include "integration/postgres/member.h"
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "base/fd.h"
 
 #include <filesystem>
@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using base::Code;
 using base::Error;
+using base::error_of;
 using model::LogPosition;
 using std::chrono::steady_clock;
 using test::Member;
@@ -28,16 +29,6 @@ constexpr model::Offset kSegment = 1U << 20;
 steady_clock::time_point in(std::chrono::milliseconds time)
 {
     return steady_clock::now() + time;
-}
-
-template <typename Body> Error error_of(Body body)
-{
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    return {Code::ok, "no error"};
 }
 
 /// Reads [from, to) of the log; fails the test when it does not come in time or has a hole.

@@ -1,7 +1,7 @@
 #include "engine/postgres/slot.h"
 #include "integration/postgres/member.h"
 
-#include "base/error.h"
+#include "base/error_testing.h"
 #include "base/fd.h"
 
 #include <algorithm>
@@ -13,6 +13,7 @@ namespace {
 
 using base::Code;
 using base::Error;
+using base::error_of;
 using test::Member;
 using testing::HasSubstr;
 
@@ -31,16 +32,6 @@ std::unique_ptr<Member> SessionTest::member_;
 std::chrono::steady_clock::time_point soon()
 {
     return std::chrono::steady_clock::now() + std::chrono::seconds{20};
-}
-
-template <typename Body> Error error_of(Body body)
-{
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    return {Code::ok, "no error"};
 }
 
 TEST_F(SessionTest, IdentifiesTheCluster)
