@@ -16,8 +16,9 @@ namespace {
 
 template <typename Number> bool parse(std::string_view text, Number& out)
 {
-    const char* end = text.data() + text.size();
-    auto [at, error] = std::from_chars(text.data(), end, out);
+    const char* begin = text.data();
+    const char* end = begin + text.size();
+    auto [at, error] = std::from_chars(begin, end, out);
     return error == std::errc{} && at == end;
 }
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
+#include <map>
 
 namespace tidemark::job {
 
@@ -257,24 +259,55 @@ private:
     Marks marks_; ///< oldest first
 };
 
-/// The logs of all members go on from one mark to the next without a gap, along one history.
-bool connected(const repo::RepositoryView& view, const Mark& from, const Mark& to)
-{
-    // A moment between them would lack who left, or have no log of who joined.
-    if (from.members.size() != to.members.size()) return false;
-    return std::ranges::all_of(to.members, [&](const model::MarkMember& member) {
-        auto before = std::ranges::find(from.members, member.name, &model::MarkMember::name);
-        auto stored = view.members.find(member.name);
-        if (before == from.members.end() || stored == view.members.end()) return false;
-        model::LogPosition end{member.history.epoch_at(member.log_end - 1), member.log_end};
-        if (before->cut.offset > end.offset ||
-            member.history.epoch_at(before->cut.offset) != before->cut.epoch)
-            return false;
-        const auto& log = stored->second.log;
-        return log.gaps(member.history, before->cut, end).empty() &&
-               !log.barrier(member.history, before->cut, end);
-    });
-}
+/// Where the members' logs have no gap. The chains along a history are looked for once, so that
+/// thousands of marks may ask.
+class Connections {
+public:
+    explicit Connections(const repo::RepositoryView& view) : view_(view) {}
+
+    /// The logs of all members go on from one mark to the next without a gap, along one history.
+    bool connected(const Mark& from, const Mark& to)
+    {
+        // A moment between them would lack who left, or have no log of who joined.
+        if (from.members.size() != to.members.size()) return false;
+        return std::ranges::all_of(to.members, [&](const model::MarkMember& member) {
+            auto before = std::ranges::find(from.members, member.name, &model::MarkMember::name);
+            auto stored = view_.members.find(member.name);
+            if (before == from.members.end() || stored == view_.members.end()) return false;
+            model::LogPosition end{member.history.epoch_at(member.log_end - 1), member.log_end};
+            if (before->cut.offset > end.offset ||
+                member.history.epoch_at(before->cut.offset) != before->cut.epoch)
+                return false;
+            const auto& log = stored->second.log;
+            return covered(log, member.history, before->cut.offset, end.offset) &&
+                   !log.barrier(member.history, before->cut, end);
+        });
+    }
+
+private:
+    struct Known {
+        model::History history;
+        std::vector<repo::LogChain> chains;
+    };
+
+    bool covered(const repo::LogCatalog& log, const model::History& history, model::Offset from,
+                 model::Offset to)
+    {
+        auto& known = known_[log.id.member];
+        auto one = std::ranges::find(known, history, &Known::history);
+        if (one == known.end()) {
+            known.push_back({history, repo::find_chains(log.pieces, history)});
+            one = std::prev(known.end());
+        }
+        // Offsets grow along a history, through its switch points too.
+        return from == to || std::ranges::any_of(one->chains, [&](const repo::LogChain& chain) {
+                   return chain.start.offset <= from && to <= chain.end.offset;
+               });
+    }
+
+    const repo::RepositoryView& view_;
+    std::map<std::string, std::vector<Known>> known_;
+};
 
 } // namespace
 
@@ -298,11 +331,12 @@ std::vector<Window> restore_windows(const repo::RepositoryView& view)
 {
     std::vector<Window> out;
     auto restorable = repo::restorable_marks(view);
+    Connections logs(view);
     const repo::StoredMark* last = nullptr;
     for (auto mark = view.marks.rbegin(); mark != view.marks.rend(); ++mark) {
         if (mark->value.is_moment()) continue;
         bool good = std::ranges::binary_search(restorable, mark->number());
-        if (good && last != nullptr && connected(view, last->value, mark->value)) {
+        if (good && last != nullptr && logs.connected(last->value, mark->value)) {
             out.back().to = std::max(out.back().to, last_before(mark->value));
             out.back().last = mark->number();
         } else if (good) {

@@ -14,16 +14,17 @@ using model::Offset;
 
 namespace {
 
-/// The pieces of one epoch, by start.
-std::vector<LogPiece> of_epoch(std::span<const LogPiece> pieces, model::Epoch epoch)
+/// The pieces of one epoch, by start. They point into `pieces`: a year holds thousands.
+std::vector<const LogPiece*> of_epoch(std::span<const LogPiece> pieces, model::Epoch epoch)
 {
-    std::vector<LogPiece> out;
+    std::vector<const LogPiece*> out;
     for (const LogPiece& piece : pieces)
-        if (piece.range.epoch == epoch) out.push_back(piece);
-    std::sort(out.begin(), out.end(), [](const LogPiece& a, const LogPiece& b) {
-        return std::tie(a.range.from, a.range.to, a.key) <
-               std::tie(b.range.from, b.range.to, b.key);
-    });
+        if (piece.range.epoch == epoch) out.push_back(&piece);
+    auto before = [](const LogPiece* a, const LogPiece* b) {
+        return std::tie(a->range.from, a->range.to, a->key) <
+               std::tie(b->range.from, b->range.to, b->key);
+    };
+    if (!std::is_sorted(out.begin(), out.end(), before)) std::sort(out.begin(), out.end(), before);
     return out;
 }
 
@@ -68,11 +69,11 @@ std::vector<LogRange> missing_ranges(std::span<const LogPiece> pieces, const Log
 {
     std::vector<LogRange> out;
     Offset have = wanted.from;
-    for (const LogPiece& piece : of_epoch(pieces, wanted.epoch)) {
-        if (have >= wanted.to || piece.range.from >= wanted.to) break;
-        if (piece.range.from > have)
-            out.push_back({.epoch = wanted.epoch, .from = have, .to = piece.range.from});
-        have = std::max(have, piece.range.to);
+    for (const LogPiece* piece : of_epoch(pieces, wanted.epoch)) {
+        if (have >= wanted.to || piece->range.from >= wanted.to) break;
+        if (piece->range.from > have)
+            out.push_back({.epoch = wanted.epoch, .from = have, .to = piece->range.from});
+        have = std::max(have, piece->range.to);
     }
     if (have < wanted.to) out.push_back({.epoch = wanted.epoch, .from = have, .to = wanted.to});
     return out;
@@ -81,15 +82,15 @@ std::vector<LogRange> missing_ranges(std::span<const LogPiece> pieces, const Log
 std::optional<std::vector<LogPiece>> choose_cover(std::span<const LogPiece> pieces,
                                                   const LogRange& wanted)
 {
-    std::vector<LogPiece> sorted = of_epoch(pieces, wanted.epoch);
+    std::vector<const LogPiece*> sorted = of_epoch(pieces, wanted.epoch);
     std::vector<LogPiece> out;
     Offset have = wanted.from;
     std::size_t next = 0;
     // Of all pieces that begin at or before what is missing, the one that reaches farthest.
     while (have < wanted.to) {
         const LogPiece* best = nullptr;
-        for (; next < sorted.size() && sorted[next].range.from <= have; ++next)
-            if (best == nullptr || sorted[next].range.to > best->range.to) best = &sorted[next];
+        for (; next < sorted.size() && sorted[next]->range.from <= have; ++next)
+            if (best == nullptr || sorted[next]->range.to > best->range.to) best = sorted[next];
         if (best == nullptr || best->range.to <= have) return std::nullopt;
         have = best->range.to;
         out.push_back(*best);
@@ -101,9 +102,9 @@ std::vector<LogChain> find_chains(std::span<const LogPiece> pieces, const model:
 {
     std::vector<LogChain> out;
     for (const Stretch& stretch : stretches(history)) {
-        for (const LogPiece& piece : of_epoch(pieces, stretch.epoch)) {
-            Offset from = std::max(piece.range.from, stretch.from);
-            Offset to = stretch.to ? std::min(piece.range.to, *stretch.to) : piece.range.to;
+        for (const LogPiece* piece : of_epoch(pieces, stretch.epoch)) {
+            Offset from = std::max(piece->range.from, stretch.from);
+            Offset to = stretch.to ? std::min(piece->range.to, *stretch.to) : piece->range.to;
             if (from >= to) continue;
             LogPosition end{.epoch = stretch.epoch, .offset = to};
             if (out.empty() || out.back().end.offset < from)

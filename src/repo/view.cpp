@@ -242,8 +242,8 @@ RepositoryView load_view(store::Storage& storage, const std::string& group,
             drop_proof(mark.value);
     // Before what they name: a set that is closed meanwhile must not seem to name what is missing.
     if (options.sets == SetScope::all)
-        out.sets = load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)}, 0,
-                            out.unreadable);
+        out.sets = load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)},
+                            options.newest_sets, out.unreadable);
     for (const std::string& member : members)
         out.members.emplace(member, load_member(storage, {.group = group, .member = member},
                                                 options.backups, out.unreadable));

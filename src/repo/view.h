@@ -50,6 +50,7 @@ struct ViewOptions {
     std::size_t marks = 0;   ///< only so many of the newest; 0: all
     std::size_t backups = 0; ///< the same for each member
     SetScope sets = SetScope::all;
+    std::size_t newest_sets = 0; ///< of all only so many; 0: all
     /// Keep the marks' proofs: branches, verdicts, tables. Without them thousands of marks are
     /// small.
     bool proofs = true;

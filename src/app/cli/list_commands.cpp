@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 namespace tidemark::app {
 
@@ -27,6 +28,26 @@ std::string backup_id(model::Number number)
     return fmt::format("b-{}", number);
 }
 
+/// One more than is shown, so that it can be told whether there are more; 0: all.
+std::size_t to_load(const Environment& environment)
+{
+    auto limit = environment.options().limit;
+    return limit == 0 ? 0 : limit + 1;
+}
+
+/// Newest first, no more of them than asked for. Says so when there are more.
+template <typename Item>
+std::span<const Item> shown(Environment& environment, const std::vector<Item>& all)
+{
+    auto limit = environment.options().limit;
+    bool more = limit != 0 && all.size() > limit;
+    environment.output().document()["more"] = more;
+    if (more)
+        environment.progress().note(
+            fmt::format("these are the newest {}; --limit 0 shows all", limit));
+    return std::span(all).first(more ? limit : all.size());
+}
+
 void list_marks(Environment& environment, const repo::RepositoryView& view)
 {
     Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
@@ -37,7 +58,7 @@ void list_marks(Environment& environment, const repo::RepositoryView& view)
     auto now = environment.clock().now();
     for (const auto& hold : repo::HoldBook(environment.repository().storage(), view.group).holds())
         if (hold.in_force(now)) held.insert(hold.mark);
-    for (const auto& mark : view.marks) {
+    for (const auto& mark : shown(environment, view.marks)) {
         bool restorable = std::binary_search(sound.begin(), sound.end(), mark.number());
         auto proof = proofs.by_mark.find(mark.number());
         bool proven = proof != proofs.by_mark.end();
@@ -118,7 +139,7 @@ void list_sets(Environment& environment, const repo::RepositoryView& view)
 {
     Table table({"SET", "KIND", "MARK", "ENDED", "PIECES"});
     auto& list = environment.output().document()["sets"] = json::array();
-    for (const auto& set : view.sets) {
+    for (const auto& set : shown(environment, view.sets)) {
         std::size_t pieces = 0;
         for (const auto& [name, member] : set.value.members)
             pieces += member.pieces.size();
@@ -156,8 +177,9 @@ void list_runs(Environment& environment)
     Table table({"RUN", "COMMAND", "STARTED", "TOOK", "RESULT", "ERROR"});
     list_open_runs(environment, table);
     auto& list = environment.output().document()["runs"] = json::array();
-    for (const auto& run :
-         repo::Runs(environment.repository().storage(), environment.group().name).list(100)) {
+    auto runs = repo::Runs(environment.repository().storage(), environment.group().name)
+                    .list(to_load(environment));
+    for (const auto& run : shown(environment, runs)) {
         auto name = run.value.broken_off ? "broken off"
                                          : base::code_name(static_cast<Code>(run.value.exit_code));
         table.row({fmt::format("run-{}", run.number()), run.value.command,
@@ -209,8 +231,9 @@ void list_drills(Environment& environment)
 {
     Table table({"DRILL", "KIND", "MARK", "STARTED", "OPEN AFTER", "RESULT"});
     auto& list = environment.output().document()["drills"] = json::array();
-    for (const auto& stored :
-         repo::Drills(environment.repository().storage(), environment.group().name).list(100)) {
+    auto drills = repo::Drills(environment.repository().storage(), environment.group().name)
+                      .list(to_load(environment));
+    for (const auto& stored : shown(environment, drills)) {
         const auto& drill = stored.value;
         table.row(
             {repo::drill_id(stored.number()), std::string(model::drill_kind_name(drill.kind)),
@@ -279,11 +302,14 @@ int show_drill(Environment& environment, model::Number number)
 }
 
 /// A listing reads no more than it shows, or asks the question "can it be restored?".
-repo::ViewOptions needed_for(const std::string& what)
+repo::ViewOptions needed_for(const Environment& environment)
 {
-    if (what == "sets") return {.marks = 1, .backups = 1, .proofs = false};
+    const auto& what = environment.options().subject;
+    if (what == "sets")
+        return {.marks = 1, .backups = 1, .newest_sets = to_load(environment), .proofs = false};
     if (what == "backups") return {.marks = 1, .sets = repo::SetScope::none, .proofs = false};
-    return {.sets = repo::SetScope::none};
+    if (what == "windows") return {.sets = repo::SetScope::none, .proofs = false};
+    return {.marks = to_load(environment), .sets = repo::SetScope::none};
 }
 
 } // namespace
@@ -307,7 +333,7 @@ int run_list(Environment& environment)
         list_drills(environment);
         return 0;
     }
-    auto view = environment.view(needed_for(what));
+    auto view = environment.view(needed_for(environment));
     if (what == "marks")
         list_marks(environment, view);
     else if (what == "backups")

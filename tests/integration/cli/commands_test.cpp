@@ -261,6 +261,13 @@ TEST_F(CommandsTest, TheRepositoryAloneIsEnough)
     auto list = lab_->tool.run({"--repo", repo, "list", "marks", "--json"});
     ASSERT_EQ(list.code(), 0) << list.text();
     EXPECT_EQ(list.json().at("marks").size(), 3U);
+    EXPECT_FALSE(list.json().at("more").get<bool>());
+    auto newest = lab_->tool.run({"--repo", repo, "list", "marks", "--limit", "1", "--json"});
+    EXPECT_EQ(newest.json().at("marks").size(), 1U) << newest.text();
+    EXPECT_EQ(newest.json().at("marks")[0], list.json().at("marks")[0]);
+    EXPECT_TRUE(newest.json().at("more").get<bool>());
+    auto sets = lab_->tool.run({"--repo", repo, "list", "sets", "--limit", "2"});
+    EXPECT_NE(sets.err.find("--limit 0"), std::string::npos) << sets.text();
     auto run = lab_->tool.run({"--repo", "file://" + repo, "restore", "--to", "noon", "--dir",
                                lab_->target("r").string(), "--json", "--start"});
     ASSERT_EQ(run.code(), 0) << run.text();
