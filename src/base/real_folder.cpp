@@ -1,12 +1,12 @@
 #include "base/real_folder.h"
 
+#include "base/open_beneath.h"
+
 #include <cerrno>
 #include <deque>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace tidemark::base {
@@ -31,21 +31,18 @@ void require_trusted(const fs::path& path, uid_t owner)
 
 Fd open_real_folder(const fs::path& path)
 {
-    struct open_how how = {};
-    how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    while (true) {
-        auto fd =
-            static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how));
-        if (fd >= 0) return Fd(fd);
-        if (errno == ELOOP || errno == ENOTDIR) {
-            throw Error{Code::target_not_empty,
-                        path.native() + " is not a folder, or a link leads there: it is left alone",
-                        {.hint = "remove the link, or choose another folder"}};
-        }
-        if (errno != EINTR && errno != EAGAIN)
-            throw system_error("cannot open " + path.native(), errno);
+    Fd top{::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (top.get() < 0) throw system_error("cannot open /", errno);
+    auto below = path.lexically_normal().relative_path();
+    if (below.empty()) return top;
+    Fd fd{open_beneath(top.get(), below.c_str(), O_RDONLY | O_DIRECTORY)};
+    if (fd.get() >= 0) return fd;
+    if (errno == ELOOP || errno == ENOTDIR) {
+        throw Error{Code::target_not_empty,
+                    path.native() + " is not a folder, or a link leads there: it is left alone",
+                    {.hint = "remove the link, or choose another folder"}};
     }
+    throw system_error("cannot open " + path.native(), errno);
 }
 
 fs::path path_within(const Fd& folder, const std::string& name)

@@ -6,9 +6,9 @@
 
 namespace tidemark::base {
 
-/// Opens the folder at an absolute path in which no part is a link (openat2 with
-/// RESOLVE_NO_SYMLINKS, Linux 5.6): whoever may write somewhere on the way cannot lead us
-/// elsewhere. Error{target_not_empty} where a link stands in the way.
+/// Opens the folder at an absolute path in which no part is a link (base::open_beneath): whoever
+/// may write somewhere on the way cannot lead us elsewhere. Error{target_not_empty} where a link
+/// stands in the way.
 Fd open_real_folder(const std::filesystem::path& path);
 
 /// For calls that know paths only: reaches what lies in an open folder, whatever has become of the

@@ -4,6 +4,7 @@
 #include "job/chain_gap.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "job/run.h"
 #include "model/lost.h"
 #include "model/orphan_age.h"
 #include "model/rhythm.h"
@@ -207,9 +208,12 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     }
     out.damage = model::damage_found_since(marks, out.last_full ? out.last_full->value.started
                                                                 : base::Time::min());
-    if (options.ask_members)
+    if (options.ask_members) {
         out.next_full =
             model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);
+        if (auto decision = decide_run(context.group, view, out.now); decision.full)
+            out.full_due = decision.why;
+    }
     for (const auto& [name, stored] : view.members) {
         if (options.ask_members &&
             std::ranges::count(context.group.members, name, &model::MemberSpec::name) == 0)

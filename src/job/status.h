@@ -58,8 +58,9 @@ struct GroupStatus {
     std::optional<repo::StoredMark> restorable; ///< the newest mark that can be restored
     bool has_marks = false;
     std::optional<repo::StoredSet> last_full;
-    std::optional<base::Time> next_full;          ///< when configured
-    std::optional<model::Proof> proof;            ///< the newest
+    std::optional<base::Time> next_full; ///< when configured
+    std::string full_due;              ///< why the next run takes a full backup; empty: it does not
+    std::optional<model::Proof> proof; ///< the newest
     std::optional<repo::StoredDrill> last_drill;  ///< or restore, whatever it says
     std::vector<model::ObjectiveState> objective; ///< what is asked for, when configured
     /// Age of the newest restorable mark beside what the group's own rhythm lets expect

@@ -5,6 +5,7 @@
 #include "job/log_checks.h"
 #include "job/run.h"
 #include "job/world_testing.h"
+#include "model/schedule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -54,6 +55,22 @@ TEST(Status, ARunThatDiedWhileItHealedLeavesABrokenChain)
     status = read_status(world.context(), world.view(), {});
     EXPECT_FALSE(status.members[0].chain_broken) << status.members[0].chain;
     EXPECT_THAT(names_of_checks(world, 0), testing::ElementsAre("slot"));
+}
+
+TEST(Status, WhyTheNextRunTakesAFullBackupIsTold)
+{
+    World world;
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    auto status = read_status(world.context(), world.view(), {});
+    EXPECT_EQ(status.full_due, "");
+    ASSERT_TRUE(status.next_full);
+    world.clock().advance(24h);
+    // Its time has come, and the schedule's next one is another.
+    status = read_status(world.context(), world.view(), {});
+    EXPECT_THAT(status.full_due, HasSubstr("it was due at"));
+    EXPECT_GT(*status.next_full, status.now);
+    run_scheduled(world.context());
+    EXPECT_EQ(read_status(world.context(), world.view(), {}).full_due, "");
 }
 
 TEST(Status, ASlotThatStandsBehindTheStoredLogIsABrokenChain)

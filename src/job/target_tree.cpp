@@ -1,13 +1,12 @@
 #include "job/target_tree.h"
 
 #include "base/error.h"
+#include "base/open_beneath.h"
 #include "base/real_folder.h"
 
 #include <cerrno>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace tidemark::job {
@@ -16,22 +15,6 @@ using base::Code;
 using base::Error;
 using base::Fd;
 
-namespace {
-
-int openat2_beneath(int folder, const char* path, int flags, mode_t mode)
-{
-    struct open_how how = {};
-    how.flags = static_cast<unsigned long long>(flags | O_CLOEXEC | O_NOFOLLOW);
-    if ((flags & O_CREAT) != 0) how.mode = mode;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    while (true) {
-        auto fd = static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how));
-        if (fd >= 0 || (errno != EINTR && errno != EAGAIN)) return fd;
-    }
-}
-
-} // namespace
-
 TargetTree::TargetTree(std::filesystem::path root, std::optional<Owner> owner)
     : root_(std::move(root)), owner_(owner), root_fd_(base::open_real_folder(root_))
 {
@@ -39,7 +22,7 @@ TargetTree::TargetTree(std::filesystem::path root, std::optional<Owner> owner)
 
 Fd TargetTree::resolve(const std::string& path, int flags, mode_t mode) const
 {
-    int fd = openat2_beneath(root_fd_.get(), path.c_str(), flags, mode);
+    int fd = base::open_beneath(root_fd_.get(), path.c_str(), flags, mode);
     if (fd < 0) refuse(path, errno);
     return Fd(fd);
 }
@@ -85,14 +68,14 @@ void TargetTree::make_file(const std::string& path, mode_t mode, std::uint64_t s
 {
     // Never into what is there already: it may be a second name of somebody's file.
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL;
-    int made = openat2_beneath(root_fd_.get(), path.c_str(), kFlags, mode & 0777);
+    int made = base::open_beneath(root_fd_.get(), path.c_str(), kFlags, mode & 0777);
     if (made < 0 && errno == EEXIST) {
         auto at = entry(path);
         struct stat info = {};
         ::fstatat(at.folder.get(), at.name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
         if (S_ISLNK(info.st_mode)) refuse(path, ELOOP);
         remove(path);
-        made = openat2_beneath(root_fd_.get(), path.c_str(), kFlags, mode & 0777);
+        made = base::open_beneath(root_fd_.get(), path.c_str(), kFlags, mode & 0777);
     }
     if (made < 0) refuse(path, errno);
     Fd fd(made);
@@ -118,7 +101,7 @@ Fd TargetTree::open(const std::string& path) const
 
 Fd TargetTree::open_direct(const std::string& path) const
 {
-    int fd = openat2_beneath(root_fd_.get(), path.c_str(), O_WRONLY | O_DIRECT, 0);
+    int fd = base::open_beneath(root_fd_.get(), path.c_str(), O_WRONLY | O_DIRECT, 0);
     if (fd < 0 && errno != EINVAL && errno != EOPNOTSUPP) refuse(path, errno);
     return Fd(fd);
 }

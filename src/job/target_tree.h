@@ -16,8 +16,8 @@ struct Owner {
     gid_t gid = 0;
 };
 
-/// A folder that a restore writes into. Every name is resolved beneath it by the kernel (openat2
-/// with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS), so neither ".." nor a link planted in the target
+/// A folder that a restore writes into. Every name is resolved beneath it
+/// (base::open_beneath), so neither ".." nor a link planted in the target
 /// or in a backup leads out (rules.md 29). Safe for several threads.
 class TargetTree {
 public:

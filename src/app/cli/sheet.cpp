@@ -109,6 +109,17 @@ void add_state(Page& page, const SheetFacts& facts)
     page.list(items);
 }
 
+std::string libraries_text(const OwnLibraries& libraries)
+{
+    if (libraries.names.empty()) return "";
+    if (!libraries.packages.empty())
+        return fmt::format(", and the libraries that it is linked with (Debian, as on the host of "
+                           "this sheet: packages {})",
+                           fmt::join(libraries.packages, ", "));
+    return fmt::format(", and the libraries that it is linked with: {}",
+                       fmt::join(libraries.names, ", "));
+}
+
 void add_needs(Page& page, const SheetFacts& facts)
 {
     page.heading("What must be at hand");
@@ -118,9 +129,9 @@ void add_needs(Page& page, const SheetFacts& facts)
                     "path behind --repo in every command",
                     facts.repository),
         "no key: this repository is not encrypted",
-        fmt::format("the program {} or newer: one file, `tidemark`. Keep a copy beside the "
+        fmt::format("the program {} or newer: the file `tidemark`{}. Keep a copy beside the "
                     "repository and put it into the PATH: install -m 0755 tidemark /usr/local/bin/",
-                    facts.program)};
+                    facts.program, libraries_text(facts.libraries))};
     for (int major : majors(facts))
         items.push_back(fmt::format("PostgreSQL {0}, any minor version, server and client (Debian: "
                                     "packages postgresql-{0}, postgresql-client-{0})",
@@ -164,11 +175,15 @@ void add_commands(Page& page, const SheetFacts& facts)
     auto group = word(facts.group);
     auto dir = word(facts.dir.string());
     page.heading("Commands, in this order, as root");
-    page.paragraph("1. Install the server, and see that the program is there.");
+    page.paragraph("1. Install the server and what the program needs, and see that it is there.");
     std::vector<std::string> install;
+    if (!facts.libraries.packages.empty())
+        install.push_back(
+            fmt::format("apt-get install --yes {}", fmt::join(facts.libraries.packages, " ")));
     for (int major : majors(facts))
         install.push_back(
             fmt::format("apt-get install --yes postgresql-{0} postgresql-client-{0}", major));
+    install.emplace_back("cd /"); // psql as postgres would complain of /root
     install.emplace_back("tidemark version");
     page.commands(install);
     page.paragraph("2. See what can be restored, and check it. The check reads everything; leave "

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/cli/own_libraries.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "model/drill.h"
@@ -35,8 +36,9 @@ struct SheetFacts {
     std::string group = {};
     std::string repository = {}; ///< path or URL as commands shall name it
     std::string repository_id = {};
-    std::string program = {}; ///< "tidemark 0.1.0"
-    std::string host = {};    ///< where the sheet was written
+    std::string program = {};    ///< "tidemark 0.1.0"
+    OwnLibraries libraries = {}; ///< that it is linked with
+    std::string host = {};       ///< where the sheet was written
     base::Time written = {};
     std::filesystem::path dir = "/restore"; ///< the commands restore to here
     std::vector<SheetMember> members = {};

@@ -53,12 +53,13 @@ std::string place_of_repository(const std::string& url)
 SheetFacts gather_sheet(Environment& environment)
 {
     const auto& options = environment.options();
-    auto view = repo::load_view(environment.repository().storage(), environment.group().name,
-                                {.proofs = false});
+    auto view =
+        repo::load_recent(environment.repository().storage(), environment.group().name, false);
     SheetFacts facts{.group = environment.group().name,
                      .repository = place_of_repository(environment.repository_spec().url),
                      .repository_id = environment.repository().head().id,
                      .program = version_text(),
+                     .libraries = own_libraries(),
                      .host = host_name(),
                      .written = environment.clock().now()};
     bool given = options.command == "sheet" && !options.dir.empty();

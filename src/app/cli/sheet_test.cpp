@@ -45,6 +45,17 @@ TEST(SheetTest, NamesEverythingThatIsNeeded)
         EXPECT_THAT(text, HasSubstr(expected));
 }
 
+TEST(SheetTest, TheProgramsLibrariesAreInstalledToo)
+{
+    auto facts = sample();
+    facts.libraries = {.names = {"libfmt.so.9"}, .packages = {"libdate-tz3", "libfmt9"}};
+    auto text = render_sheet(facts, SheetFormat::markdown);
+    EXPECT_THAT(text, HasSubstr("packages libdate-tz3, libfmt9)"));
+    EXPECT_THAT(text, HasSubstr("\napt-get install --yes libdate-tz3 libfmt9\n"));
+    facts.libraries.packages.clear();
+    EXPECT_THAT(render_sheet(facts, SheetFormat::markdown), HasSubstr("linked with: libfmt.so.9."));
+}
+
 TEST(SheetTest, CommandsAreCompleteAndQuoted)
 {
     auto text = render_sheet(sample(), SheetFormat::markdown);

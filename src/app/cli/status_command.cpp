@@ -153,7 +153,9 @@ std::string notes_text(const job::GroupStatus& status)
     for (const auto& name : status.left)
         out +=
             fmt::format("  {} has left the group: its backups stay while marks need them\n", name);
-    if (status.next_full)
+    if (!status.full_due.empty())
+        out += "  next full backup: with the next run (" + status.full_due + ")\n";
+    else if (status.next_full)
         out += "  next full backup: " + base::format_time_human(*status.next_full) + "\n";
     return out + "  between runs no log is received: what is lost in a disaster is what came after "
                  "the last run\n";
@@ -272,6 +274,7 @@ void describe_json(json& document, const job::GroupStatus& status)
     }
     document["last_full"] =
         status.last_full ? json(base::format_time(status.last_full->value.started)) : json(nullptr);
+    if (!status.full_due.empty()) document["full_due"] = status.full_due;
     if (status.next_full) document["next_full"] = base::format_time(*status.next_full);
     document["proven"] = status.proof ? proof_json(*status.proof) : json(nullptr);
     if (status.last_drill)

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/open_beneath.h"
 #include "engine/postgres/backup_rules.h"
 
 #include <algorithm>
@@ -10,11 +11,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
 #include <memory>
 #include <set>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace tidemark::engine::postgres {
@@ -25,17 +24,6 @@ using base::Code;
 using base::Error;
 using base::Fd;
 using model::FileKind;
-
-int open_beneath(int root, const char* path, int flags)
-{
-    struct open_how how = {};
-    how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NOFOLLOW);
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-    while (true) {
-        auto fd = static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
-        if (fd >= 0 || (errno != EINTR && errno != EAGAIN)) return fd;
-    }
-}
 
 std::vector<std::string> names_in(const Fd& directory, const std::string& what)
 {
@@ -126,7 +114,7 @@ private:
         } else if (S_ISDIR(info.st_mode)) {
             if (is_tablespace_inside(info)) return;
             add_folder(path, info.st_mode, info);
-            Fd fd{open_beneath(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY)};
+            Fd fd{base::open_beneath(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY)};
             if (fd) {
                 list(fd, root, path);
             } else if (errno != ENOENT) {
@@ -175,7 +163,7 @@ private:
         if (!place) {
             throw base::system_error(fmt::format("cannot open the tablespace {}", target), errno);
         }
-        Fd own{open_beneath(place.get(), version_folder_.c_str(), O_RDONLY | O_DIRECTORY)};
+        Fd own{base::open_beneath(place.get(), version_folder_.c_str(), O_RDONLY | O_DIRECTORY)};
         if (!own) {
             if (errno == ENOENT) return; // made or dropped just now
             throw base::system_error(fmt::format("cannot open {}/{}", target, version_folder_),
@@ -229,7 +217,7 @@ public:
     /// Learns where the links of pg_tblspc lead, before anything is listed.
     void learn_tablespaces(const Fd& data_dir)
     {
-        Fd folder{open_beneath(data_dir.get(), "pg_tblspc", O_RDONLY | O_DIRECTORY)};
+        Fd folder{base::open_beneath(data_dir.get(), "pg_tblspc", O_RDONLY | O_DIRECTORY)};
         if (!folder) throw base::system_error("cannot open pg_tblspc", errno);
         for (const auto& name : names_in(folder, "pg_tblspc")) {
             struct stat link = {};
@@ -283,7 +271,8 @@ base::Fd Walk::open(const WalkedFile& file) const
 {
     auto whole = path(file);
     const auto& listing = listings[file.listing];
-    Fd fd{open_beneath(roots.at(listing.root).get(), whole.c_str() + listing.prefix, O_RDONLY)};
+    Fd fd{
+        base::open_beneath(roots.at(listing.root).get(), whole.c_str() + listing.prefix, O_RDONLY)};
     if (!fd && errno != ENOENT) throw base::system_error("cannot open " + whole, errno);
     return fd;
 }
