@@ -8,7 +8,6 @@
 namespace tidemark::app {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr const char* kGood = R"(

@@ -41,6 +41,10 @@ int open_part_by_part(int folder, const char* path, int flags, mode_t mode)
     std::string_view rest = path;
     if (rest.empty()) return errno = ENOENT, -1;
     if (rest.front() == '/') return errno = EXDEV, -1;
+    if (rest.back() == '/') {
+        if ((flags & O_CREAT) != 0) return errno = EISDIR, -1;
+        flags |= O_DIRECTORY;
+    }
     std::vector<std::string> parts;
     while (!rest.empty()) {
         auto end = std::min(rest.find('/'), rest.size());
@@ -70,7 +74,7 @@ int open_beneath(int folder, const char* path, int flags, mode_t mode)
     while (true) {
         auto fd = static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how));
         if (fd >= 0) return fd;
-        if (errno == ENOSYS) return open_part_by_part(folder, path, flags, mode);
+        if (errno == ENOSYS || errno == EPERM) return open_part_by_part(folder, path, flags, mode);
         if (errno != EINTR && errno != EAGAIN) return -1;
     }
 }

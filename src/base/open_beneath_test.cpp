@@ -63,6 +63,8 @@ TEST_P(OpenBeneathTest, WhatLiesInside)
     EXPECT_EQ(open("none/file"), ENOENT);
     EXPECT_EQ(open(""), ENOENT);
     EXPECT_EQ(open("a/file/more"), ENOTDIR);
+    EXPECT_EQ(open("a/file/"), ENOTDIR);
+    EXPECT_EQ(open("a/new/", O_WRONLY | O_CREAT, 0600), EISDIR);
     EXPECT_EQ(open("a/file", O_RDONLY | O_DIRECTORY), ENOTDIR);
 }
 

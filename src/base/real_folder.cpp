@@ -1,5 +1,6 @@
 #include "base/real_folder.h"
 
+#include "base/check.h"
 #include "base/open_beneath.h"
 
 #include <cerrno>
@@ -31,11 +32,11 @@ void require_trusted(const fs::path& path, uid_t owner)
 
 Fd open_real_folder(const fs::path& path)
 {
-    Fd top{::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    CHECK(path.is_absolute());
+    Fd top{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
     if (top.get() < 0) throw system_error("cannot open /", errno);
     auto below = path.lexically_normal().relative_path();
-    if (below.empty()) return top;
-    Fd fd{open_beneath(top.get(), below.c_str(), O_RDONLY | O_DIRECTORY)};
+    Fd fd{open_beneath(top.get(), below.empty() ? "." : below.c_str(), O_RDONLY | O_DIRECTORY)};
     if (fd.get() >= 0) return fd;
     if (errno == ELOOP || errno == ENOTDIR) {
         throw Error{Code::target_not_empty,

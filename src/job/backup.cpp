@@ -14,7 +14,6 @@
 
 namespace tidemark::job {
 
-using base::Code;
 using base::Error;
 
 namespace {

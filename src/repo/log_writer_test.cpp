@@ -20,7 +20,6 @@ using model::LogPosition;
 using testing::build_piece;
 using ::testing::HasSubstr;
 using testing::kSegment;
-using testing::LittleGroup;
 using testing::log_byte;
 using testing::plain_index;
 

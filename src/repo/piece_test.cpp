@@ -10,7 +10,6 @@ namespace tidemark::repo {
 namespace {
 
 using base::Bytes;
-using base::ByteSpan;
 using base::ByteView;
 using base::Code;
 using base::Error;

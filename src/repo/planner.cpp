@@ -10,8 +10,6 @@
 
 namespace tidemark::repo {
 
-using model::LogPosition;
-
 std::vector<MemberGoal> goals_of(const model::Mark& mark, const std::vector<std::string>& wanted)
 {
     std::vector<MemberGoal> out;

@@ -9,7 +9,6 @@ namespace tidemark::stream {
 namespace {
 
 using base::Bytes;
-using base::ByteSpan;
 using base::ByteView;
 using base::Error;
 

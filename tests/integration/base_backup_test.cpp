@@ -22,10 +22,8 @@ namespace fs = std::filesystem;
 using app::LabCluster;
 using app::LabFolder;
 using support::FolderSink;
-using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 /// One cluster for all cases, with a tablespace, an unlogged table and a prepared transaction.
 class BaseBackupTest : public ::testing::TestWithParam<bool> {

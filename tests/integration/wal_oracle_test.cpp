@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 namespace wal = engine::postgres::wal;
 using app::LabCluster;
 using app::LabFolder;
-using base::ByteView;
 using engine::postgres::Connection;
 using model::EventKind;
 using model::LogIndex;

@@ -42,6 +42,11 @@ expect_clean repo/manifest.cpp '<nlohmann/json.hpp>'
 expect_refused model/mark.h '"engine/engine.h"'
 expect_refused base/log.h '"model/mark.h"'
 expect_refused base/log.cpp '"base/fd.cpp"'
+expect_refused base/log.cpp '<vector>
+using std::vector;'
+expect_clean base/log.cpp '<vector>
+using std::vector;
+vector<int> numbers;'
 expect_refused engine/session.cpp '"repo/pack.h"'
 expect_refused repo/pack.cpp '"engine/engine.h"'
 expect_refused job/backup.cpp '"store/storage.h"'

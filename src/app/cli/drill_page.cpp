@@ -9,8 +9,6 @@
 
 namespace tidemark::app {
 
-using model::CheckResult;
-
 namespace {
 
 constexpr std::string_view kHead = R"(<!doctype html>

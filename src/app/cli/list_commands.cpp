@@ -28,38 +28,94 @@ std::string backup_id(model::Number number)
     return fmt::format("b-{}", number);
 }
 
+/// How many of the newest are shown; 0: all.
+std::size_t limit_of(const Environment& environment)
+{
+    return environment.options().limit.value_or(100);
+}
+
 /// One more than is shown, so that it can be told whether there are more; 0: all.
 std::size_t to_load(const Environment& environment)
 {
-    auto limit = environment.options().limit;
+    auto limit = limit_of(environment);
     return limit == 0 ? 0 : limit + 1;
+}
+
+void tell_of_more(Environment& environment, bool more)
+{
+    environment.output().document()["more"] = more;
+    if (more)
+        environment.progress().note(fmt::format(
+            "there are older ones than these {}; --limit 0 shows all", limit_of(environment)));
 }
 
 /// Newest first, no more of them than asked for. Says so when there are more.
 template <typename Item>
 std::span<const Item> shown(Environment& environment, const std::vector<Item>& all)
 {
-    auto limit = environment.options().limit;
+    auto limit = limit_of(environment);
     bool more = limit != 0 && all.size() > limit;
-    environment.output().document()["more"] = more;
-    if (more)
-        environment.progress().note(
-            fmt::format("these are the newest {}; --limit 0 shows all", limit));
+    tell_of_more(environment, more);
     return std::span(all).first(more ? limit : all.size());
 }
 
-void list_marks(Environment& environment, const repo::RepositoryView& view)
+std::set<model::Number> held_marks(Environment& environment)
 {
-    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
-    auto proofs = repo::Drills(environment.repository().storage(), view.group).proofs();
-    auto& list = environment.output().document()["marks"] = json::array();
-    auto sound = repo::restorable_marks(view);
     std::set<model::Number> held;
     auto now = environment.clock().now();
-    for (const auto& hold : repo::HoldBook(environment.repository().storage(), view.group).holds())
+    for (const auto& hold :
+         repo::HoldBook(environment.repository().storage(), environment.group().name).holds())
         if (hold.in_force(now)) held.insert(hold.mark);
-    for (const auto& mark : shown(environment, view.marks)) {
-        bool restorable = std::binary_search(sound.begin(), sound.end(), mark.number());
+    return held;
+}
+
+/// The newest ones; and however old they are, those that are held and the newest restorable one,
+/// because it is what somebody looks for when the newest are not.
+struct ShownMarks {
+    std::vector<model::Number> restorable; ///< ascending
+    std::set<model::Number> held;
+    std::vector<const repo::StoredMark*> rows;
+    bool more = false;
+};
+
+/// From the newest ones; loads all of them where that takes older ones.
+ShownMarks choose_marks(Environment& environment, repo::RepositoryView& view)
+{
+    ShownMarks out;
+    out.held = held_marks(environment);
+    const auto limit = limit_of(environment);
+    auto is_shown = [&](model::Number number) {
+        const auto& marks = view.marks;
+        return limit == 0 || marks.size() <= limit || marks[limit - 1].number() <= number;
+    };
+    out.restorable = repo::restorable_marks(view);
+    bool enough =
+        std::ranges::any_of(out.restorable, is_shown) && std::ranges::all_of(out.held, is_shown);
+    if (limit != 0 && view.marks.size() > limit && !enough) {
+        view = environment.view({.sets = repo::SetScope::none});
+        out.restorable = repo::restorable_marks(view);
+    }
+    for (const auto& mark : view.marks) {
+        bool newest_good = !out.restorable.empty() && mark.number() == out.restorable.back();
+        if (is_shown(mark.number()) || newest_good || out.held.contains(mark.number()))
+            out.rows.push_back(&mark);
+        else
+            out.more = true;
+    }
+    return out;
+}
+
+void list_marks(Environment& environment, repo::RepositoryView& view)
+{
+    Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
+    auto chosen = choose_marks(environment, view);
+    auto proofs = repo::Drills(environment.repository().storage(), view.group).proofs();
+    auto& list = environment.output().document()["marks"] = json::array();
+    tell_of_more(environment, chosen.more);
+    for (const auto* row : chosen.rows) {
+        const auto& mark = *row;
+        bool restorable = std::ranges::binary_search(chosen.restorable, mark.number());
+        bool held = chosen.held.contains(mark.number());
         auto proof = proofs.by_mark.find(mark.number());
         bool proven = proof != proofs.by_mark.end();
         auto lost = mark.value.at.lost.size();
@@ -67,15 +123,14 @@ void list_marks(Environment& environment, const repo::RepositoryView& view)
                    mark.value.name,
                    fmt::format("{:.1f} ms", static_cast<double>(mark.value.spread.count()) / 1000),
                    std::to_string(mark.value.at.in_doubt.size()),
-                   std::string(restorable ? "yes" : "no") +
-                       (held.contains(mark.number()) ? ", held" : "") +
+                   std::string(restorable ? "yes" : "no") + (held ? ", held" : "") +
                        (lost == 0 ? "" : fmt::format(", {} lost", lost)) +
                        (mark.value.flags.heuristic_damage ? ", damage" : ""),
                    proven ? proof_text(proof->second, environment.clock().now()) : "-"});
         auto summary = mark_summary(mark);
         summary["restorable"] = restorable;
         summary["proven"] = proven ? proof_json(proof->second) : json(nullptr);
-        summary["held"] = held.contains(mark.number());
+        summary["held"] = held;
         list.push_back(std::move(summary));
     }
     environment.output().text(table.render());
@@ -154,7 +209,9 @@ void list_sets(Environment& environment, const repo::RepositoryView& view)
 
 std::string took(base::Time from, base::Time to)
 {
-    return base::format_duration(std::chrono::duration_cast<base::Duration>(to - from));
+    // A run that was killed at once has no later sign than its beginning.
+    return base::format_duration(
+        std::max(base::Duration{}, std::chrono::duration_cast<base::Duration>(to - from)));
 }
 
 /// What has begun and is in no record: at work, or broken off since the last run.
@@ -317,6 +374,11 @@ repo::ViewOptions needed_for(const Environment& environment)
 int run_list(Environment& environment)
 {
     const auto& what = environment.options().subject;
+    if (environment.options().limit && what != "marks" && what != "sets" && what != "runs" &&
+        what != "drills")
+        throw Error{Code::usage,
+                    "--limit is for marks, sets, runs and drills",
+                    {.hint = fmt::format("leave it out: tidemark list {} shows all", what)}};
     if (what == "restores") {
         list_restores(environment);
         return 0;

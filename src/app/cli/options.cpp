@@ -207,9 +207,9 @@ private:
             ->check(CLI::IsMember(
                 {"marks", "backups", "sets", "runs", "drills", "holds", "restores", "windows"}));
         list->add_option("--limit", o_.limit,
-                         "show so many of the newest marks, sets, runs or drills; 0: all")
-            ->type_name("N")
-            ->capture_default_str();
+                         "show so many of the newest marks, sets, runs or drills; 0: all "
+                         "(default 100)")
+            ->type_name("N");
         list->add_option("group", o_.group, "the group")->type_name("G");
         auto* show = command("show", "one mark, backup, set, run or drill in full");
         show->footer("for example: tidemark show m-12");

@@ -23,10 +23,10 @@ struct Options {
     bool quiet = false;
     bool verbose = false;
 
-    std::string group;       ///< positional or --group; empty = the only one
-    std::string subject;     ///< list WHAT, show ID, audit MARK
-    std::size_t limit = 100; ///< list: so many of the newest; 0: all
-    std::string gid;         ///< audit --explain
+    std::string group;                ///< positional or --group; empty = the only one
+    std::string subject;              ///< list WHAT, show ID, audit MARK
+    std::optional<std::size_t> limit; ///< list: so many of the newest; 0: all; absent: 100
+    std::string gid;                  ///< audit --explain
     bool full_verify = true;
 
     // init

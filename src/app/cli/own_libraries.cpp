@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <dlfcn.h>
 #include <filesystem>
 #include <link.h>
 #include <memory>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 namespace tidemark::app {
 
@@ -33,7 +33,11 @@ std::vector<std::string> needed_by(const link_map& program)
 {
     const char* names = nullptr;
     for (const auto* entry = program.l_ld; entry->d_tag != DT_NULL; ++entry)
-        if (entry->d_tag == DT_STRTAB) names = reinterpret_cast<const char*>(entry->d_un.d_ptr);
+        if (entry->d_tag == DT_STRTAB) {
+            // glibc has made an address of the offset on most processors, not on all.
+            auto at = entry->d_un.d_ptr;
+            names = reinterpret_cast<const char*>(at < program.l_addr ? program.l_addr + at : at);
+        }
     std::vector<std::string> out;
     for (const auto* entry = program.l_ld; names && entry->d_tag != DT_NULL; ++entry)
         if (entry->d_tag == DT_NEEDED && !is_everywhere(names + entry->d_un.d_val))
@@ -41,17 +45,21 @@ std::vector<std::string> needed_by(const link_map& program)
     return out;
 }
 
-/// As dpkg knows it: a merged /usr has /lib as a link.
-std::string real_path(const link_map& first, const std::string& name)
+/// The names that dpkg may know it by: where /usr is merged, /lib is a link, and packages of both
+/// spellings are about.
+std::vector<std::string> paths_of(const link_map& first, const std::string& name)
 {
     for (const auto* at = &first; at != nullptr; at = at->l_next) {
         std::filesystem::path path(at->l_name);
         if (path.filename() != name) continue;
+        std::vector<std::string> out{path.string()};
         std::error_code error;
-        auto folder = std::filesystem::canonical(path.parent_path(), error);
-        return error ? path.string() : (folder / name).string();
+        auto real = std::filesystem::canonical(path.parent_path(), error) / name;
+        if (!error && real != path) out.push_back(real.string());
+        if (real.native().starts_with("/usr/lib")) out.push_back(real.native().substr(4));
+        return out;
     }
-    return name;
+    return {};
 }
 
 } // namespace
@@ -83,11 +91,16 @@ OwnLibraries own_libraries()
     if (out.names.empty()) return out;
     std::vector<std::string> query{"dpkg-query", "--search"};
     for (const auto& name : out.names)
-        query.push_back(real_path(*program, name));
+        for (auto& path : paths_of(*program, name))
+            query.push_back(std::move(path));
     try {
-        auto answer = base::run(query, {.deadline = 5s});
+        // It fails for the spellings that it does not know.
+        auto answer = base::run(query, {.deadline = 5s}).out;
         // Half a list would be believed.
-        if (answer.exit.success()) out.packages = packages_of(answer.out);
+        bool all = std::all_of(out.names.begin(), out.names.end(), [&](const auto& name) {
+            return answer.find("/" + name + "\n") != std::string::npos;
+        });
+        if (all) out.packages = packages_of(answer);
     } catch (const base::Error&) {
         // No dpkg here.
     }

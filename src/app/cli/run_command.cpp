@@ -18,7 +18,6 @@ namespace tidemark::app {
 
 using base::Code;
 using base::Error;
-using nlohmann::json;
 
 namespace {
 

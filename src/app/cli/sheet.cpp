@@ -56,6 +56,7 @@ public:
     }
     void commands(const std::vector<std::string>& lines)
     {
+        if (lines.empty()) return;
         out_ += markdown_ ? "\n```sh\n" : "\n";
         for (const auto& line : lines)
             out_ += (markdown_ ? "" : "    $ ") + line + "\n";
@@ -136,7 +137,10 @@ void add_needs(Page& page, const SheetFacts& facts)
         items.push_back(fmt::format("PostgreSQL {0}, any minor version, server and client (Debian: "
                                     "packages postgresql-{0}, postgresql-client-{0})",
                                     major));
-    items.emplace_back("the system user postgres, which those packages make");
+    if (majors(facts).empty())
+        items.emplace_back("PostgreSQL of the members' versions, server and client (there is no "
+                           "backup yet that says which)");
+    items.emplace_back("the system user postgres, which PostgreSQL's packages make");
     if (total_bytes(facts) == 0)
         items.push_back(fmt::format("room in {} (there is no backup yet that says how much)",
                                     facts.dir.string()));
@@ -177,6 +181,8 @@ void add_commands(Page& page, const SheetFacts& facts)
     page.heading("Commands, in this order, as root");
     page.paragraph("1. Install the server and what the program needs, and see that it is there.");
     std::vector<std::string> install;
+    if (!facts.libraries.packages.empty() || !majors(facts).empty())
+        install.emplace_back("apt-get update");
     if (!facts.libraries.packages.empty())
         install.push_back(
             fmt::format("apt-get install --yes {}", fmt::join(facts.libraries.packages, " ")));

@@ -11,9 +11,6 @@ namespace tidemark::engine::postgres {
 
 namespace {
 
-using base::Code;
-using base::Error;
-
 /// pg_amcheck's own codes: 2 when something is corrupted, 1 when it could not go on.
 constexpr int kCorrupted = 2;
 

@@ -17,7 +17,6 @@ namespace tidemark::engine::postgres {
 
 namespace {
 
-using base::Code;
 using base::Error;
 
 Check ok(std::string name, std::string cause)

@@ -60,7 +60,7 @@ SqlError authorization_error(const ConnectFailure& f, const ServerMessage& m)
     if (m.routine == "InitializeSessionUserId" || has(m.primary, "does not exist") ||
         has(m.primary, "not permitted to log in"))
         return unreachable(f, m, m.primary,
-                           "create the role with the statements of: tidemark init --print-sql",
+                           "create the role with the statements of: tidemark init --print-sql URL",
                            false);
     return unreachable(f, m, m.primary,
                        "the system user must match the role, or pg_hba.conf needs another method "
@@ -198,12 +198,13 @@ SqlError statement_error(const StatementFailure& f)
                  .transient = true},
                 state};
     if (state == "42501")
-        return {Code::member_not_ready,
-                std::move(message),
-                {.hint = fmt::format("role {} lacks a right; tidemark init --print-sql prints what "
-                                     "it needs",
-                                     f.user)},
-                state};
+        return {
+            Code::member_not_ready,
+            std::move(message),
+            {.hint = fmt::format("role {} lacks a right; tidemark init --print-sql URL prints what "
+                                 "it needs",
+                                 f.user)},
+            state};
     const bool transient = state.starts_with("53") || state.starts_with("40");
     return {Code::failed, std::move(message), {.hint = f.hint, .transient = transient}, state};
 }

@@ -124,7 +124,7 @@ void apply_sql(Connection& admin, const RoleSpec& spec)
             throw base::Error{base::Code::member_not_ready,
                               error.message(),
                               {.hint = "give the url of a superuser, or let one run the statements "
-                                       "of: tidemark init --print-sql"}};
+                                       "of: tidemark init --print-sql URL"}};
         throw;
     }
 }

@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using engine::postgres::Connection;
-using nlohmann::json;
 
 class BesideTest : public ::testing::Test {
 protected:

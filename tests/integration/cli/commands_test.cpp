@@ -266,6 +266,15 @@ TEST_F(CommandsTest, TheRepositoryAloneIsEnough)
     EXPECT_EQ(newest.json().at("marks").size(), 1U) << newest.text();
     EXPECT_EQ(newest.json().at("marks")[0], list.json().at("marks")[0]);
     EXPECT_TRUE(newest.json().at("more").get<bool>());
+    // What is held is shown however old it is.
+    auto oldest = list.json().at("marks").back().at("id").get<std::string>();
+    ASSERT_EQ(lab_->tool.run({"--repo", repo, "hold", oldest}).code(), 0);
+    newest = lab_->tool.run({"--repo", repo, "list", "marks", "--limit", "1", "--json"});
+    ASSERT_EQ(newest.json().at("marks").size(), 2U) << newest.text();
+    EXPECT_EQ(newest.json().at("marks")[1].at("id"), oldest);
+    EXPECT_TRUE(newest.json().at("marks")[1].at("held").get<bool>());
+    EXPECT_EQ(lab_->tool.run({"--repo", repo, "release", oldest}).code(), 0);
+    EXPECT_EQ(lab_->tool.run({"--repo", repo, "list", "windows", "--limit", "1"}).code(), 2);
     auto sets = lab_->tool.run({"--repo", repo, "list", "sets", "--limit", "2"});
     EXPECT_NE(sets.err.find("--limit 0"), std::string::npos) << sets.text();
     auto run = lab_->tool.run({"--repo", "file://" + repo, "restore", "--to", "noon", "--dir",

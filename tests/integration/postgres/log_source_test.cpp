@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::Code;
-using base::Error;
 using base::error_of;
 using model::LogPosition;
 using std::chrono::steady_clock;

@@ -12,7 +12,6 @@ namespace tidemark::engine::postgres {
 namespace {
 
 using base::Code;
-using base::Error;
 using base::error_of;
 using test::Member;
 using testing::HasSubstr;

@@ -12,7 +12,6 @@ namespace {
 using base::Bytes;
 using base::ByteView;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 /// What is worth comparing of a record.
 struct Seen {
