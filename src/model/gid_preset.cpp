@@ -10,7 +10,7 @@ namespace tidemark::model {
 namespace {
 
 /// 64 bytes, the most that an XA id's parts may have.
-constexpr std::size_t kMaxXaPart = (64 + 2) / 3 * 4;
+constexpr std::size_t kMaxXaPart = std::size_t{64 + 2} / 3 * 4;
 
 /// A number as a program prints it: no "+", no leading zeros, no "-0", and it fits.
 template <typename Integer> bool is_canonical(std::string_view text)

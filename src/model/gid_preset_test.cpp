@@ -62,7 +62,7 @@ TEST(GidPresetTest, HostileGidsStandAlone)
                                    std::string("1_YQ==_Y"),
                                    std::string("1_YQ-=_YQ=="),
                                    std::string("1_YQ==\n_YQ=="),
-                                   std::string("1_Y\0==_YQ==", 12),
+                                   std::string("1_Y\0==_YQ==", 11),
                                    "1_" + long_part('A') + "AAAA_YQ==",
                                    "1_YQ==_" + kLongest + "AAAAAAAA",
                                    std::string("x_YQ==_YQ=="),
@@ -86,7 +86,7 @@ TEST(GidPresetTest, CitusAsItWrites)
         EXPECT_EQ(citus_global_id(gid), std::nullopt) << gid;
 }
 
-RC_GTEST_PROP(GidPresetTest, WhatMatchesIsAPrefixAndNothingThrows, (std::string gid))
+RC_GTEST_PROP(GidPresetTest, WhatMatchesIsAPrefixAndNothingThrows, (const std::string& gid))
 {
     for (auto name : gid_preset_names()) {
         auto id = gid_preset(name)(gid);

@@ -48,8 +48,9 @@ std::optional<unsigned> take_hex(std::string_view& text, std::size_t digits)
 {
     unsigned value = 0;
     if (text.size() < digits) return std::nullopt;
-    auto [end, error] = std::from_chars(text.data(), text.data() + digits, value, 16);
-    if (error != std::errc{} || end != text.data() + digits) return std::nullopt;
+    const char* begin = text.data();
+    auto [end, error] = std::from_chars(begin, begin + digits, value, 16);
+    if (error != std::errc{} || end != begin + digits) return std::nullopt;
     text.remove_prefix(digits);
     return value;
 }

@@ -71,7 +71,7 @@ private:
         Number count = below(6);
         for (Number i = 1; i <= count; ++i)
             member.backups.push_back(
-                {i, input.now - hours{24 * 60 * (count - i) / std::max<Number>(count, 1)}});
+                {i, input.now - hours{Number{24} * 60 * (count - i) / std::max<Number>(count, 1)}});
         input.members.emplace(name, std::move(member));
     }
 

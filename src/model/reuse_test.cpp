@@ -107,7 +107,7 @@ CutInput one_gid_worker()
     CutMember a = member("a", {});
     CutMember b = member("b", {});
     for (std::uint32_t i = 0; i < 11; ++i) {
-        std::int64_t ms = 100 * i;
+        std::int64_t ms = std::int64_t{100} * i;
         Offset at = 130 + 42 * i;
         a.log.events.push_back(prepared(at, i, "g", ms));
         b.log.events.push_back(prepared(at, i, "g", ms + 5));

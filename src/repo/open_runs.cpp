@@ -17,7 +17,7 @@ namespace {
 
 constexpr unsigned kPlaces = 16;
 /// A crash between recording and forgetting must not record twice.
-constexpr std::size_t kLookBack = 2 * kPlaces;
+constexpr std::size_t kLookBack = std::size_t{2} * kPlaces;
 
 std::string place(unsigned number)
 {

@@ -71,9 +71,9 @@ std::vector<model::Number> Sequence::numbers() const
         std::string_view name = std::string_view(info.key).substr(prefix_.size());
         if (name.size() != kDigits + suffix_.size() || !name.ends_with(suffix_)) continue;
         model::Number number = 0;
-        auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, number);
-        if (error == std::errc{} && end == name.data() + kDigits && number > 0)
-            out.push_back(number);
+        const char* begin = name.data();
+        auto [end, error] = std::from_chars(begin, begin + kDigits, number);
+        if (error == std::errc{} && end == begin + kDigits && number > 0) out.push_back(number);
     }
     return out;
 }

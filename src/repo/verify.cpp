@@ -15,7 +15,7 @@
 
 namespace tidemark::repo {
 
-void Findings::fault(FaultKind kind, const std::string& object, std::string text,
+void Findings::fault(FaultKind kind, const std::string& object, const std::string& text,
                      const std::string& member)
 {
     std::lock_guard lock{mutex_};

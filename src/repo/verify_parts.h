@@ -16,7 +16,7 @@ namespace tidemark::repo {
 /// What several threads find. An object is blamed once, for the first thing found.
 class Findings {
 public:
-    void fault(FaultKind kind, const std::string& object, std::string text,
+    void fault(FaultKind kind, const std::string& object, const std::string& text,
                const std::string& member = "");
     void note(std::string text);
     void count(std::uint64_t objects) { objects_ += objects; }

@@ -292,7 +292,7 @@ TEST(PosixFaultsTest, ABigObjectIsNotHeldInMemory)
             writer->write(piece);
         expect(writer->commit() == Created::yes, "commit");
         expect(storage->stat("big")->size == 100'000'000, "size");
-        expect(peak_kib() - before < 8 * 1024, fmt::format("grew by {} KiB", peak_kib() - before));
+        expect(peak_kib() - before < 8L * 1024, fmt::format("grew by {} KiB", peak_kib() - before));
     });
 }
 

@@ -33,12 +33,14 @@ using base::as_bytes;
 using testing::ElementsAre;
 
 class PosixSyncTest : public testing::Test {
+public:
+    ~PosixSyncTest() override { on_fsync = nullptr; }
+
 protected:
     PosixSyncTest()
     {
         on_fsync = [this](int fd) { record(fd); };
     }
-    ~PosixSyncTest() override { on_fsync = nullptr; }
 
     /// "root", "a", "a/b", or "new file" for what has only its temporary name; "+" when the object
     /// `watched_` can be seen.

@@ -30,7 +30,7 @@ TEST(ThrottleTest, OverALongTimeTheRateIsKept)
     Throttle throttle({.bytes_per_second = 1'000'000, .burst = 0});
     auto now = kStart;
     for (int i = 0; i < 1000; ++i)
-        now += throttle.take(64 * 1024, now);
+        now += throttle.take(std::uint64_t{64} * 1024, now);
     double seconds = std::chrono::duration<double>(now - kStart).count();
     EXPECT_NEAR(seconds, (1000 * 65.536 - 500) / 1000, 0.1);
 }
