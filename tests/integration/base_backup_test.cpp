@@ -184,7 +184,9 @@ TEST_P(BaseBackupTest, APreparedTransactionOfAnySizeIsWhole)
     sql.exec("PREPARE TRANSACTION 'many-children'");
     sql.exec("CHECKPOINT");
     auto xid = ask("SELECT transaction FROM pg_prepared_xacts WHERE gid = 'many-children'");
-    auto path = fmt::format("pg_twophase/{:08X}", std::stoul(xid));
+    // From 17 on the name holds the epoch, too.
+    auto path = fmt::format("pg_twophase/{:0{}X}", std::stoul(xid),
+                            cluster_->install().major >= 17 ? 16 : 8);
     auto theirs = base::read_file(cluster_->data_dir() / path, 16U << 20);
     auto source = begin_postgres_backup(member(GetParam()), options());
     FolderSink sink{folder_->path() / (GetParam() ? "scratch-pw" : "scratch-pl")};
