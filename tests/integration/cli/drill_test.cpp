@@ -140,13 +140,8 @@ protected:
         return found;
     }
 
-    /// Not every server's package has pg_amcheck (it came with 14); a drill without it says so.
-    static bool reads_everything()
-    {
-        const auto& server = lab_->lab.cluster(0).install();
-        return server.major >= 14 && fs::exists(server.bin / "pg_amcheck");
-    }
-    static int passed() { return reads_everything() ? 0 : 3; }
+    static bool reads_everything() { return has_amcheck(lab_->lab.cluster(0)); }
+    static int passed() { return drill_passed(lab_->lab.cluster(0)); }
 
     /// A drill that is under way: some member's files are there.
     static base::Process drill_under_way()

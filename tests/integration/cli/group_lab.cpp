@@ -160,6 +160,17 @@ void Frozen::thaw()
     processes_.clear();
 }
 
+bool has_amcheck(const app::LabCluster& cluster)
+{
+    const auto& server = cluster.install();
+    return server.major >= 14 && fs::exists(server.bin / "pg_amcheck");
+}
+
+int drill_passed(const app::LabCluster& cluster)
+{
+    return has_amcheck(cluster) ? 0 : 3;
+}
+
 bool eventually(const std::function<bool()>& condition)
 {
     auto deadline = std::chrono::steady_clock::now() + 30s;

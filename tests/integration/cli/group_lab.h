@@ -90,6 +90,11 @@ private:
 /// Asks again and again, for up to half a minute.
 bool eventually(const std::function<bool()>& condition);
 
+/// What a drill that finds nothing exits with: not every server's package has pg_amcheck (it came
+/// with 14), and a drill without it says so.
+int drill_passed(const app::LabCluster& cluster);
+bool has_amcheck(const app::LabCluster& cluster);
+
 /// Every path below `folder` with its size, for "nothing was written".
 std::map<std::string, std::uintmax_t> listing(const std::filesystem::path& folder);
 /// Whether the server of a data directory is at work, and whether one below a restore's folder is.

@@ -30,19 +30,35 @@ void configure_standby(LabCluster& standby, const LabCluster& primary)
                       primary.socket_dir().string(), primary.port(), standby.name())}});
 }
 
+/// The data directory of a server at work, as a backup of one's own would copy it: servers that
+/// npm provides come without pg_basebackup.
+void copy_running(const LabCluster& primary, const fs::path& to)
+{
+    bool renamed = primary.install().major >= 15; // pg_start_backup became pg_backup_start
+    auto session = Connection::open(primary.url());
+    session.exec(renamed ? "SELECT pg_backup_start('standby', true)"
+                         : "SELECT pg_start_backup('standby', true, false)");
+    // cp reports what vanished under its hands, with 1; recovery repairs it.
+    auto copied = base::run({"cp", "--archive", primary.data_dir().string(), to.string()},
+                            {.deadline = 120s});
+    auto label = session.exec(renamed ? "SELECT labelfile FROM pg_backup_stop(false)"
+                                      : "SELECT labelfile FROM pg_stop_backup(false, false)");
+    if (!fs::exists(to / "PG_VERSION"))
+        throw base::Error{base::Code::failed, "no copy of " + primary.name() + ": " + copied.err};
+    for (const auto* mine : {"postmaster.pid", "postmaster.opts"})
+        fs::remove(to / mine);
+    for (const auto& slot : fs::directory_iterator(to / "pg_replslot"))
+        fs::remove_all(slot.path());
+    base::replace_file(to / "backup_label", base::as_bytes(label.get(0, 0)));
+    app::give_to_lab_user(to / "backup_label");
+}
+
 } // namespace
 
 void become_standby(LabCluster& standby, const LabCluster& primary)
 {
     fs::remove_all(standby.data_dir());
-    auto copied =
-        base::run({(primary.install().bin / "pg_basebackup").string(), "--pgdata",
-                   standby.data_dir().string(), "--host", primary.socket_dir().string(), "--port",
-                   std::to_string(primary.port()), "--username", "postgres", "--checkpoint", "fast",
-                   "--no-sync"},
-                  {.process = {.user = app::lab_user(), .directory = "/"}, .deadline = 120s});
-    if (!copied.exit.success())
-        throw base::Error{base::Code::failed, "pg_basebackup: " + copied.err};
+    copy_running(primary, standby.data_dir());
     configure_standby(standby, primary);
     standby.start();
 }
