@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <memory>
+#include <mutex>
 #include <regex>
 
 namespace tidemark::model {
@@ -53,6 +55,10 @@ GidPattern GidPattern::parse(std::string_view text)
     }
     auto matcher = std::make_shared<Matcher>();
     try {
+        // Members are read side by side, and while libstdc++ compiles an expression it fills a
+        // cache of the process's std::ctype without a lock (the thread sanitizer tells of it).
+        static std::mutex compiling;
+        std::lock_guard lock{compiling};
         // The default matcher of libstdc++ backtracks and can take exponential time and deep
         // recursion; this flag selects its breadth-first one, which also refuses back-references.
         matcher->regex.assign(expression, std::regex::ECMAScript | std::regex::optimize |

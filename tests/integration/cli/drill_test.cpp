@@ -301,8 +301,10 @@ TEST_F(DrillTest, WhoMayNotWriteBesideTheRepositoryDrillsElsewhereAndQuietly)
     auto state = lab_->folder() / "their-state";
     fs::create_directory(state);
     ASSERT_EQ(::chown(state.c_str(), user->uid, user->gid), 0);
-    base::ProcessOptions how{.user = user, .directory = "/"};
-    how.environment = {{"XDG_STATE_HOME", state.string()}};
+    auto how = lab_->tool.options();
+    how.user = user;
+    how.directory = "/";
+    how.environment["XDG_STATE_HOME"] = state.string();
     auto done = base::run(
         {TIDEMARK_PROGRAM, "drill", "--to", "last", "-q", "--repo", lab_->repository.string()},
         {.process = how, .deadline = 120s});

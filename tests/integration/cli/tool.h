@@ -35,10 +35,10 @@ public:
     ToolRun run(const Arguments& arguments) const;
     base::Process spawn(const Arguments& arguments) const;
     static ToolRun finish(base::Process process, const Arguments& arguments);
-
-private:
+    /// How run() and spawn() start it, for a test that changes some of it.
     base::ProcessOptions options() const;
 
+private:
     std::filesystem::path scratch_;
 };
 
