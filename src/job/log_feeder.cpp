@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -73,12 +72,11 @@ LogFeeder::LogFeeder(store::Storage& storage, const repo::MemberPlan& plan, Opti
     std::filesystem::remove_all(base::path_within(folder_, "spool"));
     make_folder(spool(), options_.owner, 0700);
     tree_.emplace(spool(), options_.owner);
-    wake_ = base::Fd(::eventfd(0, EFD_CLOEXEC));
-    listener_ = base::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    base::Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     auto address = address_in(folder_.get());
     ::unlinkat(folder_.get(), kSocket, 0);
-    if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listener_.get(), 8) != 0) {
+    if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener.get(), 8) != 0) {
         throw base::system_error("cannot listen on " + socket().string(), errno);
     }
     if (options_.owner && ::fchownat(folder_.get(), kSocket, options_.owner->uid,
@@ -86,18 +84,17 @@ LogFeeder::LogFeeder(store::Storage& storage, const repo::MemberPlan& plan, Opti
         throw base::system_error("cannot give " + socket().string() + " to the server's user",
                                  errno);
     }
-    server_ = std::jthread([this](std::stop_token stop) { serve(stop); });
     prefetcher_ = std::jthread([this](std::stop_token stop) { prefetch(stop); });
     want_after({plan_.log_from.epoch, plan_.log_from.offset / options_.segment_size});
+    server_.emplace(std::move(listener),
+                    LineServer::Options{.longest = kMaxName, .patience = options_.patience},
+                    [this](const std::string& name) { return answer(name); });
 }
 
 LogFeeder::~LogFeeder()
 {
-    server_.request_stop();
     prefetcher_.request_stop();
-    std::uint64_t one = 1;
-    [[maybe_unused]] auto ignored = ::write(wake_.get(), &one, sizeof one);
-    if (server_.joinable()) server_.join();
+    server_.reset();
     if (prefetcher_.joinable()) prefetcher_.join();
     ::unlinkat(folder_.get(), kSocket, 0);
     std::error_code quiet;
@@ -298,25 +295,12 @@ void LogFeeder::prefetch(std::stop_token stop)
     }
 }
 
-void LogFeeder::answer(int client)
+std::string_view LogFeeder::answer(const std::string& name)
 {
-    auto name = read_line(client);
     auto result = name.size() <= kMaxName ? provide(name) : FeedAnswer::absent;
-    const char* text = result == FeedAnswer::ready    ? "ready\n"
-                       : result == FeedAnswer::absent ? "absent\n"
-                                                      : "failed\n";
-    [[maybe_unused]] auto sent = ::send(client, text, std::strlen(text), MSG_NOSIGNAL);
-}
-
-void LogFeeder::serve(std::stop_token stop)
-{
-    while (!stop.stop_requested()) {
-        pollfd waits[2] = {{listener_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-        if (::poll(waits, 2, -1) < 0 && errno != EINTR) return;
-        if ((waits[0].revents & POLLIN) == 0) continue;
-        base::Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (client) answer(client.get());
-    }
+    return result == FeedAnswer::ready    ? "ready\n"
+           : result == FeedAnswer::absent ? "absent\n"
+                                          : "failed\n";
 }
 
 int fetch_log(const std::filesystem::path& folder, const std::string& name,

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "job/line_server.h"
 #include "job/target_tree.h"
 #include "repo/log_reader.h"
 #include "repo/restore_plan.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -36,6 +38,9 @@ public:
         std::optional<Owner> owner;   ///< the server's user
         std::uint32_t segment_size = 0;
         std::size_t ahead = 6; ///< segments unpacked before they are asked for
+        /// With whoever connects and does not say what it wants: the socket is the server's, whose
+        /// account we do not trust (rules.md 29).
+        std::chrono::milliseconds patience{5'000};
     };
 
     LogFeeder(store::Storage& storage, const repo::MemberPlan& plan, Options options);
@@ -72,8 +77,7 @@ private:
     FeedAnswer provide_history(const std::string& name, model::Epoch epoch);
     void build(const Segment& segment, const Extent& extent, const std::string& name);
     void write_spool(const std::string& name, base::ByteView bytes);
-    void serve(std::stop_token stop);
-    void answer(int client);
+    std::string_view answer(const std::string& name);
     void prefetch(std::stop_token stop);
     void want_after(const Segment& segment);
 
@@ -92,10 +96,8 @@ private:
     std::optional<std::string> failure_;
     std::optional<base::Code> failure_code_;
     model::Epoch reserved_ = 0;
-    base::Fd listener_;
-    base::Fd wake_;
-    std::jthread server_;
     std::jthread prefetcher_;
+    std::optional<LineServer> server_;
 };
 
 /// The helper's side: asks the feeder in `folder` for `name` and moves it to `target`. Returns the

@@ -5,10 +5,16 @@
 #include "base/temp_dir.h"
 #include "repo/little_group.h"
 
+#include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
+#include <future>
 #include <gtest/gtest.h>
+#include <memory>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 namespace tidemark::job {
 namespace {
@@ -16,6 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 using repo::testing::kSegment;
 using repo::testing::LittleGroup;
+
+/// More than anything here takes, and less than a test may.
+constexpr std::chrono::seconds kSoon{30};
 
 /// A folder for the feeder, and what PostgreSQL would get.
 class LogFeederTest : public testing::Test {
@@ -40,6 +49,19 @@ protected:
         return fetch_log(dir_.path() / "work", file, dir_.path() / "got");
     }
     base::Bytes got() const { return base::read_file(dir_.path() / "got", 2 * kSegment); }
+    /// Somebody who has connected and says nothing.
+    base::Fd mute() const
+    {
+        base::Fd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_un address = {};
+        address.sun_family = AF_UNIX;
+        auto path = (dir_.path() / "work/log.sock").string();
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        EXPECT_EQ(
+            ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0)
+            << path;
+        return client;
+    }
 
     repo::testing::TestStore t_;
     LittleGroup group_{t_.storage, t_.clock};
@@ -102,6 +124,55 @@ TEST_F(LogFeederTest, HistoryFilesOfThePlanAreServedAndTakenNumbersLookTaken)
     EXPECT_EQ(fetch("00000003.history"), 0);
     EXPECT_EQ(fetch("00000004.history"), 0);
     EXPECT_EQ(fetch("00000005.history"), 1) << "the number that was claimed";
+}
+
+// rule 29
+TEST_F(LogFeederTest, WhoSaysNothingKeepsNobodyWaiting)
+{
+    auto goal = plan(group_.full());
+    auto patient = options();
+    patient.patience = std::chrono::hours{1};
+    LogFeeder feeder(t_.storage, goal, patient);
+    auto silent = mute();
+    auto halting = mute();
+    ASSERT_EQ(::send(halting.get(), "0000", 4, MSG_NOSIGNAL), 4);
+    auto served = std::async(std::launch::async,
+                             [&] { return fetch(name(1, goal.log_from.offset / kSegment)); });
+    EXPECT_EQ(served.wait_for(kSoon), std::future_status::ready);
+    silent.reset(); // a feeder that waited for them would go on now
+    halting.reset();
+    EXPECT_EQ(served.get(), 0);
+}
+
+TEST_F(LogFeederTest, WhoSaysNothingDoesNotKeepTheRestoreFromEnding)
+{
+    auto goal = plan(group_.full());
+    auto patient = options();
+    patient.patience = std::chrono::hours{1};
+    auto feeder = std::make_unique<LogFeeder>(t_.storage, goal, patient);
+    auto silent = mute();
+    // Served behind the silent one, so that one is being waited for.
+    auto served = std::async(std::launch::async, [&] { return fetch("x"); });
+    EXPECT_EQ(served.wait_for(kSoon), std::future_status::ready);
+    auto ended = std::async(std::launch::async, [&] { feeder.reset(); });
+    EXPECT_EQ(ended.wait_for(kSoon), std::future_status::ready);
+    silent.reset();
+    EXPECT_EQ(served.get(), 1);
+    ended.get();
+}
+
+TEST_F(LogFeederTest, WhoSaysNothingIsSentAway)
+{
+    auto goal = plan(group_.full());
+    auto hasty = options();
+    hasty.patience = std::chrono::milliseconds{20};
+    LogFeeder feeder(t_.storage, goal, hasty);
+    auto silent = mute();
+    pollfd wait{silent.get(), POLLIN, 0};
+    constexpr auto kSoonMs = std::chrono::milliseconds(kSoon).count();
+    ASSERT_EQ(::poll(&wait, 1, static_cast<int>(kSoonMs)), 1);
+    char answer = 0;
+    EXPECT_EQ(::recv(silent.get(), &answer, 1, MSG_DONTWAIT), 0) << "closed, and not answered";
 }
 
 } // namespace
