@@ -194,6 +194,12 @@ void LogFeeder::build(const Segment&, const Extent& extent, const std::string& n
 FeedAnswer LogFeeder::provide_history(const std::string& name, Epoch epoch)
 {
     auto text = repo::load_history_text(storage_, id_, epoch);
+    // Ancestors' files are not asked for to know the history: that of the target names them all.
+    if (!text && epoch != 1 && epoch == plan_.history.current()) {
+        throw Error{Code::not_restorable,
+                    fmt::format("the history file of timeline {} is not in the repository", epoch),
+                    {.hint = "run `tidemark log`, which fetches it from the server"}};
+    }
     if (!text) {
         std::lock_guard lock(mutex_);
         if (epoch <= plan_.history.current() || epoch >= reserved_) return FeedAnswer::absent;

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/temp_dir.h"
+#include "repo/layout.h"
 #include "repo/little_group.h"
 
 #include <chrono>
@@ -106,7 +107,7 @@ TEST_F(LogFeederTest, OneIsForNamesOutsideThePlanAndTwoHundredForWhatCannotBeDel
     EXPECT_EQ(fetch(name(1, segment)), 200) << "nobody serves it";
 }
 
-// rule 13, 24
+// rule 13, 24, 28
 TEST_F(LogFeederTest, HistoryFilesOfThePlanAreServedAndTakenNumbersLookTaken)
 {
     group_.full();
@@ -124,6 +125,11 @@ TEST_F(LogFeederTest, HistoryFilesOfThePlanAreServedAndTakenNumbersLookTaken)
     EXPECT_EQ(fetch("00000003.history"), 0);
     EXPECT_EQ(fetch("00000004.history"), 0);
     EXPECT_EQ(fetch("00000005.history"), 1) << "the number that was claimed";
+    EXPECT_EQ(fetch("00000001.history"), 1) << "the first timeline has none";
+    EXPECT_FALSE(feeder.failure());
+    t_.storage.remove(repo::history_key({"shop", "orders"}, 2));
+    EXPECT_EQ(fetch("00000002.history"), 200) << "the plan's own, though it cannot be delivered";
+    EXPECT_EQ(feeder.failure_code(), base::Code::not_restorable);
 }
 
 // rule 29
