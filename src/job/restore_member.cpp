@@ -199,7 +199,13 @@ void MemberRestore::write_files(std::stop_token stop)
     enter(RestorePhase::written);
 }
 
-engine::RecoverySpec MemberRestore::recovery_spec() const
+const LogNeeds& MemberRestore::needs()
+{
+    if (!needs_) needs_ = log_needs(context_.storage(), id_, member_);
+    return *needs_;
+}
+
+engine::RecoverySpec MemberRestore::recovery_spec()
 {
     engine::RecoverySpec spec;
     auto goal = options_.goals.find(member_.member);
@@ -215,6 +221,8 @@ engine::RecoverySpec MemberRestore::recovery_spec() const
     for (const auto& [oid, location] : backup.facts.tablespaces)
         spec.tablespace_map += tablespace_line(oid, tablespace(oid), backup.identity.version_num);
     spec.limits = backup.identity.settings;
+    // They may have been raised since: then as much can be in flight at the mark.
+    raise_settings(spec.limits, needs().limits);
     spec.superuser = backup.facts.bootstrap_superuser;
     spec.collation_versions = backup.facts.collation_versions;
     return spec;

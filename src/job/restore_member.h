@@ -4,10 +4,12 @@
 #include "job/context.h"
 #include "job/in_doubt.h"
 #include "job/log_feeder.h"
+#include "job/log_needs.h"
 #include "job/restore.h"
 #include "job/restore_space.h"
 
 #include <memory>
+#include <optional>
 
 namespace tidemark::job {
 
@@ -78,8 +80,10 @@ private:
     void refuse_other_part(const RestoreState& stored) const;
     void take_up(const RestoreState& stored);
     bool continues(const std::optional<RestoreState>& stored) const;
-    void require_extensions() const;
-    engine::RecoverySpec recovery_spec() const;
+    void require_extensions();
+    /// Read once.
+    const LogNeeds& needs();
+    engine::RecoverySpec recovery_spec();
     std::string helper_path() const;
     void start_feeder();
     bool is_same_restore(const RestoreState& stored) const;
@@ -100,6 +104,7 @@ private:
     bool unsettled_ = false;
     bool takes_up_again_ = false;
     const TableVerdicts* verdicts_ = nullptr;
+    std::optional<LogNeeds> needs_;
     std::unique_ptr<engine::RestoreTarget> target_;
     std::unique_ptr<LogFeeder> feeder_;
 };

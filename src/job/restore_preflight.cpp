@@ -5,7 +5,6 @@
 #include "base/subprocess.h"
 #include "job/host_locales.h"
 #include "job/in_doubt.h"
-#include "job/log_needs.h"
 #include "job/restore_claim.h"
 #include "job/restore_member.h"
 #include "job/restore_places.h"
@@ -155,10 +154,10 @@ void MemberRestore::refuse_other_restore(const RestoreState& stored) const
 
 /// Replay ends at the first record whose library is not loaded (rules.md 23: only what the operator
 /// names is).
-void MemberRestore::require_extensions() const
+void MemberRestore::require_extensions()
 {
     if (!options_.preload.empty()) return;
-    auto managers = extension_managers(context_.storage(), id_, member_);
+    const auto& managers = needs().extension_managers;
     if (managers.empty()) return;
     const auto& settings = member_.backup.value.identity.settings;
     auto preloaded = settings.find("shared_preload_libraries");

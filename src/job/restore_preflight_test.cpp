@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
+#include <string>
 
 namespace tidemark::job {
 namespace {
@@ -44,6 +46,46 @@ TEST(RestorePreflightTest, RecordsOfExtensionsNeedTheirLibraries)
     EXPECT_FALSE(std::filesystem::exists(options.dir));
     options.preload = {"its_library"};
     EXPECT_NO_THROW(check_restore(world.context(), plan, options));
+}
+
+// rule 22
+TEST(RestorePreflightTest, LimitsThatWereRaisedAfterTheBackupAreKept)
+{
+    World world;
+    world.let_restores_read();
+    world.work();
+    auto number = place_mark(world.context(), {}).mark.number();
+    auto plan = repo::need_plan(repo::plan_restore(world.view(), number));
+    for (auto& [name, member] : plan.members)
+        member.backup.value.identity.settings = {{"max_connections", "300"},
+                                                 {"max_prepared_transactions", "10"}};
+    const auto& piece = plan.members.at("b").pieces.back().piece;
+    repo::LogCatalog catalog;
+    catalog.id = {.group = "shop", .member = "b"};
+    repo::LogReader reader(world.storage(), catalog);
+    auto index = reader.index(piece, {});
+    for (const char* change :
+         {"max_connections=200 max_worker_processes=12 max_wal_senders=7 "
+          "max_prepared_transactions=640 max_locks_per_transaction=128 wal_level=replica",
+          // Lowered again, and what no server writes.
+          "max_connections=100 max_worker_processes=99x max_wal_senders= "
+          "max_prepared_transactions=5 max_locks_per_transaction=-3 wal_level=4"})
+        index.notices.push_back({model::LogNoticeKind::parameter_change, piece.range.from, change});
+    reader.reindex(piece, [&](const repo::LogPiece&) { return index; });
+    base::TempDir dir;
+    RestoreOptions options;
+    options.dir = dir.path() / "r";
+    restore_group(world.context(), plan, options);
+    auto limits = [&](const char* member) {
+        return world.engine().restored().at(options.dir / member / "data").spec.limits;
+    };
+    using Limits = std::map<std::string, std::string>;
+    EXPECT_EQ(limits("b"), (Limits{{"max_connections", "300"},
+                                   {"max_locks_per_transaction", "128"},
+                                   {"max_prepared_transactions", "640"},
+                                   {"max_wal_senders", "7"},
+                                   {"max_worker_processes", "12"}}));
+    EXPECT_EQ(limits("a").at("max_prepared_transactions"), "10");
 }
 
 /// A plan that was made later may prefer another base backup. Its label must not meet files that

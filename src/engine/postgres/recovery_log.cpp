@@ -72,8 +72,9 @@ constexpr std::array<Reason, 11> kReasons = {{
     {"No space left on device", Code::out_of_space,
      "free some space and run the same command again"},
     {"maximum number of prepared transactions reached", Code::not_restorable,
-     "the member ran with more max_prepared_transactions than its backup says: restore with a "
-     "larger limit"},
+     "the member ran with more max_prepared_transactions than its backup and the indexes of its "
+     "log "
+     "say: run `tidemark reindex`, then the same command again"},
     {"could not access file", Code::member_not_ready,
      "install the extension's library on this host, or leave it out of the preload libraries"},
     {"could not load library", Code::member_not_ready,

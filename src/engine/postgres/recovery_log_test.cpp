@@ -83,6 +83,7 @@ TEST(RecoveryLogTest, KnownReasonsHaveTheirCode)
                                    "HINT:  Increase max_prepared_transactions (currently 2)."}));
     EXPECT_EQ(prepared.code(), base::Code::not_restorable);
     EXPECT_THAT(prepared.what(), HasSubstr("currently 2"));
+    EXPECT_THAT(prepared.hint(), HasSubstr("tidemark reindex"));
     auto fetch = error_of(read({"FATAL:  could not restore file \"000000010000000000000003\" from "
                                 "archive: child process exited with exit code 200"}));
     EXPECT_EQ(fetch.code(), base::Code::not_restorable);
