@@ -80,8 +80,8 @@ TEST_F(DrillTest, ProvesItsMarkAndLeavesNothing)
     std::vector<std::string> names;
     for (const auto& stage : report.stages)
         names.push_back(stage.member + ":" + stage.name);
-    for (const char* stage : {":make room", "a:write files", "b:replay log", "a:promote",
-                              "b:amcheck", "a:stop", "a:checksums", ":tear down"})
+    for (const char* stage : {":make room", "a:write files", "a:make durable", "b:replay log",
+                              "a:promote", "b:amcheck", "a:stop", "a:checksums", ":tear down"})
         EXPECT_THAT(names, Contains(stage));
     EXPECT_TRUE(nothing_left());
     auto proofs = repo::Drills(world_.storage(), "shop").proofs();

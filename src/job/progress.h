@@ -11,7 +11,8 @@ class Progress {
 public:
     virtual ~Progress() = default;
     /// `who` (a member, or the group's name) enters a stage; total 0 means unknown. Bytes count
-    /// what is durable at the target of the stage.
+    /// what is at the target of the stage; where that is not durable yet, a stage "make durable"
+    /// follows.
     virtual void stage(std::string_view who, std::string_view what,
                        std::uint64_t total_bytes = 0) = 0;
     virtual void advance(std::string_view who, std::uint64_t done_bytes) = 0;

@@ -240,8 +240,7 @@ void write_frame(const Task& task, base::ByteView plain, const Files& files, Tar
 
 RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest& manifest,
                             const RestoreFilesOptions& options,
-                            const std::function<void(std::uint64_t)>& progress,
-                            std::stop_token stop)
+                            const RestoreFilesProgress& progress, std::stop_token stop)
 {
     const auto& backup = manifest.value;
     model::MemberId id{.group = backup.group, .member = backup.member};
@@ -271,7 +270,7 @@ RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest&
             TargetWriter writer(ability);
             while (auto task = queue.pop(stopped)) {
                 write_frame(*task, reader.read(task->frame), files, writer);
-                progress(written += task->frame.plain_length);
+                progress.written(written += task->frame.plain_length);
             }
         });
     }
@@ -282,6 +281,7 @@ RestoredFiles restore_files(store::Storage& storage, const repo::StoredManifest&
     });
     group.wait();
     if (stop.stop_requested()) throw Error{Code::cancelled, "stopped while writing files"};
+    progress.making_durable();
     trees.sync();
     return {.files = info.totals.files, .bytes = written};
 }

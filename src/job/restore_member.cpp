@@ -192,9 +192,10 @@ void MemberRestore::write_files(std::stop_token stop)
         files.tablespaces.emplace(oid, place);
     }
     context_.progress.stage(member_.member, "write files", member_.backup.value.totals.plain_bytes);
-    restore_files(
-        context_.storage(), member_.backup, files,
-        [&](std::uint64_t done) { context_.progress.advance(member_.member, done); }, stop);
+    RestoreFilesProgress progress{
+        .written = [&](std::uint64_t done) { context_.progress.advance(member_.member, done); },
+        .making_durable = [&] { context_.progress.stage(member_.member, "make durable"); }};
+    restore_files(context_.storage(), member_.backup, files, progress, stop);
     report_.write_time = since(start);
     enter(RestorePhase::written);
 }
