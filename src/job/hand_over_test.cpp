@@ -101,6 +101,19 @@ protected:
     RestoreOptions options_;
 };
 
+// rule 22
+TEST_F(HandOverJobTest, NobodyIsPromotedBeforeAllAreThere)
+{
+    fail("b", "recover");
+    EXPECT_THAT(refused().what(), HasSubstr("member b"));
+    EXPECT_EQ(server("a").phase, RestoredServer::Phase::at_goal);
+    EXPECT_THAT(server("a").calls, Contains("recover"));
+    EXPECT_THAT(server("a").calls, Not(Contains("promote")));
+    EXPECT_EQ(state("a").phase, RestorePhase::at_mark);
+    restore();
+    expect_all_open();
+}
+
 TEST_F(HandOverJobTest, WhoCannotBeConfiguredKeepsAllClosed)
 {
     fail("b", "prepare_hand_over");
