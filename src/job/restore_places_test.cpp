@@ -1,8 +1,11 @@
 #include "job/restore_places.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/temp_dir.h"
+#include "job/backup.h"
 #include "job/mark.h"
+#include "job/restore.h"
 #include "job/world_testing.h"
 
 #include <fstream>
@@ -196,6 +199,53 @@ TEST_F(RestorePlacesTest, TheRepositoryMustTakeTheNewTimelinesNumbers)
     // A drill takes none.
     options_.scratch = true;
     EXPECT_NO_THROW(check_restore(reading, plan_, options_));
+}
+
+/// A member with a tablespace, and the folder that is production's on this very host.
+class RestoredTablespaceTest : public ::testing::Test {
+protected:
+    void restore()
+    {
+        world_.let_restores_read();
+        world_.server(0).set_file("pg_tblspc/16385/f", base::to_bytes("in a tablespace"));
+        back_up_group(world_.context(), {});
+        auto number = place_mark(world_.context(), {}).mark.number();
+        auto plan = repo::need_plan(repo::plan_restore(world_.view(), number));
+        auto& facts = plan.members.at("a").backup.value.facts;
+        facts.tablespaces = {{16385, production_.string()}};
+        options_.dir = dir_.path() / "r";
+        restore_group(world_.context(), plan, options_);
+    }
+    void expect_in(const fs::path& place)
+    {
+        auto spec = world_.engine().restored().at(options_.dir / "a/data").spec;
+        EXPECT_EQ(spec.tablespace_map, "16385 " + place.string() + "\n");
+        ASSERT_TRUE(fs::is_regular_file(place / "f"));
+        EXPECT_EQ(base::as_text(base::read_file(place / "f", 100)), "in a tablespace");
+        EXPECT_FALSE(fs::exists(production_)) << "never silently at the original path";
+        EXPECT_FALSE(fs::exists(options_.dir / "a/data/pg_tblspc/16385/f"));
+    }
+
+    base::TempDir dir_{"spaces"};
+    fs::path production_ = dir_.path() / "fast";
+    World world_;
+    RestoreOptions options_;
+};
+
+// rule 29
+TEST_F(RestoredTablespaceTest, LiesBelowTheTarget)
+{
+    restore();
+    expect_in(options_.dir / "a/tablespaces/16385");
+}
+
+// rule 29
+TEST_F(RestoredTablespaceTest, LiesWhereItIsMapped)
+{
+    options_.tablespaces[{"a", 16385}] = dir_.path() / "mapped";
+    restore();
+    expect_in(dir_.path() / "mapped");
+    EXPECT_FALSE(fs::exists(options_.dir / "a/tablespaces/16385"));
 }
 
 } // namespace
