@@ -61,7 +61,7 @@ struct HandOverOptions {
 };
 
 struct HandOver {
-    std::vector<std::string> changed_lines; ///< of the captured configuration, "file: old -> new"
+    std::vector<std::string> changed_lines; ///< of the backup's configuration, "file: old -> new"
     std::vector<std::string> neutralised;   ///< what quarantine keeps switched off
     std::string socket_dir;                 ///< when running
     int port = 0;

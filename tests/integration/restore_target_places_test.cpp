@@ -137,23 +137,55 @@ TEST_F(RestoreTargetTest, ForeignOwnersAndSystemsAreRefused)
     }
 }
 
-// rule 27
-TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
+/// What is captured where the configuration lies outside the data directory `old`; the server that
+/// has it listens in `socket_dir`.
+std::vector<CapturedFile> debian_files(const fs::path& old, const fs::path& socket_dir)
 {
-    auto target = recovered();
-    target->promote({});
-    HandOverOptions options{.as_production = true};
-    options.captured = {
+    return {
         {"/etc/postgresql/15/main/postgresql.conf", "config",
          fmt::format(
              "data_directory = '{}'\nhba_file = '/etc/postgresql/15/main/pg_hba.conf'\n"
              "external_pid_file = '/var/run/postgresql/15-main.pid'\ninclude_dir = 'conf.d'\n"
              "listen_addresses = ''\nunix_socket_directories = '{}'\n"
              "max_prepared_transactions = 33\nssl = on\nssl_cert_file = '/nowhere/cert'\n",
-             cluster_->data_dir().native(), home_.native())},
+             old.native(), socket_dir.native())},
         {"/etc/postgresql/15/main/conf.d/more.conf", "include", "work_mem = '7MB'\n"},
         {"/etc/postgresql/15/main/pg_hba.conf", "hba", "local all all trust\n"},
     };
+}
+
+// rule 27
+TEST_F(RestoreTargetTest, TheConfigurationBesideAQuarantinedServerCanBePutBack)
+{
+    auto target = recovered();
+    target->promote({});
+    HandOverOptions options;
+    options.captured = debian_files(cluster_->data_dir(), home_);
+    auto handed = hand_over(*target, options, false);
+    EXPECT_THAT(handed.changed_lines,
+                Contains(HasSubstr("postgresql.conf.from-backup: data_directory")));
+    EXPECT_THAT(handed.changed_lines, Contains(HasSubstr("conf.d")));
+    EXPECT_THAT(handed.changed_lines, Contains(HasSubstr("ssl_cert_file")));
+    // As the recovery sheet says; taken as it was it would lead to the original cluster.
+    for (const char* name : {"postgresql.conf", "pg_hba.conf"})
+        fs::rename(data_ / (std::string(name) + ".from-backup"), data_ / name);
+    auto started = run_program("pg_ctl", {"-D", data_, "-w", "-l", data_ / "server.log", "start"});
+    ASSERT_TRUE(started.exit.success()) << started.out << started.err;
+    auto sql =
+        Connection::open(fmt::format("host={} user=postgres dbname=postgres", home_.native()));
+    EXPECT_EQ(sql.exec("SHOW max_prepared_transactions").get(0, 0), "33");
+    EXPECT_EQ(sql.exec("SHOW work_mem").get(0, 0), "7MB");
+    EXPECT_EQ(sql.exec("SHOW data_directory").get(0, 0), data_.native());
+    EXPECT_TRUE(run_program("pg_ctl", {"-D", data_, "-w", "stop"}).exit.success());
+}
+
+// rule 27
+TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
+{
+    auto target = recovered();
+    target->promote({});
+    HandOverOptions options{.as_production = true};
+    options.captured = debian_files(cluster_->data_dir(), home_);
     auto handed = hand_over(*target, options, true);
     EXPECT_EQ(handed.socket_dir, home_.native());
     EXPECT_THAT(handed.changed_lines, Contains(HasSubstr("postgresql.conf: data_directory")));

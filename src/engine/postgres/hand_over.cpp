@@ -17,10 +17,28 @@ namespace fs = std::filesystem;
 constexpr std::string_view kOurMark = "# Written by tidemark";
 constexpr const char* kAutoConf = "postgresql.auto.conf";
 constexpr const char* kCapturedFolder = "captured";
+/// Not our mark: put back by a person, it is theirs and is set aside before it is replaced.
+constexpr const char* kFittedHeader =
+    "# The backup's own, fitted to this place by tidemark: the report lists each changed line.\n";
+
+/// What makes up a configuration; `role` is that of captured files.
+struct ConfigFile {
+    const char* role;
+    const char* name;
+};
+constexpr std::array<ConfigFile, 4> kConfigFiles = {{{"hba", "pg_hba.conf"},
+                                                     {"ident", "pg_ident.conf"},
+                                                     {"", kAutoConf},
+                                                     {"config", "postgresql.conf"}}};
 
 bool is_ours(const std::optional<std::string>& text)
 {
     return text && text->starts_with(kOurMark);
+}
+
+std::string aside_name(const std::string& name)
+{
+    return name + ".from-backup";
 }
 
 /// Sets the backup's file aside unless an earlier run did.
@@ -37,14 +55,17 @@ const CapturedFile* find_role(const std::vector<CapturedFile>& captured, std::st
     return nullptr;
 }
 
-/// The production text of one of the three files: captured, or from the data directory.
-std::string original(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-                     std::string_view role, const std::string& name)
+/// The backup's own text of one file: captured, or from the data directory.
+std::optional<std::string> original(const TargetFolder& data,
+                                    const std::vector<CapturedFile>& captured,
+                                    const ConfigFile& wanted)
 {
-    if (const auto* file = find_role(captured, role)) return *file->content;
-    if (auto text = data.read(name + ".from-backup")) return *text;
-    auto text = data.read(name);
-    return text && !is_ours(text) ? *text : "";
+    if (const auto* file = find_role(captured, wanted.role)) return *file->content;
+    auto aside = aside_name(wanted.name);
+    if (auto text = data.read(aside + ".original")) return text;
+    if (auto text = data.read(aside)) return text;
+    auto text = data.read(wanted.name);
+    return text && !is_ours(text) ? text : std::nullopt;
 }
 
 void note_neutralised(std::string_view text, const std::vector<std::string>& libraries,
@@ -99,6 +120,23 @@ public:
         }
     }
 
+    /// The backup's text of one of kConfigFiles, made fit; absent when it held none.
+    struct Moved {
+        std::string before;
+        std::string after;
+        bool changed = false;
+    };
+    std::optional<Moved> move(const ConfigFile& wanted, const std::string& shown)
+    {
+        auto text = original(data_, captured_, wanted);
+        if (!text) return std::nullopt;
+        const auto* file = find_role(captured_, wanted.role);
+        auto path = file != nullptr ? file->path : (data_.path() / wanted.name).native();
+        auto known = result_.changed_lines.size();
+        auto after = move(path, shown, *text);
+        return Moved{*text, after, result_.changed_lines.size() > known};
+    }
+
     /// The text of the file that lay at `path`, made fit.
     std::string move(const std::string& path, const std::string& shown, const std::string& text)
     {
@@ -125,7 +163,9 @@ public:
     {
         for (const auto& file : captured_) {
             if (file.role != "include" || !file.content) continue;
-            auto relative = fs::path(kCapturedFolder) / fs::path(file.path).relative_path();
+            // The path is what a manifest says: it stays below the folder whatever that is.
+            auto relative = fs::path(kCapturedFolder) /
+                            (fs::path("/") / file.path).lexically_normal().relative_path();
             make_folders(relative.parent_path());
             data_.write(relative.string(), move(file.path, file.path, *file.content));
         }
@@ -180,24 +220,42 @@ private:
     std::map<std::string, std::optional<std::string>> settings_;
 };
 
+/// Leaves the backup's files beside as *.from-backup, such that they can be put back as they are
+/// and lead nowhere but here. What had to be changed and is in no manifest is kept as *.original.
+void leave_beside(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+                  HandOver& result)
+{
+    Mover mover{data, captured, result};
+    mover.write_includes();
+    for (const auto& file : kConfigFiles) {
+        auto aside = aside_name(file.name);
+        auto text = mover.move(file, aside);
+        if (!text) continue;
+        if (text->changed && find_role(captured, file.role) == nullptr)
+            data.write(aside + ".original", text->before);
+        data.write(aside, text->changed ? kFittedHeader + text->after : text->before);
+    }
+}
+
 } // namespace
 
 void write_quarantine(const TargetFolder& data, ServerSetup setup,
                       const std::vector<CapturedFile>& captured, HandOver& result)
 {
-    for (const char* name : {"postgresql.conf", "pg_hba.conf", "pg_ident.conf", kAutoConf}) {
-        keep_original(data, name);
+    for (const auto& file : kConfigFiles) {
+        keep_original(data, file.name);
     }
     std::set<std::string> notes;
-    note_neutralised(original(data, captured, "config", "postgresql.conf"), setup.preload_libraries,
-                     notes);
-    note_neutralised(original(data, {}, "", kAutoConf), setup.preload_libraries, notes);
+    auto note = [&](std::string_view text) {
+        note_neutralised(text, setup.preload_libraries, notes);
+    };
+    note(original(data, captured, {"config", "postgresql.conf"}).value_or(""));
+    note(original(data, captured, {"", kAutoConf}).value_or(""));
     for (const auto& file : captured) {
-        if (file.role == "include" && file.content) {
-            note_neutralised(*file.content, setup.preload_libraries, notes);
-        }
+        if (file.role == "include" && file.content) note(*file.content);
     }
     result.neutralised.insert(result.neutralised.end(), notes.begin(), notes.end());
+    leave_beside(data, captured, result);
     setup.hba_file = data.path() / "pg_hba.conf";
     setup.ident_file = data.path() / "pg_ident.conf";
     data.write("pg_hba.conf", private_hba());
@@ -209,34 +267,24 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                       HandOver& result)
 {
-    auto config = original(data, captured, "config", "postgresql.conf");
-    auto hba = original(data, captured, "hba", "pg_hba.conf");
-    auto ident = original(data, captured, "ident", "pg_ident.conf");
-    auto auto_conf = original(data, {}, "", kAutoConf);
-    if (hba.empty() || config.empty()) {
+    for (const auto& needed : {ConfigFile{"config", "postgresql.conf"}, {"hba", "pg_hba.conf"}}) {
+        if (!original(data, captured, needed).value_or("").empty()) continue;
         throw base::Error{base::Code::not_restorable,
                           "the backup holds no postgresql.conf or pg_hba.conf to put back",
                           {.hint = "hand over in quarantine, or grant the backup role "
                                    "pg_read_server_files and back up again"}};
     }
-    for (const char* name : {"postgresql.conf", "pg_hba.conf", "pg_ident.conf", kAutoConf}) {
-        keep_original(data, name);
+    for (const auto& file : kConfigFiles) {
+        keep_original(data, file.name);
     }
     Mover mover{data, captured, result};
-    auto path_of = [&](std::string_view role, const char* name) {
-        const auto* file = find_role(captured, role);
-        return file != nullptr ? file->path : (data.path() / name).native();
-    };
     mover.write_includes();
-    std::string mark =
+    const std::string mark =
         std::string(kOurMark) + " from the backup's own; changed lines were listed.\n";
-    auto put = [&](std::string_view role, const char* name, const std::string& text) {
-        data.write(name, mark + mover.move(path_of(role, name), name, text));
-    };
-    put("hba", "pg_hba.conf", hba);
-    put("ident", "pg_ident.conf", ident);
-    put("", kAutoConf, auto_conf);
-    put("config", "postgresql.conf", config);
+    for (const auto& file : kConfigFiles) {
+        auto text = mover.move(file, file.name);
+        data.write(file.name, mark + (text ? text->after : ""));
+    }
 }
 
 } // namespace tidemark::engine::postgres

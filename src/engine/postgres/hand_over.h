@@ -12,8 +12,10 @@ namespace tidemark::engine::postgres {
 /// Writes the configuration under which a restored server is handed over (rules.md 27), such that
 /// `pg_ctl -D DIR start` starts it. The server must be stopped. May be repeated.
 ///
-/// Quarantine: `setup` (purpose keep) becomes postgresql.conf; what the backup held lies beside as
-/// *.from-backup. Fills `neutralised` with what the backup's configuration would have done.
+/// Quarantine: `setup` (purpose keep) becomes postgresql.conf; what the backup held, captured or in
+/// the data directory, lies beside as *.from-backup, with every path that would lead to the old
+/// place rewritten and each changed line listed. Fills `neutralised` with what the backup's
+/// configuration would have done.
 void write_quarantine(const TargetFolder& data, ServerSetup setup,
                       const std::vector<CapturedFile>& captured, HandOver& result);
 

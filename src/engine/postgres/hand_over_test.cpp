@@ -16,6 +16,21 @@ using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 
+/// As a server has them whose configuration lies outside its data directory.
+std::vector<CapturedFile> debian_files()
+{
+    return {
+        {"/etc/pg/postgresql.conf", "config",
+         "data_directory = '/old'\nhba_file = '/etc/pg/pg_hba.conf'\narchive_mode = on\n"
+         "include_dir 'conf.d'\ninclude '/etc/shared.conf'\nrecovery_target_time = '2020-01-01'\n"},
+        {"/etc/pg/conf.d/10.conf", "include", "ident_file = '/etc/pg/pg_ident.conf'\n"},
+        {"/etc/shared.conf", "include", "include 'deeper.conf'\n"},
+        {"/etc/deeper.conf", "include", "work_mem = 1\n"},
+        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"},
+        {"/etc/ssl/key", "tls", {}},
+    };
+}
+
 struct HandOverTest : ::testing::Test {
     base::TempDir dir{"tmho"};
     TargetFolder data{dir.path(), std::nullopt};
@@ -59,18 +74,77 @@ TEST_F(HandOverTest, QuarantineKeepsTheOriginalsAndSaysWhatIsOff)
     }
 }
 
+// rule 27
+TEST_F(HandOverTest, QuarantineLeavesTheCapturedConfigurationReadyBeside)
+{
+    // What initdb left there was never in force.
+    data.write("postgresql.conf", "work_mem = '99MB'\n");
+    data.write("pg_hba.conf", "host all all 0.0.0.0/0 trust\n");
+    data.write("postgresql.auto.conf.from-backup",
+               "primary_conninfo = 'password=SECRET'\nwork_mem = 2\n");
+    HandOver production;
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        result = {};
+        write_quarantine(data, setup(dir.path()), debian_files(), result);
+        EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("archive_mode = 'off'"));
+        EXPECT_THAT(*data.read("pg_hba.conf"), Not(HasSubstr("peer")));
+        auto conf = *data.read("postgresql.conf.from-backup");
+        EXPECT_THAT(conf, HasSubstr("data_directory = '" + dir.path().native() + "'\n"));
+        EXPECT_THAT(conf, HasSubstr("archive_mode = on\n"));
+        EXPECT_THAT(conf, HasSubstr("include_dir '" + at("captured/etc/pg/conf.d") + "'\n"));
+        EXPECT_THAT(conf, Not(HasSubstr("99MB")));
+        EXPECT_THAT(*data.read("captured/etc/pg/conf.d/10.conf"), HasSubstr(at("pg_ident.conf")));
+        EXPECT_EQ(data.read("pg_hba.conf.from-backup"), "local all all peer\n");
+        EXPECT_THAT(*data.read("postgresql.auto.conf.from-backup"),
+                    HasSubstr("#primary_conninfo = 'password=SECRET'\nwork_mem = 2\n"));
+        EXPECT_THAT(
+            result.changed_lines,
+            Contains(HasSubstr("postgresql.conf.from-backup: data_directory = '/old' -> ")));
+        EXPECT_THAT(result.changed_lines, Not(Contains(HasSubstr("SECRET"))));
+        EXPECT_EQ(result.changed_lines.size(), 8U);
+        EXPECT_THAT(result.neutralised, IsSupersetOf({"archive_mode = on is not in force",
+                                                      "primary_conninfo is not in force"}));
+    }
+    // In another mode afterwards: the same lines are changed and listed.
+    write_production(data, debian_files(), production);
+    EXPECT_EQ(production.changed_lines.size(), 8U);
+}
+
+// rule 27
+TEST_F(HandOverTest, FilesOfTheDataDirectoryAreFittedAndKeptAsTheyWere)
+{
+    const std::string own = "hba_file = '/old/pg_hba.conf'\nwork_mem = '7MB'\n";
+    data.write("postgresql.conf", own);
+    for (int pass = 0; pass < 2; ++pass) {
+        result = {};
+        write_quarantine(data, setup(dir.path()), {}, result);
+        auto beside = *data.read("postgresql.conf.from-backup");
+        EXPECT_THAT(beside, HasSubstr("hba_file = '" + at("pg_hba.conf") + "'\nwork_mem = '7MB'"));
+        EXPECT_EQ(data.read("postgresql.conf.from-backup.original"), own);
+        EXPECT_EQ(result.changed_lines.size(), 1U);
+    }
+    // Put back by a person, who goes on with it: theirs is kept, and nothing older comes back.
+    const auto edited = *data.read("postgresql.conf.from-backup") + "work_mem = '8MB'\n";
+    data.write("postgresql.conf", edited);
+    write_quarantine(data, setup(dir.path()), {}, result);
+    EXPECT_EQ(data.read("postgresql.conf.from-backup"), edited);
+}
+
+// rule 29
+TEST_F(HandOverTest, CapturedPathsStayBelowTheirFolder)
+{
+    write_quarantine(data, setup(dir.path()),
+                     {{"../../outside.conf", "include", "work_mem = 1\n"},
+                      {"/../up.conf", "include", "work_mem = 2\n"}},
+                     result);
+    EXPECT_EQ(data.read("captured/outside.conf"), "work_mem = 1\n");
+    EXPECT_EQ(data.read("captured/up.conf"), "work_mem = 2\n");
+    EXPECT_FALSE(std::filesystem::exists(dir.path().parent_path() / "outside.conf"));
+}
+
 TEST_F(HandOverTest, ProductionIsMovedToItsNewPlace)
 {
-    std::vector<CapturedFile> captured = {
-        {"/etc/pg/postgresql.conf", "config",
-         "data_directory = '/old'\nhba_file = '/etc/pg/pg_hba.conf'\narchive_mode = on\n"
-         "include_dir 'conf.d'\ninclude '/etc/shared.conf'\nrecovery_target_time = '2020-01-01'\n"},
-        {"/etc/pg/conf.d/10.conf", "include", "ident_file = '/etc/pg/pg_ident.conf'\n"},
-        {"/etc/shared.conf", "include", "include 'deeper.conf'\n"},
-        {"/etc/deeper.conf", "include", "work_mem = 1\n"},
-        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"},
-        {"/etc/ssl/key", "tls", {}},
-    };
+    const auto captured = debian_files();
     data.write("postgresql.auto.conf.from-backup",
                "primary_conninfo = 'password=SECRET'\nwork_mem = 2\n");
     for (int pass = 0; pass < 2; ++pass) {

@@ -148,6 +148,7 @@ void TargetFolder::set_aside(const std::string& name) const
 {
     auto folder = open();
     auto to = name + ".from-backup";
+    if (exists(name)) remove(to + ".original");
     if (::renameat(folder.get(), name.c_str(), folder.get(), to.c_str()) == 0)
         return base::fsync_fd(folder.get(), path_.native());
     if (errno != ENOENT) fail("set aside", name, errno);

@@ -142,6 +142,45 @@ TEST_F(HandOverTest, AKillBetweenTwoHandOversIsGoneOnFrom)
               second.json().at("report").at("members").at(1).at("decisions"));
 }
 
+/// As on hosts that keep the configuration outside the data directory.
+TEST_F(HandOverTest, TheCapturedConfigurationLiesBesideInQuarantine)
+{
+    auto& member = lab_->lab.cluster(1);
+    auto etc = lab_->folder() / "etc";
+    fs::create_directory(etc);
+    fs::copy_file(member.data_dir() / "pg_hba.conf", etc / "pg_hba.conf");
+    std::ofstream(etc / "pg_hba.conf", std::ios::app) << "# ours alone\n";
+    std::ofstream(etc / "more.conf") << "work_mem = '7MB'\n";
+    for (const auto& path : {etc, etc / "pg_hba.conf", etc / "more.conf"})
+        app::give_to_lab_user(path);
+    auto in_etc = [&](const char* name) { return (etc / name).string(); };
+    member.configure({{"hba_file", in_etc("pg_hba.conf")}, {"include", in_etc("more.conf")}});
+    member.restart();
+    auto backup = lab_->backup("captured");
+    // The last one counts: the other tests' cluster is as it was.
+    member.configure({{"hba_file", (member.data_dir() / "pg_hba.conf").string()}});
+    member.restart();
+    ASSERT_EQ(backup.code(), 0) << backup.text();
+    auto restored = lab_->restore({}, "r");
+    ASSERT_EQ(restored.code(), 0) << restored.text();
+
+    auto data = dir() / "m1/data";
+    auto text_of = [&](const char* name) {
+        std::ifstream file(data / name);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    EXPECT_NE(text_of("pg_hba.conf.from-backup").find("# ours alone"), std::string::npos);
+    EXPECT_EQ(text_of("pg_hba.conf").find("# ours alone"), std::string::npos);
+    auto include = "captured" + in_etc("more.conf");
+    EXPECT_NE(text_of(include.c_str()).find("work_mem = '7MB'"), std::string::npos);
+    auto conf = text_of("postgresql.conf.from-backup");
+    EXPECT_NE(conf.find((data / include).string()), std::string::npos) << conf;
+    const auto document = restored.json();
+    auto lines = document.at("report").at("members").at(1).at("changed_lines").dump();
+    EXPECT_NE(lines.find("hba_file = '" + in_etc("pg_hba.conf") + "' -> "), std::string::npos)
+        << restored.text();
+}
+
 /// In a database that is not UTF-8 a gid need not be, either.
 TEST_F(HandOverTest, AGidOfAnyBytesIsSettledAndCanBeDecidedLater)
 {
