@@ -249,6 +249,31 @@ TEST_F(RestoreTargetTest, WhatDoesNotStartAsProductionIsFoundWhereNobodySeesIt)
     EXPECT_FALSE(find_running_server(data_, config_.work_dir));
 }
 
+// rule 23
+TEST_F(RestoreTargetTest, NothingIsStartedWhoseConfigurationLeadsElsewhere)
+{
+    fs::create_directory(config_.work_dir);
+    auto evil = config_.work_dir / "evil.conf";
+    write_text(evil, fmt::format("data_directory = '{}'\nlisten_addresses = ''\n"
+                                 "unix_socket_directories = '{}'\n",
+                                 cluster_->data_dir().native(), home_.native()));
+    ServerProcess server({.bin_dir = find_server_binaries(config_.bin_dir, config_.version_num),
+                          .data_dir = data_,
+                          .work_dir = config_.work_dir,
+                          .config_file = evil,
+                          .log_file = config_.work_dir / "evil.log",
+                          .user = server_user(config_.user)});
+    try {
+        server.start();
+        ADD_FAILURE() << "started under " << evil;
+    } catch (const base::Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr("nothing was started"));
+        EXPECT_THAT(error.what(), HasSubstr(cluster_->data_dir().native()));
+    }
+    EXPECT_FALSE(find_running_server(cluster_->data_dir(), config_.work_dir));
+    EXPECT_FALSE(fs::exists(config_.work_dir / "evil.log"));
+}
+
 // rule 22
 TEST_F(RestoreTargetTest, AServerThatWasHandedOverIsTakenBack)
 {
