@@ -188,7 +188,7 @@ TEST_F(RestoreTargetTest, APromotionCutShortDoesNotReplayPastTheGoal)
     expect_state_of_goal(*target);
 }
 
-// rule 26
+// rule 23, 26
 TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
 {
     recovered()->promote({}); // stopped with its object
@@ -207,6 +207,18 @@ TEST_F(RestoreTargetTest, APromotedServerIsFoundAgain)
     } catch (const base::Error& error) {
         EXPECT_EQ(error.code(), base::Code::target_not_empty) << error.what();
     }
+    // rule 23: who it is is asserted before anything is done with it.
+    auto other = config_;
+    other.system_id = "42";
+    auto mistaken = open_postgres_target(other);
+    try {
+        mistaken->resume({});
+        ADD_FAILURE() << "another system was taken for ours";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::identity_mismatch) << error.what();
+    }
+    mistaken.reset();
+    EXPECT_FALSE(find_running_server(data_, config_.work_dir));
     {
         auto target = open();
         target->resume({});
