@@ -1,5 +1,8 @@
 #include "engine/postgres/recovery_log.h"
 
+#include "base/error_testing.h"
+#include "engine/postgres/recovery_run.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,6 +92,90 @@ TEST(RecoveryLogTest, KnownReasonsHaveTheirCode)
     EXPECT_EQ(fetch.code(), base::Code::not_restorable);
     EXPECT_THAT(fetch.hint(), HasSubstr("tidemark verify"));
     EXPECT_THAT(error_of(read({})).what(), HasSubstr("exit code 1"));
+}
+
+constexpr const char* kShutdown = "LOG:  shutdown at recovery target";
+
+ControlFile control_at(model::Offset min_recovery)
+{
+    ControlFile control;
+    control.state = ClusterState::shut_down_in_recovery;
+    control.min_recovery = {1, min_recovery};
+    control.wal_page_size = 8192;
+    control.wal_segment_size = kSegment;
+    return control;
+}
+
+struct JudgeRecoveryTest : ::testing::Test {
+    JudgeRecoveryTest()
+    {
+        goal.position = 0x3000148;
+        goal.epoch = 1;
+    }
+    Reached judge(std::initializer_list<const char*> lines, const ControlFile& control,
+                  base::Exit exit = {}) const
+    {
+        return judge_recovery(RecoveryRun{exit, read(lines)}, goal, control, "/work/recover.log");
+    }
+    void expect_elsewhere(const char* stop, model::Offset min_recovery) const
+    {
+        auto error = base::error_of([&] { judge({stop, kShutdown}, control_at(min_recovery)); });
+        EXPECT_EQ(error.code(), base::Code::point_not_reachable) << stop;
+        EXPECT_THAT(error.what(), HasSubstr("recovery ended elsewhere than at 0/")) << stop;
+    }
+    RecoveryGoal goal;
+};
+
+constexpr const char* kStopAtGoal =
+    "LOG:  recovery stopping before WAL location (LSN) \"0/3000148\"";
+
+// rule 22
+TEST_F(JudgeRecoveryTest, TheGoalIsProvedByLogAndControlFile)
+{
+    auto reached = judge({kStopAtGoal, kShutdown}, control_at(0x3000100));
+    EXPECT_EQ(reached.position, (model::LogPosition{1, 0x3000148}));
+    EXPECT_THAT(reached.evidence, HasSubstr("recovery stopping before"));
+    EXPECT_THAT(reached.evidence, HasSubstr("0/3000100"));
+    judge({kStopAtGoal, kShutdown}, control_at(0x3000148));
+}
+
+// rule 22
+TEST_F(JudgeRecoveryTest, AGoalAtAPagesStartIsTheRecordBehindItsHeader)
+{
+    goal.position = 0x3002000;
+    auto reached =
+        judge({"LOG:  recovery stopping before WAL location (LSN) \"0/3002018\"", kShutdown},
+              control_at(0x3001000));
+    EXPECT_EQ(reached.position.offset, 0x3002000U);
+    expect_elsewhere("LOG:  recovery stopping before WAL location (LSN) \"0/3002028\"", 0x3001000);
+    goal.position = 0x4000000; // a segment's first page has a longer one
+    judge({"LOG:  recovery stopping before WAL location (LSN) \"0/4000028\"", kShutdown},
+          control_at(0x3001000));
+    expect_elsewhere("LOG:  recovery stopping before WAL location (LSN) \"0/4000018\"", 0x3001000);
+}
+
+// rule 22
+TEST_F(JudgeRecoveryTest, WhatEndedElsewhereIsNoGoal)
+{
+    expect_elsewhere("LOG:  recovery stopping before WAL location (LSN) \"0/3000190\"", 0x3000100);
+    expect_elsewhere("LOG:  recovery stopping before WAL location (LSN) \"0/3000160\"", 0x3000100);
+    expect_elsewhere("LOG:  recovery stopping at restore point \"m\", time 2026-11-22 17:00:00+00",
+                     0x3000100);
+    expect_elsewhere(kStopAtGoal, 0x3000149);
+}
+
+// rule 22
+TEST_F(JudgeRecoveryTest, WithoutTheServersWordNothingIsReached)
+{
+    auto good = control_at(0x3000100);
+    EXPECT_THROW(judge({kStopAtGoal}, good), base::Error);
+    EXPECT_THROW(judge({kShutdown}, good), base::Error);
+    EXPECT_THROW(judge({kStopAtGoal, kShutdown}, good, {.code = 1}), base::Error);
+    for (auto state : {ClusterState::in_production, ClusterState::in_archive_recovery}) {
+        auto control = good;
+        control.state = state; // it fell through into a promotion, or died
+        EXPECT_THROW(judge({kStopAtGoal, kShutdown}, control), base::Error);
+    }
 }
 
 } // namespace
