@@ -57,6 +57,8 @@ TEST(RecoveryConfigTest, NothingReachesTheWorld)
                          ServerPurpose::keep}) {
         auto conf = read(setup(purpose, 15));
         EXPECT_EQ(conf.at("data_directory"), "/restore/it's here");
+        EXPECT_EQ(conf.at("hba_file"), "/work/pg_hba.conf");
+        EXPECT_EQ(conf.at("ident_file"), "/work/pg_ident.conf");
         EXPECT_EQ(conf.at("archive_mode"), "off");
         for (const char* name :
              {"listen_addresses", "archive_command", "archive_library", "archive_cleanup_command",
@@ -71,6 +73,20 @@ TEST(RecoveryConfigTest, NothingReachesTheWorld)
         EXPECT_EQ(conf.at("fsync"), "on");
     }
     EXPECT_EQ(read(setup(ServerPurpose::recover, 15)).at("hot_standby"), "off");
+    for (auto purpose : {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run})
+        EXPECT_EQ(read(setup(purpose, 15)).at("autovacuum"), "off");
+}
+
+// rule 23
+TEST(RecoveryConfigTest, OnlyNamedLibrariesArePreloaded)
+{
+    for (auto purpose : {ServerPurpose::recover, ServerPurpose::keep}) {
+        auto named = setup(purpose, 15);
+        named.preload_libraries = {"a", "b"};
+        auto conf = read(named);
+        EXPECT_EQ(conf.at("shared_preload_libraries"), "a,b");
+        EXPECT_EQ(conf.at("session_preload_libraries"), "");
+    }
 }
 
 TEST(RecoveryConfigTest, SettingsAreThoseOfTheVersion)
