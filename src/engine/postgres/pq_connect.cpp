@@ -227,12 +227,13 @@ Connection Connection::open(const std::string& url, const ConnectOptions& option
 void Connection::prepare_session(const ConnectOptions& options, const Wait& wait)
 {
     if (options.replication) return; // a physical wal sender runs no SQL
-    const bool idle_setting = server_version() >= 140000;
-    const Result result =
-        exec(idle_setting ? "SELECT pg_catalog.pg_backend_pid(), "
-                            "pg_catalog.set_config('idle_session_timeout', '0', false)"
-                          : "SELECT pg_catalog.pg_backend_pid()",
-             wait);
+    // Those that not every version knows cannot be asked for when connecting.
+    std::string sql = "SELECT pg_catalog.pg_backend_pid()";
+    if (server_version() >= 140000)
+        sql += ", pg_catalog.set_config('idle_session_timeout', '0', false)";
+    if (server_version() >= 170000) // a backup's checkpoint is one long transaction
+        sql += ", pg_catalog.set_config('transaction_timeout', '0', false)";
+    const Result result = exec(sql, wait);
     // Poolers make up the process id that they announce to us.
     if (result.integer(0, 0) != backend_pid())
         throw Error{Code::member_not_ready,

@@ -54,23 +54,25 @@ TEST_F(ConnectionTest, SessionsAreOurs)
 {
     auto admin = member().admin();
     admin.exec("ALTER ROLE tidemark SET statement_timeout = '1ms'");
+    std::vector<std::string> timeouts{"lock_timeout", "idle_in_transaction_session_timeout"};
+    if (admin.server_version() >= 140000) timeouts.emplace_back("idle_session_timeout");
+    if (admin.server_version() >= 170000) timeouts.emplace_back("transaction_timeout");
+    for (const auto& name : timeouts)
+        admin.exec(fmt::format("ALTER ROLE tidemark SET {} = '10s'", name));
     admin.exec("ALTER ROLE tidemark SET search_path = public");
     admin.exec("ALTER ROLE tidemark SET synchronous_commit = off");
     auto sql = Connection::open(member().url() + "&options=-c%20lock_timeout%3D5");
     admin.exec("ALTER ROLE tidemark RESET ALL");
     for (const auto& [name, value] :
          std::map<std::string, std::string>{{"statement_timeout", "0"},
-                                            {"lock_timeout", "0"},
-                                            {"idle_in_transaction_session_timeout", "0"},
                                             {"search_path", ""},
                                             {"synchronous_commit", "local"},
                                             {"default_transaction_isolation", "read committed"},
                                             {"application_name", "tidemark"},
                                             {"client_encoding", "UTF8"}})
         EXPECT_EQ(sql.exec_params("SELECT current_setting($1)", {name}).get(0, 0), value) << name;
-    if (sql.server_version() >= 140000) {
-        EXPECT_EQ(sql.exec("SHOW idle_session_timeout").get(0, 0), "0");
-    }
+    for (const auto& name : timeouts)
+        EXPECT_EQ(sql.exec("SHOW " + name).get(0, 0), "0") << name;
 }
 
 TEST_F(ConnectionTest, ValuesArriveAsTheyAre)
