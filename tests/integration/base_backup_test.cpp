@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <future>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <set>
@@ -295,6 +296,56 @@ TEST_P(BaseBackupTest, ALostSessionIsUnreachableAndLeavesNoBackupBehind)
     }
     source.reset();
     begin_postgres_backup(member(GetParam()), options());
+}
+
+// rule 16
+TEST_P(BaseBackupTest, TheServersOwnArchiveIsNotWaitedFor)
+{
+    LabCluster stuck{{.name = GetParam() ? "stuck-w" : "stuck-l",
+                      .folder = folder_->path(),
+                      .settings = {{"archive_mode", "on"}, {"archive_command", "false"}}}};
+    stuck.start();
+    auto config = member(GetParam());
+    config.url = stuck.url();
+    if (config.data_dir) config.data_dir = stuck.data_dir();
+    FolderSink sink{folder_->path() / (GetParam() ? "scratch-aw" : "scratch-al")};
+    auto taken = std::async(std::launch::async, [&] {
+        auto source = begin_postgres_backup(config, options());
+        return support::take_backup(*source, sink);
+    });
+    if (taken.wait_for(std::chrono::seconds{30}) != std::future_status::ready) {
+        ADD_FAILURE() << "the backup waits for log to be archived";
+        Connection::open(stuck.url())
+            .exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                  "WHERE pid <> pg_backend_pid() AND application_name LIKE 'tidemark%'");
+    }
+    EXPECT_GT(taken.get().stop.offset, 0U);
+}
+
+// rule 16
+TEST_P(BaseBackupTest, OneSessionWithoutATransactionHoldsTheBackup)
+{
+    auto sessions = [] {
+        return connect().exec(
+            "SELECT pid, state, xact_start IS NULL AND backend_xmin IS NULL FROM pg_stat_activity "
+            "WHERE application_name = 'tidemark backup'");
+    };
+    for (int i = 0; i < 1000 && sessions().rows() > 0; ++i) // of the cases before
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    auto source = begin_postgres_backup(member(GetParam()), options());
+    auto begun = sessions();
+    ASSERT_EQ(begun.rows(), 1);
+    FolderSink sink{folder_->path() / (GetParam() ? "scratch-ow1" : "scratch-ol1")};
+    std::atomic<std::uint64_t> progress{0};
+    source->copy(sink, progress, {});
+    auto copied = sessions();
+    ASSERT_EQ(copied.rows(), 1);
+    EXPECT_EQ(copied.get(0, 0), begun.get(0, 0));
+    for (const auto* rows : {&begun, &copied}) {
+        EXPECT_EQ(rows->get(0, 1), "idle");
+        EXPECT_EQ(rows->get(0, 2), "t") << "a transaction is held open";
+    }
+    source->finish();
 }
 
 TEST_P(BaseBackupTest, StopsWhenAsked)
