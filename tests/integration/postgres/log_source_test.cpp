@@ -178,6 +178,45 @@ TEST_F(LogSourceTest, AConfirmationReachesTheServerWhileStreaming)
     session->drop_slot();
 }
 
+// rule 15
+TEST_F(LogSourceTest, WeSpeakBeforeTheServerAsks)
+{
+    auto session = member().session("pace");
+    const auto restart = session->create_slot();
+    member().noise(200);
+    const auto end = flushed(member());
+    // The server asks after 3 s of silence; we are to speak every 2 s.
+    auto source = PostgresLogSource::open(member().config("pace"), restart,
+                                          {.sender_timeout = std::chrono::seconds{6}});
+    receive(*source, restart.offset, end);
+    source->confirm(end);
+    const auto deadline = in(std::chrono::seconds{20});
+    while (session->slot().restart != end && steady_clock::now() < deadline)
+        source->next(in(std::chrono::milliseconds{50}), {});
+    auto admin = member().admin();
+    const auto heard = [&] {
+        return admin.exec("SELECT r.reply_time::text, r.flush_lsn, r.write_lsn = r.flush_lsn "
+                          "AND r.replay_lsn = r.flush_lsn FROM pg_stat_replication r "
+                          "JOIN pg_replication_slots s ON s.active_pid = r.pid "
+                          "WHERE s.slot_name = 'pace'");
+    };
+    const auto first = heard();
+    ASSERT_EQ(first.rows(), 1);
+    EXPECT_EQ(first.lsn(0, 1), end);
+    EXPECT_EQ(first.boolean(0, 2), true) << "write, flush and apply differ";
+    const auto until = in(std::chrono::milliseconds{2500});
+    while (steady_clock::now() < until)
+        source->next(until, {});
+    // The server may need a moment to read it; nobody would answer a question of its own now.
+    const auto moved = [&] { return heard().get(0, 0) != first.get(0, 0); };
+    const auto patience = in(std::chrono::seconds{3});
+    while (!moved() && steady_clock::now() < patience)
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    EXPECT_TRUE(moved()) << "silent for 2.5 s, last heard at " << first.get(0, 0);
+    source->finish();
+    session->drop_slot();
+}
+
 TEST_F(LogSourceTest, ANewConnectionGoesOnWithoutAGap)
 {
     auto session = member().session("resume");
