@@ -196,6 +196,7 @@ TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
     EXPECT_EQ(sql.exec("SHOW max_prepared_transactions").get(0, 0), "33");
     EXPECT_EQ(sql.exec("SHOW work_mem").get(0, 0), "7MB");
     EXPECT_EQ(sql.exec("SHOW data_directory").get(0, 0), data_.native());
+    EXPECT_EQ(sql.exec("SELECT subenabled FROM pg_subscription").get(0, 0), "t");
     // The same command again, as after a crash that lost the answer.
     auto again = hand_over(*open(), options, true);
     EXPECT_EQ(again.socket_dir, home_.native());
