@@ -19,7 +19,11 @@ function(tidemark_room name)
             GTest::gtest_main ${RAPIDCHECK_LIBRARY} tidemark_test_options)
         target_compile_definitions(${name}_test PRIVATE TIDEMARK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
         include(GoogleTest)
+        set(patience 300)
+        if(TIDEMARK_SANITIZE)
+            set(patience 1500) # under a sanitizer the longest ran five times as long
+        endif()
         gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
-            PROPERTIES LABELS unit TIMEOUT 300)
+            PROPERTIES LABELS unit TIMEOUT ${patience})
     endif()
 endfunction()
