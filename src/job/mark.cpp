@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "job/closing_mark.h"
 #include "job/init.h"
 #include "job/member_events.h"
 #include "job/membership.h"
@@ -154,15 +155,14 @@ private:
     /// The closing mark of a backup lies at or after every member's stop position (rules.md 10).
     bool covers_backups(const model::CutResult& cut)
     {
-        for (const auto& member : cut.members) {
+        for (std::size_t i = 0; i < cut.members.size(); ++i) {
+            const auto& member = cut.members[i];
             auto taken = options_.backups.find(member.name);
             if (taken == options_.backups.end()) continue;
-            if (member.cut.epoch == taken->second.stop.epoch &&
-                member.cut.offset < taken->second.stop.offset) {
-                why_not_ = fmt::format("the cut of {} lies before the end of its base backup",
-                                       member.name);
-                return false;
-            }
+            if (holds_backup(member, log_.receiver(i).history(), taken->second.stop)) continue;
+            why_not_ =
+                fmt::format("the cut of {} lies before the end of its base backup", member.name);
+            return false;
         }
         return true;
     }
