@@ -1,14 +1,17 @@
 #include "job/audit.h"
 
 #include "base/error.h"
+#include "job/audit_compare.h"
 #include "job/mark_input.h"
 #include "job/reindex.h"
 #include "model/gid_pattern.h"
+#include "model/instances.h"
 #include "repo/histories.h"
 #include "repo/identities.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -19,40 +22,19 @@ using base::Error;
 
 namespace {
 
-void compare(const model::Mark& stored, const model::CutResult& now,
-             std::vector<std::string>& differences)
+/// Log that was kept when the mark was placed is still stored as far back as its proof read it.
+bool reaches_back(const Context& context, const model::Mark& mark, const model::CutMember& member,
+                  const model::OpenTransactions* previous)
 {
-    for (std::size_t i = 0; i < stored.members.size(); ++i) {
-        if (stored.members[i].cut == now.members[i].cut) continue;
-        differences.push_back(fmt::format("{}: the mark says {}, the log gives {}",
-                                          stored.members[i].name,
-                                          model::format_position(stored.members[i].cut),
-                                          model::format_position(now.members[i].cut)));
+    if (previous != nullptr) {
+        auto table = previous->members.find(member.log.name);
+        if (table != previous->members.end() &&
+            member.log.complete_since <= model::known_to(table->second, member.log.history))
+            return true;
     }
-    auto verdicts = [](const model::Evaluation& at) {
-        std::map<std::string, std::string> all;
-        for (const auto& doubt : at.in_doubt) {
-            all[doubt.branch.member + " " + doubt.branch.gid] =
-                std::string(model::decision_name(doubt.verdict.decision));
-        }
-        return all;
-    };
-    auto before = verdicts(stored.at);
-    auto after = verdicts(now.at);
-    for (const auto& [branch, verdict] : before) {
-        auto found = after.find(branch);
-        if (found == after.end())
-            differences.push_back(branch + ": the mark has it in doubt, the log does not");
-        else if (found->second != verdict)
-            differences.push_back(fmt::format("{}: the mark says {}, the log gives {}", branch,
-                                              verdict, found->second));
-    }
-    for (const auto& [branch, verdict] : after) {
-        if (!before.contains(branch))
-            differences.push_back(branch + ": in doubt by the log, not by the mark");
-    }
-    for (const auto& torn : now.at.torn)
-        differences.push_back("torn at the mark: " + torn.global_id);
+    auto recorded =
+        identity_at(context, {.group = mark.group, .member = member.log.name}, mark.created);
+    return member.log.complete_since <= recorded.log_start.offset;
 }
 
 } // namespace
@@ -99,7 +81,13 @@ AuditReport audit_mark(const Context& context, const std::string& name)
                             model::format_offset(violation.bound)));
     }
     report.recomputed = model::compute_cut(input);
-    compare(mark, report.recomputed, report.differences);
+    // Log that cannot be read is told already; what else differs follows from it.
+    bool whole = report.differences.empty() &&
+                 std::ranges::all_of(input.members, [&](const model::CutMember& member) {
+                     return reaches_back(context, mark, member, input.previous);
+                 });
+    std::ranges::move(compare_proof(mark, report.recomputed, {.whole = whole}),
+                      std::back_inserter(report.differences));
     return report;
 }
 

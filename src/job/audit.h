@@ -18,7 +18,9 @@ struct AuditReport {
 };
 
 /// Recomputes a mark's proof from the stored log itself (indexes are not trusted) and compares it
-/// with what is stored. Errors: log_gap when log the proof needs is no longer stored.
+/// with what is stored: cuts, verdicts, spanning and open transactions, flags. Where log from
+/// before the mark's own was let go by retention, cuts and verdicts only. Errors: log_gap when log
+/// the proof needs is no longer stored.
 AuditReport audit_mark(const Context& context, const std::string& mark);
 
 /// Everything the stored log shows about one gid or global id, as `mark` reads gids.
