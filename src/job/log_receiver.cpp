@@ -114,8 +114,8 @@ void LogReceiver::go_on(const repo::LogChain& chain, std::stop_token stop)
             take(*chunk);
         }
     } catch (const Error& error) {
-        // Where our log ends with a segment, the server need not keep that one any more.
         if (error.code() != Code::log_gap || end.offset % identity_.log_segment_size != 0) throw;
+        require_uncompared(end, recorded_, history_);
         source_.reset();
         start_stream(end, end);
     }
@@ -289,7 +289,7 @@ void LogReceiver::store_piece()
     durable_ = range.to;
     stored_ += range.to - range.from;
     context_.progress.advance(member_.name, stored_);
-    source_->confirm(range.to);
+    source_->confirm(confirmable(range.to, identity_.log_segment_size));
 }
 
 void LogReceiver::follow_switch(std::stop_token)

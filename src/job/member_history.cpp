@@ -111,4 +111,24 @@ void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity
         newest, history.current()));
 }
 
+model::Offset confirmable(model::Offset durable, std::uint32_t segment_size)
+{
+    return durable > 0 && durable % segment_size == 0 ? durable - 1 : durable;
+}
+
+void require_uncompared(const model::LogPosition& end, const model::MemberIdentity& recorded,
+                        const model::History& history)
+{
+    if (recorded.log_start.offset >= end.offset || history.current() > end.epoch) return;
+    throw Error{
+        Code::identity_mismatch,
+        fmt::format("the server no longer has its log before {}, where the stored log ends, though "
+                    "our slot keeps the segment before it: the two cannot be compared, and this "
+                    "may be another history of the cluster",
+                    model::format_position(end)),
+        {.hint = "check the member's url; if it is the right server and its slot was made by hand "
+                 "or for another copy of this repository, drop that slot, and tidemark backup "
+                 "begins a new chain"}};
+}
+
 } // namespace tidemark::job

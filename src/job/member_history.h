@@ -27,4 +27,14 @@ void mend_histories(const Context& context, const model::MemberId& id, engine::S
 void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity& recorded,
                     const model::History& history);
 
+/// What the server may be told of log that is stored up to `durable`: where that is the end of a
+/// segment, one byte less, so that this segment is still there to be compared when we come again.
+model::Offset confirmable(model::Offset durable, std::uint32_t segment_size);
+
+/// The server no longer has the segment that ends with the stored log, so nothing of it can be
+/// compared. Error{identity_mismatch} unless nobody promised to keep it: the slot was made anew
+/// just there, or belongs to a server that was failed over to (whose history file was compared).
+void require_uncompared(const model::LogPosition& end, const model::MemberIdentity& recorded,
+                        const model::History& history);
+
 } // namespace tidemark::job
