@@ -74,5 +74,30 @@ TEST(GroupLogTest, DecodingIsShownToo)
     EXPECT_EQ(row.done, row.total);
 }
 
+// rule 2
+TEST(GroupLogTest, AMarkIsVisibleOnlyWithTheLogUpToItsBound)
+{
+    World world;
+    bool placed = false;
+    bool written = false;
+    world.server(0).on_operation([&](const std::string& operation) {
+        if (operation == "place_restore_point") placed = true;
+        if (operation != "insert_position" || !placed || written) return;
+        written = true;
+        world.server(0).noise(200'000); // so e lies far behind the restore point
+    });
+    auto mark = place_mark(world.context(), MarkOptions{}).mark;
+    world.server(0).on_operation({});
+    ASSERT_TRUE(written);
+    const auto& a = mark.value.members[0];
+    ASSERT_GE(a.e, a.r_end + 200'000);
+    auto end =
+        repo::LogCatalog::load(world.storage(), {"shop", "a"}).durable_end(model::History(1));
+    ASSERT_TRUE(end);
+    EXPECT_GE(end->offset, a.e);
+    EXPECT_GE(a.log_end, a.e);
+    EXPECT_EQ(repo::newest_restorable(world.view()), mark.number());
+}
+
 } // namespace
 } // namespace tidemark::job
