@@ -1,9 +1,13 @@
 // What a mark has to hold or to say when a coordinator commits before all have prepared, and when a
-// server is failed over around a base backup (rule 10).
+// server is failed over around a base backup (rules 3, 9 and 10).
 
 #include "job/backup.h"
 #include "job/mark.h"
 #include "job/world_testing.h"
+#include "repo/log_reader.h"
+#include "repo/marks.h"
+
+#include <set>
 
 namespace tidemark::job {
 namespace {
@@ -77,6 +81,41 @@ TEST_F(ClosingMarkTest, ABackupOnABranchThatWasAbandonedIsNotClosed)
     back_up_group(world_.context(), {});
     EXPECT_EQ(sets(), before + 2);
     world_.check_whole();
+}
+
+// rule 3
+TEST_F(ClosingMarkTest, ACommitBeforeAllHadPreparedIsReported)
+{
+    commit_early_at_a();
+    place_mark(world_.context(), {});
+    world_.server(1).on_operation({});
+    EXPECT_EQ(points_, 1);
+    auto mark = repo::Marks(world_.storage(), "shop").need("latest").value;
+    ASSERT_EQ(mark.violations.size(), 1U);
+    const auto& violation = mark.violations[0];
+    EXPECT_EQ(violation.kind, model::ViolationKind::below_lower_bound);
+    EXPECT_EQ(violation.member, "a");
+    EXPECT_EQ(violation.global_id, "early");
+    EXPECT_EQ(violation.cut, mark.members[0].cut.offset);
+    EXPECT_LT(violation.cut, mark.members[0].b);
+}
+
+// rule 9
+TEST_F(ClosingMarkTest, EveryRestorePointHasANameOfItsOwn)
+{
+    commit_early_at_a();
+    auto outcome = back_up_group(world_.context(), {});
+    world_.server(1).on_operation({});
+    ASSERT_EQ(points_, 2) << "two for one mark";
+    std::set<std::string> names;
+    repo::LogReader reader(world_.storage(),
+                           repo::LogCatalog::load(world_.storage(), {"shop", "a"}));
+    for (const auto& piece : reader.catalog().pieces) {
+        for (const auto& point : reader.index(piece, {}).restore_points)
+            EXPECT_TRUE(names.insert(point.name).second) << point.name;
+    }
+    EXPECT_EQ(names.size(), 3U);
+    EXPECT_TRUE(names.contains(outcome.closing.mark.value.restore_point));
 }
 
 } // namespace
