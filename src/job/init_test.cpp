@@ -4,6 +4,8 @@
 #include "job/world_testing.h"
 #include "repo/identities.h"
 
+#include <map>
+
 namespace tidemark::job {
 namespace {
 
@@ -107,6 +109,34 @@ TEST(InitTest, AgainDoesNothing)
         EXPECT_FALSE(member.recorded);
     }
     EXPECT_EQ(world.server(0).slot().restart, before);
+}
+
+// rule 6
+TEST(InitTest, WhatIsPreparedIsListedBeforeAndAfterTheSlotIsMade)
+{
+    World world;
+    auto server =
+        world.engine().add_server({.name = "c", .system_id = "800c", .clock = &world.clock()});
+    server->prepare("goes");
+    server->prepare("stays");
+    server->on_operation([&](const std::string& operation) {
+        if (operation != "create_slot") return;
+        server->finish("goes", true);
+        server->prepare("comes");
+    });
+    model::GroupSpec group;
+    group.name = "second";
+    group.members.push_back(
+        {.name = "c", .url = "fake:c", .data_dir = {}, .gid_pattern = "identical"});
+    initialise(world.context().for_group(group), {.unbounded = true});
+    server->on_operation({});
+    auto record = repo::Identities(world.storage(), {.group = "second", .member = "c"}).latest();
+    ASSERT_TRUE(record.has_value());
+    std::map<std::string, bool> gone;
+    for (const auto& seed : record->value.seeds)
+        gone[seed.gid] = seed.gone;
+    EXPECT_EQ(gone,
+              (std::map<std::string, bool>{{"comes", false}, {"goes", true}, {"stays", false}}));
 }
 
 } // namespace
