@@ -3,8 +3,12 @@
 #include "base/error.h"
 #include "repo/format_testing.h"
 #include "store/memory.h"
+#include "stream/checksum.h"
+#include "stream/crc32c.h"
 
+#include <algorithm>
 #include <rapidcheck/gtest.h>
+#include <span>
 
 namespace tidemark::repo {
 namespace {
@@ -141,6 +145,43 @@ TEST(PageMapTest, ManyRecordsMakeManyChunks)
     EXPECT_GT(written.length, 2 * kMaxChunk);
     // An extent costs little: that is what keeps maps of big databases small.
     EXPECT_LT(written.length, 1000 * 1000 * 8U);
+}
+
+/// The only chunk of a map with its checksums made right.
+void reseal(Bytes& bytes)
+{
+    auto put = [&](std::size_t at, base::ByteView from) {
+        std::ranges::copy(from, bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    };
+    std::size_t payload = kPageMapHeaderSize + kChunkHeaderSize;
+    std::uint32_t length = base::load_u32(bytes.data() + kPageMapHeaderSize + 12);
+    ASSERT_EQ(payload + length + kPageMapTrailerSize, bytes.size()) << "one chunk";
+    put(kPageMapHeaderSize + 16, stream::sha16(base::ByteView(bytes).subspan(payload, length)));
+    std::uint32_t crc =
+        stream::crc32c(base::ByteView(bytes).subspan(kPageMapHeaderSize, kChunkHeaderSize - 4));
+    put(payload - 4, std::as_bytes(std::span(&crc, 1)));
+}
+
+// rule 34
+TEST(PageMapTest, ReadersKeepExtentsWithinTheirFilesToo)
+{
+    Bytes bytes = small_map();
+    reseal(bytes);
+    ASSERT_EQ(bytes, small_map());
+    // The second extent: the next file, at byte 100 (a zigzag varint), 50 bytes, behind the first.
+    const Bytes written{std::byte{2}, std::byte{0xc8}, std::byte{1}, std::byte{50}, std::byte{0}};
+    auto found = std::ranges::search(bytes, written);
+    ASSERT_EQ(found.size(), written.size());
+    found[1] = std::byte{0xca}; // at byte 101: one beyond the end of a file of 150
+    reseal(bytes);
+    Seen seen;
+    try {
+        parse(bytes, seen);
+        FAIL() << "an extent beyond its file";
+    } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("reach byte 151"), std::string::npos)
+            << error.what();
+    }
 }
 
 // rule 34
