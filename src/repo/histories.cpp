@@ -18,6 +18,7 @@ using base::Error;
 namespace {
 
 constexpr std::size_t kMaxHistory = 16u << 20;
+constexpr DocumentKind kClaimDocument{"claim", 1};
 
 /// A last line of our own, which PostgreSQL passes over as a comment: history files have no other
 /// check.
@@ -118,12 +119,18 @@ model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, mod
                          const std::string& who)
 {
     auto next = free_epoch(storage, id, at_least);
-    JsonBuilder claim{{"claim", 1}};
+    JsonBuilder claim{kClaimDocument};
     claim.text("who", who).time("at", storage.now());
     base::Bytes bytes = claim.bytes();
     while (store::put(storage, claim_key(id, next), bytes) != store::Created::yes)
         ++next;
     return next;
+}
+
+std::string decode_claim(base::ByteView bytes, const std::string& key)
+{
+    auto document = JsonDocument::parse(bytes, key);
+    return document.expect(kClaimDocument).text("who");
 }
 
 } // namespace tidemark::repo

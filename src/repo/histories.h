@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/bytes.h"
 #include "model/ids.h"
 #include "model/log_position.h"
 #include "store/storage.h"
@@ -28,6 +29,9 @@ model::Epoch free_epoch(store::Storage& storage, const model::MemberId& id, mode
 /// `at_least` on that no stored log, history file or earlier claim uses. `who` is recorded.
 model::Epoch claim_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least,
                          const std::string& who);
+
+/// Who made a claim; Error{failed} when it is damaged.
+std::string decode_claim(base::ByteView bytes, const std::string& key);
 
 /// Is there one whose bytes are not those that were written?
 bool history_is_damaged(store::Storage& storage, const model::MemberId& id, model::Epoch epoch);

@@ -127,9 +127,8 @@ void note_barriers(store::Storage& storage, const model::MemberId& id, const mod
 {
     for (const model::LogNotice& notice : index.notices) {
         if (notice.kind != model::LogNoticeKind::wal_level_minimal) continue;
-        constexpr std::string_view kText = "wal_level was minimal from here on\n";
         auto key = barrier_key(id, {index.range.epoch, notice.start});
-        store::put(storage, key, base::as_bytes(kText)); // one that is there says the same
+        store::put(storage, key, base::as_bytes(kBarrierText)); // one that is there says the same
     }
 }
 

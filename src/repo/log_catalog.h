@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tidemark::repo {
@@ -48,6 +49,9 @@ struct LogCatalog {
 /// the log itself, so that nothing that needs the log is planned without.
 void note_barriers(store::Storage& storage, const model::MemberId& id,
                    const model::LogIndex& index);
+
+/// The line that such an object holds, for people.
+inline constexpr std::string_view kBarrierText = "wal_level was minimal from here on\n";
 
 /// "16/B374D848 to 16/B4000000 of timeline 3", for people.
 std::string format_range(const model::LogRange& range);

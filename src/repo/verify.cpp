@@ -3,14 +3,10 @@
 #include "base/error.h"
 #include "model/retention.h"
 #include "repo/damage.h"
-#include "repo/json.h"
-#include "repo/layout.h"
-#include "repo/lease_codec.h"
 #include "repo/verify_parts.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <map>
 #include <set>
 
 namespace tidemark::repo {
@@ -70,30 +66,6 @@ bool is_accounted_for(const model::Tombstone& gone, const std::string& member,
 
 namespace {
 
-/// The newest lease of each activity: one that cannot be read stops jobs for a while.
-void note_damaged_leases(store::Storage& storage, const std::string& group, Findings& findings)
-{
-    std::map<std::string, std::pair<model::Number, store::ObjectInfo>> newest;
-    for (const auto& info : storage.list(group_prefix(group) + "leases/")) {
-        auto key = parse_key(info.key);
-        if (!key || key->kind != KeyKind::lease) continue;
-        auto [at, is_new] = newest.try_emplace(key->activity, key->number, info);
-        if (!is_new && at->second.first < key->number) at->second = {key->number, info};
-    }
-    for (const auto& [activity, last] : newest) {
-        const auto& info = last.second;
-        try {
-            auto bytes = store::get(storage, info.key, kMaxJsonBytes);
-            if (bytes) decode_lease(*bytes, info.key, info.modified);
-        } catch (const base::Error& error) {
-            if (error.code() != base::Code::failed) throw;
-            findings.note(fmt::format("{}: {}; jobs that need it waited for five minutes after it "
-                                      "was written, and nothing else is lost",
-                                      info.key, said_of(info.key, error.what())));
-        }
-    }
-}
-
 /// What a backup holds is what the server had: no fault of the repository.
 void note_damaged_pages(const RepositoryView& view, Findings& findings)
 {
@@ -113,7 +85,7 @@ VerifyReport look(store::Storage& storage, const std::string& group, const Verif
     model::Tombstone gone;
     if (auto newest = Tombstones{storage, group}.latest_readable()) gone = std::move(newest->value);
     check_chains(storage, view, gone, findings);
-    note_damaged_leases(storage, group, findings);
+    note_damaged_helpers(storage, view, findings);
     note_damaged_pages(view, findings);
     VerifyReport report;
     report.bytes = check_data(storage, view, gone, findings, options, progress, std::move(stop));

@@ -38,6 +38,10 @@ private:
 void check_chains(store::Storage& storage, const RepositoryView& view, const model::Tombstone& gone,
                   Findings& findings);
 
+/// Objects that no mark and no backup needs, but that hinder or protect while they are there:
+/// leases, intents, claims, barriers. What is wrong with one is a note that says what it does.
+void note_damaged_helpers(store::Storage& storage, const RepositoryView& view, Findings& findings);
+
 /// Every object that manifests and sets name is there and holds what it must; adds those that are
 /// not to the view, so that it says what there would be without the faults. Returns bytes read.
 std::uint64_t check_data(store::Storage& storage, RepositoryView& view,
