@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
 
 namespace tidemark::app {
 namespace {
@@ -44,6 +45,18 @@ std::string mistakes_of(const std::string& text)
         return error.message();
     }
     return "";
+}
+
+TEST(ConfigTest, CompressionMayBeNoneOrALevel)
+{
+    for (const auto& [said, level] :
+         std::map<std::string, int>{{"none", 0}, {"zstd", 2}, {"zstd:-5", -5}, {"zstd:19", 19}}) {
+        auto config = parse_config("[repository.main]\nurl = \"/r\"\ncompression = \"" + said +
+                                       "\"\n[group.shop]\n[[group.shop.member]]\n"
+                                       "name = \"a\"\nurl = \"host=a\"\n",
+                                   "t.toml");
+        EXPECT_EQ(config.repository("main")->compression_level, level) << said;
+    }
 }
 
 TEST(ConfigTest, ReadsEverythingTheBlueprintNames)

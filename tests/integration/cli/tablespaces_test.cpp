@@ -1,0 +1,159 @@
+// A member with a tablespace, and a repository whose objects are not compressed: where files go in
+// a restore, and what they hold.
+
+#include "base/fd.h"
+#include "cli/group_lab.h"
+#include "engine/postgres/pq.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace tidemark::support {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::postgres::Connection;
+
+std::string text_of(const fs::path& file)
+{
+    return std::string(base::as_text(base::read_file(file, 1U << 30)));
+}
+
+/// Every file below `folder`, with what it holds.
+std::map<std::string, std::string> contents(const fs::path& folder)
+{
+    std::map<std::string, std::string> all;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+        all.emplace(entry.path().lexically_relative(folder).string(),
+                    entry.is_regular_file() ? text_of(entry.path()) : "");
+    return all;
+}
+
+/// m0 has a tablespace with a table of a thousand rows; the repository says compression = "none".
+class TablespacesTest : public ::testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        lab_ = std::make_unique<GroupLab>();
+        original_ = lab_->folder() / "side";
+        fs::create_directory(original_);
+        app::give_to_lab_user(original_);
+        auto sql = Connection::open(lab_->lab.cluster(0).url());
+        sql.exec("CREATE TABLESPACE side LOCATION " + Connection::literal(original_.native()));
+        sql.exec("CREATE TABLE kept_aside (v int, line text) TABLESPACE side");
+        sql.exec("INSERT INTO kept_aside SELECT i, repeat('plainly stored ', 20) "
+                 "FROM generate_series(1, 1000) i");
+        oid_ = sql.exec("SELECT oid FROM pg_tablespace WHERE spcname = 'side'").text(0, 0).value();
+        auto made = lab_->init();
+        ASSERT_EQ(made.code(), 0) << made.text();
+        store_plainly();
+        auto backup = lab_->backup("base");
+        ASSERT_EQ(backup.code(), 0) << backup.text();
+        sql.exec("INSERT INTO kept_aside VALUES (1001, 'after the base backup')");
+        auto mark = lab_->mark("last");
+        ASSERT_EQ(mark.code(), 0) << mark.text();
+        // What the original holds can be compared only when nobody writes to it.
+        for (std::size_t i = 0; i < lab_->lab.size(); ++i)
+            lab_->lab.cluster(i).stop();
+        before_ = contents(original_);
+        ready_ = true;
+    }
+    static void TearDownTestSuite() { lab_.reset(); }
+    void SetUp() override { ASSERT_TRUE(ready_); }
+
+    static void store_plainly()
+    {
+        auto text = text_of(lab_->config);
+        const std::string section = "[repository.main]\n";
+        auto at = text.find(section);
+        ASSERT_NE(at, std::string::npos) << text;
+        text.insert(at + section.size(), "compression = \"none\"\n");
+        std::ofstream(lab_->config, std::ios::trunc) << text;
+    }
+
+    /// The table is whole, lies where the link points, and can be written to; the original is as it
+    /// was.
+    static void expect_restored(const ToolRun& run, const std::string& dir, const fs::path& place)
+    {
+        ASSERT_EQ(run.code(), 0) << run.text();
+        auto link = lab_->target(dir) / "m0/data/pg_tblspc" / oid_;
+        ASSERT_TRUE(fs::is_symlink(link)) << link;
+        EXPECT_EQ(fs::read_symlink(link), place);
+        auto sql = Connection::open(lab_->restored_bank(run).members.at(0).url);
+        EXPECT_EQ(sql.exec("SELECT count(*), sum(v) FROM kept_aside").text(0, 1), "501501");
+        EXPECT_EQ(sql.exec("SELECT pg_tablespace_location(oid) FROM pg_tablespace "
+                           "WHERE spcname = 'side'")
+                      .text(0, 0),
+                  place.string());
+        auto file = sql.exec("SELECT pg_relation_filepath('kept_aside')").text(0, 0).value();
+        EXPECT_TRUE(file.starts_with("pg_tblspc/" + oid_ + "/")) << file;
+        auto in_place = file.substr(("pg_tblspc/" + oid_ + "/").size());
+        EXPECT_TRUE(fs::exists(place / in_place)) << place / in_place;
+        sql.exec("INSERT INTO kept_aside SELECT 0, 'new' FROM generate_series(1, 1000)");
+        sql.exec("CHECKPOINT");
+        EXPECT_EQ(contents(original_), before_) << "the restored server writes to production";
+        stop_restored(lab_->target(dir));
+    }
+
+    static std::unique_ptr<GroupLab> lab_;
+    static fs::path original_;
+    static std::string oid_;
+    static std::map<std::string, std::string> before_;
+    static bool ready_;
+};
+
+std::unique_ptr<GroupLab> TablespacesTest::lab_;
+fs::path TablespacesTest::original_;
+std::string TablespacesTest::oid_;
+std::map<std::string, std::string> TablespacesTest::before_;
+bool TablespacesTest::ready_ = false;
+
+// rule 29
+TEST_F(TablespacesTest, GoBelowTheMemberUnlessTheyAreMapped)
+{
+    auto run = lab_->restore({"--to", "last"}, "unmapped");
+    expect_restored(run, "unmapped", lab_->target("unmapped") / "m0/tablespaces" / oid_);
+}
+
+// rule 29
+TEST_F(TablespacesTest, GoWhereTheyAreMapped)
+{
+    auto place = lab_->folder() / "mapped";
+    auto map = fmt::format("m0:{}={}", oid_, place.string());
+    auto plan = lab_->run({"restore", "--to", "last", "--plan", "--tablespace", map, "--dir",
+                           lab_->target("moved").string()});
+    EXPECT_EQ(plan.code(), 0) << plan.text();
+    EXPECT_NE(plan.out.find(place.string()), std::string::npos) << plan.text();
+    auto run = lab_->restore({"--to", "last", "--tablespace", map}, "moved");
+    expect_restored(run, "moved", place);
+    EXPECT_FALSE(fs::exists(lab_->target("moved") / "m0/tablespaces" / oid_));
+    // What is removed is what the restore put there.
+    std::ofstream(lab_->folder() / "mapped/mine") << "x";
+    auto discarded =
+        lab_->run({"restore", "--discard", "--force", "--dir", lab_->target("moved").string()});
+    EXPECT_EQ(discarded.code(), 0) << discarded.text();
+    EXPECT_EQ(contents(place), (std::map<std::string, std::string>{{"mine", "x"}}));
+    EXPECT_EQ(contents(original_), before_);
+}
+
+/// A compressed frame would hold the words once.
+TEST_F(TablespacesTest, WithoutCompressionBytesAreStoredAsTheyAre)
+{
+    std::size_t with_words = 0;
+    auto packs = lab_->repository / "groups/shop/members/m0/packs";
+    for (const auto& entry : fs::recursive_directory_iterator(packs)) {
+        if (!entry.is_regular_file()) continue;
+        auto text = text_of(entry.path());
+        if (text.find("plainly stored plainly stored plainly stored ") != std::string::npos)
+            ++with_words;
+    }
+    EXPECT_GT(with_words, 0U);
+    auto verify = lab_->run({"verify"});
+    EXPECT_EQ(verify.code(), 0) << verify.text();
+}
+
+} // namespace
+} // namespace tidemark::support
