@@ -133,21 +133,6 @@ TEST_F(ErrorsTest, AServerRestartedBetweenMarksIsNoMatter)
     expect_healthy();
 }
 
-TEST_F(ErrorsTest, ASlotThatWasDroppedIsAGapThatABackupHeals)
-{
-    auto connection = Connection::open(lab_->lab.cluster(0).url());
-    connection.exec("SELECT pg_catalog.pg_drop_replication_slot('tidemark_shop')");
-    expect(lab_->run({"mark"}), 23);
-    expect(lab_->run({"log"}), 23);
-    auto status = lab_->run({"status"});
-    EXPECT_NE(status.out.find("no slot"), std::string::npos) << status.text();
-    auto backup = lab_->run({"backup", "--name", "healed", "--json"});
-    EXPECT_EQ(backup.code(), 3) << backup.text(); // a gap is worth a look
-    status = lab_->run({"status", "--json"});
-    EXPECT_EQ(status.json().at("restorable").at("mark").at("name"), "healed") << status.text();
-    expect(lab_->run({"mark"}), 0);
-}
-
 TEST_F(ErrorsTest, AFrozenServerMissesTheMarksDeadline)
 {
     auto config = changed_config("wait = \"10s\"", "wait = \"2s\"");
@@ -325,38 +310,6 @@ TEST_F(ErrorsTest, AllMistakesOfAConfigurationAtOnceWithTheirLines)
     expect(lab_->tool.run({"status", "--config", (lab_->folder() / "none.toml").string()}), 2);
     expect(lab_->tool.run({"status"}), 2);
     expect(lab_->run({"status", "nogroup"}), 2);
-}
-
-TEST_F(ErrorsTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
-{
-    SmallDisk disk(lab_->folder() / "disk", "size=400m");
-    if (!disk.mounted()) GTEST_SKIP() << "mounting a file system is not permitted here";
-    auto place = disk.path() / "repository";
-    fs::copy(lab_->repository, place, fs::copy_options::recursive);
-    auto config = changed_config(lab_->repository.string(), place.string());
-    auto run = [&](const std::string& command) {
-        return lab_->tool.run({command, "--config", config.string()});
-    };
-    expect(run("mark"), 0);
-    std::ofstream filler(disk.path() / "filler", std::ios::binary);
-    std::string block(1U << 20, 'x');
-    while (filler.write(block.data(), 1U << 20).flush()) {
-    }
-    filler.close();
-    expect(run("backup"), 32);
-    expect(run("mark"), 32);
-    EXPECT_EQ(run("verify").code(), 0);
-    disk.read_only();
-    expect(run("mark"), 13);
-    EXPECT_EQ(run("list marks").code(), 2);
-    EXPECT_EQ(lab_->tool.run({"list", "marks", "--repo", place.string()}).code(), 0);
-    disk.change("size=400m");
-    fs::remove(disk.path() / "filler");
-    expect(run("mark"), 0);
-    expect(run("backup"), 0);
-    EXPECT_EQ(run("verify").code(), 0);
-    // The slots have moved on with that copy; the original heals by a backup.
-    EXPECT_EQ(lab_->run({"backup"}).code(), 3);
 }
 
 TEST_F(ErrorsTest, ARepositoryThatIsNotThere)
