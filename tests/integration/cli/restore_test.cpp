@@ -412,31 +412,5 @@ TEST_F(RestoreTest, TwoRestoresDoNotMixInOneFolder)
     EXPECT_EQ(discarded.code(), 0) << discarded.text();
 }
 
-/// Enough bytes for the check before the start, too few files for what is written.
-TEST_F(RestoreTest, AFullDiskInTheTargetCostsNothingButTime)
-{
-    SmallDisk disk(lab_->folder() / "disk", "size=600m,nr_inodes=300");
-    if (!disk.mounted()) GTEST_SKIP() << "mounting a file system is not permitted here";
-    auto m1 = "m1=" + (disk.path() / "m1").string();
-    Tool::Arguments arguments{"--map", m1, "--decisions", decisions("commit").string()};
-    auto full = lab_->restore(arguments, "r");
-    EXPECT_EQ(full.code(), 32) << full.text();
-    EXPECT_TRUE(full.explained()) << full.text();
-    EXPECT_NE(full.err.find("m1"), std::string::npos) << full.text();
-    EXPECT_FALSE(any_server_runs(dir()));
-    EXPECT_NE(phase_of(dir() / "m0"), "promoted");
-    disk.change("size=600m,nr_inodes=100000");
-    auto run = lab_->restore(arguments, "r");
-    EXPECT_EQ(run.code(), 0) << run.text();
-    if (run.code() == 0) expect_whole(run, 0);
-    stop_restored(disk.path());
-    disk.change("size=20m");
-    fs::remove_all(disk.path() / "m1");
-    disk.change("size=20m");
-    auto small = lab_->restore(arguments, "r2");
-    EXPECT_EQ(small.code(), 32) << small.text();
-    EXPECT_FALSE(fs::exists(lab_->target("r2") / "m0/data")) << "nothing is begun";
-}
-
 } // namespace
 } // namespace tidemark::support
