@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every `make TARGET` that the documents name exists, `make` alone lists the targets, and the files
-# that the recipes call are there.
+# that the recipes call are there. So is every test that the table of rules in tests/README.md names.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -23,4 +23,32 @@ scripts=$(grep -oE 'tools/[a-z-]+' Makefile | sort -u)
 for script in $scripts; do
     [ -x "$script" ] || fail "the Makefile calls $script, which is not there"
 done
+# "Suite.Test", "Suite", or the name alone of another test of that suite; "..." and "*" for the rest of a name.
+find src tests -name '*_test.cpp' -o -name '*_contract.cpp' | xargs cat | tr -s '\n ' ' ' |
+    grep -oE '\b(TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP)\( ?\w+, ?\w+' |
+    sed 's/.*( *//; s/, */./' |
+    awk '
+        NR == FNR { names[$0]; suites[substr($0, 1, index($0, ".") - 1)]; next }
+        /^\| [0-9]+[a-z,0-9 ]* .*\| .* \|$/ {
+            split($0, cells, "|"); cell = cells[3]; rule = cells[2]
+            gsub(/\([^)]*\)/, "", cell); sub(/; torture *$/, "", cell)
+            count = split(cell, words, /[,;]/)
+            for (i = 1; i <= count; ++i) {
+                n = split(words[i], parts, " "); word = parts[n]
+                if (word == "") continue
+                if (word in suites) { suite = word; ++seen; continue }
+                pattern = word
+                open = sub(/\.\.\.$/, "", pattern)
+                dot = index(pattern, ".")
+                if (dot) { suite = substr(pattern, 1, dot - 1); pattern = substr(pattern, dot + 1) }
+                gsub(/\*/, "[A-Za-z0-9_]*", pattern)
+                found = 0
+                for (name in names)
+                    if (name ~ "^" suite "[.]" pattern (open ? "" : "$")) found = 1
+                if (!found) { print "no test " suite "." pattern " (rule" rule ")"; bad = 1 }
+                ++seen
+            }
+        }
+        END { if (seen < 100) { print "only " seen + 0 " names were found"; bad = 1 } exit bad }
+    ' - tests/README.md >&2 || fail "tests/README.md names tests that are not there"
 echo "make_targets_test: ok"
