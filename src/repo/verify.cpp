@@ -112,10 +112,11 @@ void forgive_what_went(store::Storage& storage, const std::string& group, Verify
     auto before = report.faults.size();
     std::erase_if(report.faults,
                   [&](const Fault& fault) { return went(fault) && !still.contains(fault.object); });
-    if (report.faults.size() < before)
-        report.notes.push_back(
-            fmt::format("{} objects were removed by retention while they were looked at",
-                        before - report.faults.size()));
+    if (report.faults.size() == before) return;
+    report.marks = std::max(again.marks, report.restorable_marks);
+    report.notes.push_back(
+        fmt::format("{} objects were removed by retention while they were looked at",
+                    before - report.faults.size()));
 }
 
 } // namespace

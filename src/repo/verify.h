@@ -43,7 +43,7 @@ struct VerifyReport {
     std::vector<std::string> notes;
     std::uint64_t objects = 0; ///< looked at
     std::uint64_t bytes = 0;   ///< read and hashed
-    std::uint64_t marks = 0;
+    std::uint64_t marks = 0;   ///< that were placed and not removed: damaged and lost ones count
     std::uint64_t restorable_marks = 0;
     bool ok() const { return faults.empty(); }
 };

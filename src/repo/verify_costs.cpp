@@ -165,6 +165,12 @@ void drop_older_than_backup(const RepositoryView& view, const std::string& membe
     }
 }
 
+bool holds_mark(const RepositoryView& view, model::Number number)
+{
+    return std::ranges::any_of(view.marks,
+                               [&](const StoredMark& mark) { return mark.number() == number; });
+}
+
 } // namespace
 
 void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& findings,
@@ -176,11 +182,15 @@ void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& finding
     view.damaged_objects.clear();
     const Numbers sound = restorable_marks(view);
     const Hindered hindered{view, sound};
+    report.marks = view.marks.size();
     for (Fault& fault : report.faults) {
         broken.insert(fault.object);
         auto key = parse_key(fault.object);
         if (!key) continue;
-        if (key->kind == KeyKind::mark) fault.marks = {key->number};
+        if (key->kind == KeyKind::mark) {
+            fault.marks = {key->number};
+            if (!holds_mark(view, key->number)) ++report.marks;
+        }
         auto member = view.members.find(fault.member);
         if (member == view.members.end()) continue;
         fault.backups = backups_needing(view, member->second, *key, fault.object);
@@ -195,7 +205,6 @@ void weigh(RepositoryView& view, const model::Tombstone& gone, Findings& finding
     add_gaps(view, gone, sound, hindered, report);
     note_gaps(view, gone, hindered, report);
     view.damaged_objects = std::move(broken);
-    report.marks = view.marks.size();
     report.restorable_marks = restorable_marks(view).size();
 }
 

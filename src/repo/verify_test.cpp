@@ -256,7 +256,10 @@ TEST_F(VerifyTest, WhatIsNoJsonIsSaidOnceAndPlainly)
 {
     const auto key = mark_key("shop", 2);
     storage.corrupt(key, 0);
-    auto fault = fault_of(check(), key);
+    auto report = check();
+    EXPECT_EQ(report.marks, 5U);
+    EXPECT_EQ(report.restorable_marks, 4U);
+    auto fault = fault_of(report, key);
     EXPECT_EQ(fault.text, "damaged: it is no JSON from byte 1 on");
     auto unreadable = load_view(storage, "shop").unreadable;
     EXPECT_EQ(unreadable.at(key), fault.text);

@@ -190,8 +190,12 @@ int to_mark(Environment& environment)
     if (joint.newest) number = mark_here(environment, options);
     if (number) joint.newest = false;
     // All of the group can get there, or none of it goes.
-    if (!number) number = planned_restore(environment, view).mark->number();
+    const bool goes_on = number.has_value();
+    if (!goes_on) number = planned_restore(environment, view).mark->number();
     auto plan = plan_for(view, *number, asked.only);
+    if (!goes_on)
+        for (auto& sentence : passed_over(environment, view, *number))
+            plan.warnings.push_back(std::move(sentence));
     for (const auto& name : asked.only)
         if (!plan.members.contains(name))
             throw Error{Code::usage, fmt::format("{} has no part in {}", name,

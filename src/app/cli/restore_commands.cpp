@@ -10,6 +10,7 @@
 #include "job/operator_words.h"
 #include "job/restore.h"
 #include "job/restore_places.h"
+#include "repo/lost_marks.h"
 
 #include <algorithm>
 #include <charconv>
@@ -170,7 +171,10 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
         }
         number = mark->number();
     }
-    return repo::need_plan(repo::plan_restore(view, number, plan_options));
+    auto plan = repo::need_plan(repo::plan_restore(view, number, plan_options));
+    for (auto& sentence : passed_over(environment, view, number))
+        plan.warnings.push_back(std::move(sentence));
+    return plan;
 }
 
 /// Members that were named, of those that there are.
@@ -284,6 +288,26 @@ void record_proof(Environment& environment, const repo::RestorePlan& plan,
 job::RestoreOptions restore_setup(Environment& environment)
 {
     return restore_options(environment);
+}
+
+std::vector<std::string> passed_over(Environment& environment, const repo::RepositoryView& view,
+                                     model::Number taken)
+{
+    using Kind = repo::MarkSelector::Kind;
+    auto kind = repo::parse_mark_selector(environment.options().to).kind;
+    if (kind != Kind::latest && kind != Kind::time) return {};
+    repo::MarkSpan span{.after = taken};
+    // What was placed after the first mark behind that time lies behind it, too.
+    for (const auto& mark : view.marks) { // newest first
+        if (kind == Kind::time && mark.number() > taken && !mark.value.is_moment())
+            span.before = mark.number();
+    }
+    std::vector<std::string> out;
+    for (const auto& lost : repo::lost_marks(environment.repository().storage(), view, span))
+        out.push_back(fmt::format("{} cannot be taken ({}: {}); the older {} is",
+                                  repo::mark_id(lost.number), lost.key, lost.why,
+                                  repo::mark_id(taken)));
+    return out;
 }
 
 repo::RestorePlan planned_restore(Environment& environment, const repo::RepositoryView& view,

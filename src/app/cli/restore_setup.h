@@ -12,6 +12,10 @@ job::RestoreOptions restore_setup(Environment& environment);
 /// not_restorable}. Of `members` only, when there are any.
 repo::RestorePlan planned_restore(Environment& environment, const repo::RepositoryView& view,
                                   const std::vector<std::string>& members = {});
+/// A sentence for each mark that --to (latest, or a time) might have meant and that is damaged or
+/// lost, so that the older mark `taken` is.
+std::vector<std::string> passed_over(Environment& environment, const repo::RepositoryView& view,
+                                     model::Number taken);
 /// --plan: writes nothing. Returns the exit code.
 int show_restore_plan(Environment& environment, const repo::RestorePlan& plan,
                       const job::RestoreOptions& options);

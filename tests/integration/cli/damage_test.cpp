@@ -96,6 +96,15 @@ protected:
         fs::remove_all(lab_->target("r"));
     }
 
+    std::string key_of(const fs::path& object) const
+    {
+        return object.lexically_relative(copy_).string();
+    }
+    static bool holds(const std::string& text, const std::string& part)
+    {
+        return text.find(part) != std::string::npos;
+    }
+
     static std::unique_ptr<GroupLab> lab_;
     static bool ready_;
     fs::path copy_;
@@ -143,6 +152,10 @@ TEST_P(DamageTest, VerifyNamesTheObjectAndWhatItCosts)
         EXPECT_TRUE(named) << verify.text();
         EXPECT_EQ(costs_backups, backups) << verify.text();
         EXPECT_EQ(costs_newest, newest_mark) << verify.text();
+        if (kind == mark) {
+            EXPECT_EQ(document.at("marks"), 3) << verify.text();
+            EXPECT_EQ(document.at("restorable_marks"), 2) << verify.text();
+        }
         // What looks only at names and commit objects goes on, whatever is broken.
         for (const auto& what : {"marks", "backups", "sets", "runs"}) {
             auto list = on_copy({"list", what, "--json"});
@@ -181,14 +194,49 @@ TEST_P(DamageTest, ARestoreGoesRoundWhatItDoesNotNeed)
         auto key = repo::parse_key(entry.path().lexically_relative(copy_).string());
         if (key && key->kind == index) harm(entry.path(), GetParam());
     }
-    harm(newest(mark), GetParam());
+    auto object = newest(mark);
+    harm(object, GetParam());
     harm(newest(manifest), GetParam());
     harm(newest(set), GetParam());
     auto result = restored();
-    ASSERT_TRUE(result.code() == 0 || result.code() == 3) << result.text();
+    ASSERT_EQ(result.code(), 3) << result.text();
+    auto warnings = result.json().at("warnings").dump();
+    // With its set gone, too, only what this host remembers tells of the mark.
+    bool told = GetParam() == Harm::lose;
+    EXPECT_TRUE(holds(warnings, told ? "the repository went back" : key_of(object)))
+        << result.text();
     EXPECT_EQ(result.json().at("report").at("mark").at("name"), "two") << result.text();
     auto verdict = lab_->check(result, "two");
     EXPECT_TRUE(verdict.clean()) << verdict.describe();
+    clear_target();
+}
+
+/// On a host that never saw the repository.
+TEST_P(DamageTest, ARestoreSaysThatItTakesAnOlderMark)
+{
+    auto object = newest(repo::KeyKind::mark);
+    harm(object, GetParam());
+    const Tool fresh{lab_->folder() / "elsewhere"};
+    for (const char* to : {"latest", "2100-01-01"}) {
+        auto plan =
+            fresh.run({"restore", "--to", to, "--plan", "--json", "--repo", copy_.string()});
+        EXPECT_EQ(plan.code(), 3) << plan.text();
+        auto document = plan.json();
+        ASSERT_FALSE(document.is_null()) << plan.text();
+        EXPECT_EQ(document.at("plan").at("mark").at("name"), "two") << plan.text();
+        for (const auto& warnings :
+             {document.at("warnings").dump(), document.at("plan").at("warnings").dump()}) {
+            EXPECT_TRUE(holds(warnings, key_of(object))) << plan.text();
+            EXPECT_FALSE(holds(warnings, "went back")) << plan.text();
+        }
+    }
+    // Whoever names the older one knows what he asks for.
+    auto named = fresh.run({"restore", "--to", "two", "--plan", "--repo", copy_.string()});
+    EXPECT_EQ(named.code(), 0) << named.text();
+    auto result = restored();
+    EXPECT_EQ(result.code(), 3) << result.text();
+    EXPECT_TRUE(holds(result.json().at("report").at("warnings").dump(), key_of(object)))
+        << result.text();
     clear_target();
 }
 

@@ -84,6 +84,11 @@ TEST_F(DamagedNewestTest, EveryCommandGoesOnAndNamesIt)
         EXPECT_NE(status.out.find("RESTORABLE to"), std::string::npos) << status.text();
         auto plan = lab_->run({"restore", "--plan"});
         EXPECT_TRUE(done(plan)) << plan.text();
+        // Nobody who asks for the newest mark is given an older one in silence.
+        if (kind == mark) {
+            EXPECT_EQ(plan.code(), 3) << plan.text();
+            EXPECT_TRUE(names(plan, object)) << plan.text();
+        }
         auto log = lab_->run({"log"});
         EXPECT_TRUE(done(log)) << log.text();
         auto next = lab_->mark(fmt::format("after-{}", static_cast<int>(kind)));
