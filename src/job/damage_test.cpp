@@ -70,7 +70,7 @@ TEST_F(DamageTest, TheNewestMark)
     repo::Marks marks(world_.storage(), "shop");
     EXPECT_EQ(marks.need("latest").number(), newest_ + 1);
     EXPECT_FALSE(marks.find(repo::parse_mark_selector("newest")));
-    EXPECT_EQ(refused([&] { marks.need(repo::mark_id(newest_)); }), Code::failed);
+    EXPECT_EQ(refused([&] { marks.need(repo::mark_id(newest_)); }), Code::not_restorable);
 }
 
 TEST_F(DamageTest, TheOnlyMarksThereAre)

@@ -32,7 +32,7 @@ Backups::Backups(store::Storage& storage, const model::MemberId& id)
 
 std::optional<StoredManifest> Backups::load(model::Number number) const
 {
-    return load_item(sequence_, number, decode_manifest);
+    return load_asked(sequence_, number, decode_manifest);
 }
 
 std::vector<StoredManifest> Backups::list(std::size_t limit) const

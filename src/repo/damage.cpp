@@ -9,6 +9,9 @@ using base::Error;
 
 std::string said_of(std::string_view key, std::string_view what)
 {
+    constexpr std::string_view kObject = "object ";
+    if (what.starts_with(kObject) && what.substr(kObject.size()).starts_with(key))
+        what.remove_prefix(kObject.size());
     if (!what.starts_with(key)) return std::string(what);
     what.remove_prefix(key.size());
     for (std::string_view joint : {": ", " "}) {

@@ -18,7 +18,7 @@ std::vector<StoredDrill> Drills::list(std::size_t limit) const
 
 std::optional<StoredDrill> Drills::load(model::Number number) const
 {
-    return load_item(sequence_, number, decode_drill);
+    return load_asked(sequence_, number, decode_drill);
 }
 
 StoredDrill Drills::append(const model::Drill& drill) const
@@ -39,7 +39,7 @@ Drills::Proofs Drills::proofs() const
     for (auto at = numbers.rbegin(); at != numbers.rend(); ++at) {
         std::optional<StoredDrill> stored;
         try {
-            stored = load(*at);
+            stored = load_item(sequence_, *at, decode_drill);
         } catch (const base::Error& error) {
             if (error.code() != base::Code::failed) throw;
             auto key = sequence_.key(*at);

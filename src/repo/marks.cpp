@@ -57,7 +57,7 @@ Marks::Marks(store::Storage& storage, const std::string& group)
 
 std::optional<StoredMark> Marks::load(model::Number number) const
 {
-    return load_item(sequence_, number, decode_mark);
+    return load_asked(sequence_, number, decode_mark);
 }
 
 std::optional<StoredMark> Marks::latest() const

@@ -39,7 +39,8 @@ public:
 
     /// Ascending; one listing, no object is read.
     std::vector<model::Number> numbers() const { return sequence_.numbers(); }
-    /// Error{failed} when it is damaged; the others leave out what is, naming it in a warning.
+    /// Error{not_restorable} when it is damaged; the others leave out what is, naming it in a
+    /// warning.
     std::optional<StoredMark> load(model::Number number) const;
     /// That is no moment: those are recorded later than they lie.
     std::optional<StoredMark> latest() const;

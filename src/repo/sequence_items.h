@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "repo/damage.h"
 #include "repo/sequence.h"
 
 #include <fmt/format.h>
@@ -32,8 +33,25 @@ auto load_item(const Sequence& sequence, model::Number number, Decode decode)
     return checked_number(decode(found->bytes, found->object), number);
 }
 
-/// The same, but a damaged object is named in a warning and left out: one must not end what can do
-/// without it. A format of a newer program is still Error{repository_newer}.
+/// For whoever asks for this very one: a damaged object is Error{not_restorable}, as one of the
+/// bulk is, and no failure of the program.
+template <typename Decode>
+auto load_asked(const Sequence& sequence, model::Number number, Decode decode)
+    -> decltype(load_item(sequence, number, decode))
+{
+    if (number == 0 || number > model::kMaxNumber) return std::nullopt;
+    auto found = sequence.read(number);
+    if (!found) return std::nullopt;
+    try {
+        return checked_number(decode(found->bytes, found->object), number);
+    } catch (const base::Error& error) {
+        if (error.code() != base::Code::failed) throw;
+        throw damaged(found->object.key, error.what());
+    }
+}
+
+/// As load_item, but a damaged object is named in a warning and left out: one must not end what can
+/// do without it. A format of a newer program is still Error{repository_newer}.
 template <typename Decode>
 auto load_readable(const Sequence& sequence, model::Number number, Decode decode)
     -> decltype(load_item(sequence, number, decode))

@@ -17,7 +17,7 @@ Sets::Sets(store::Storage& storage, const std::string& group)
 
 std::optional<StoredSet> Sets::load(model::Number number) const
 {
-    return load_item(sequence_, number, decode_set);
+    return load_asked(sequence_, number, decode_set);
 }
 
 std::optional<StoredSet> Sets::latest() const

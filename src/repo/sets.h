@@ -23,6 +23,7 @@ public:
     Sets(store::Storage& storage, const std::string& group);
 
     std::vector<model::Number> numbers() const { return sequence_.numbers(); }
+    /// Error{not_restorable} when it is damaged.
     std::optional<StoredSet> load(model::Number number) const;
     /// The newest that can be read; one that is damaged is named in a warning and left out, here
     /// and in list().

@@ -74,7 +74,7 @@ private:
         try {
             item = source_.load(number);
         } catch (const Error& error) {
-            if (error.code() != Code::failed) throw;
+            if (error.code() != Code::failed && error.code() != Code::not_restorable) throw;
             reason = error.what();
         }
     }

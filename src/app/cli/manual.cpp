@@ -24,8 +24,9 @@ constexpr std::array kExitStatus = {
     ExitStatus{Code::failed, "it did not work; the last line of the message says what to try"},
     ExitStatus{Code::usage, "wrong arguments or configuration"},
     ExitStatus{Code::warnings, "done, but something wants your eyes"},
-    ExitStatus{Code::not_restorable, "a fault in the repository costs marks or backups, or a "
-                                     "restored member is not what the mark says"},
+    ExitStatus{Code::not_restorable, "a fault in the repository costs marks or backups, what "
+                                     "was asked for is damaged, or a restored member is not "
+                                     "what the mark says"},
     ExitStatus{Code::lease_held, "another job is doing this right now"},
     ExitStatus{Code::repository_unreachable, "the repository cannot be read or written"},
     ExitStatus{Code::repository_newer, "a newer version of tidemark wrote the repository"},

@@ -240,6 +240,31 @@ TEST_P(DamageTest, ARestoreSaysThatItTakesAnOlderMark)
     clear_target();
 }
 
+TEST_P(DamageTest, WhoeverAsksForADamagedObjectIsToldSo)
+{
+    using enum repo::KeyKind;
+    bool lost = GetParam() == Harm::lose;
+    struct Case {
+        repo::KeyKind kind;
+        Tool::Arguments command;
+        int without; ///< the exit code when the object is gone
+    };
+    for (const auto& [kind, command, without] :
+         {Case{mark, {"restore", "--plan", "--to", "m-3"}, 31}, Case{mark, {"show", "m-3"}, 2},
+          Case{mark, {"audit", "m-3"}, 2}, Case{mark, {"hold", "m-3"}, 2},
+          Case{set, {"show", "s-3"}, 2}, Case{manifest, {"show", "m1/b-2"}, 2}}) {
+        SCOPED_TRACE(command.front());
+        SetUp();
+        auto object = newest(kind);
+        harm(object, GetParam());
+        auto run = on_copy(command);
+        EXPECT_EQ(run.code(), lost ? without : 4) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_EQ(holds(run.err, "object " + key_of(object) + " is damaged: "), !lost)
+            << run.text();
+    }
+}
+
 TEST_P(DamageTest, WithoutItsHeadARepositoryIsRefused)
 {
     harm(copy_ / "tidemark.json", GetParam());
