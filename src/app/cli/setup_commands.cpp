@@ -118,7 +118,7 @@ void list_missing(Environment& environment, const std::string& member, engine::S
 {
     for (const auto& check : session.check()) {
         if (check.state != engine::CheckState::failed || check.name == "slot" ||
-            check.name == "slot_bound")
+            (check.name == "slot_bound" && environment.options().unbounded))
             continue;
         environment.output().text(fmt::format("    missing: {}: {}\n      fix: {}\n", check.name,
                                               check.cause, check.fix));
@@ -136,36 +136,89 @@ void refuse_new_slot(Environment& environment, const std::string& member, engine
     base::with_context("member " + member, [&] { job::refuse_unbounded(slot, session); });
 }
 
+/// What keeps servers from being members, of all of them: who sets up a group mends it in one go.
+class Refusals {
+public:
+    template <typename Look> void collect(const std::string& member, Look&& look)
+    {
+        try {
+            std::forward<Look>(look)();
+        } catch (const Error& error) {
+            if (error.code() != Code::member_not_ready && error.code() != Code::member_unreachable)
+                throw;
+            all_.emplace_back(member, error);
+        }
+    }
+
+    void raise() const
+    {
+        if (all_.empty()) return;
+        if (all_.size() == 1) throw all_.front().second;
+        std::string message, hint;
+        for (const auto& [member, error] : all_) {
+            std::string said = error.what();
+            if (!said.starts_with("member ")) said.insert(0, "member " + member + ": ");
+            message += (message.empty() ? "" : "\n") + said;
+            if (!error.hint().empty())
+                hint += fmt::format("{}{}: {}", hint.empty() ? "" : "; ", member, error.hint());
+        }
+        throw Error{all_.front().second.code(), message, {.hint = hint}};
+    }
+
+private:
+    std::vector<std::pair<std::string, Error>> all_;
+};
+
+using Clusters = std::vector<std::pair<std::string, std::string>>;
+
+void look_at_member(Environment& environment, const model::GroupSpec& group,
+                    model::MemberSpec& member, Clusters& clusters)
+{
+    auto connect = [&] {
+        return engine_for(member.url).connect(job::member_config(group, member));
+    };
+    auto session = connect();
+    auto identity = session->identify();
+    clusters.emplace_back(member.name, identity.system_id);
+    if (!member.data_dir) {
+        member.data_dir = readable_data_dir(identity);
+        // One that knows where the files lie sees how much room is beside the log.
+        if (member.data_dir) session = connect();
+    }
+    environment.output().text(
+        fmt::format("  {}: PostgreSQL {}, system {}, timeline {}, {}\n", member.name,
+                    identity.version, identity.system_id, identity.position.epoch,
+                    member.data_dir ? "files read in " + member.data_dir->string()
+                                    : "read over the connection"));
+    list_missing(environment, member.name, *session);
+    refuse_new_slot(environment, member.name, *session);
+}
+
 void look_at_members(Environment& environment, NewConfig& made)
 {
     environment.output().document()["missing"] = json::array();
-    std::vector<std::pair<std::string, std::string>> clusters;
-    for (auto& member : made.group.members) {
-        auto session = engine_for(member.url).connect(job::member_config(made.group, member));
-        auto identity = session->identify();
-        clusters.emplace_back(member.name, identity.system_id);
-        if (!member.data_dir) member.data_dir = readable_data_dir(identity);
-        environment.output().text(
-            fmt::format("  {}: PostgreSQL {}, system {}, timeline {}, {}\n", member.name,
-                        identity.version, identity.system_id, identity.position.epoch,
-                        member.data_dir ? "files read in " + member.data_dir->string()
-                                        : "read over the connection"));
-        list_missing(environment, member.name, *session);
-        refuse_new_slot(environment, member.name, *session);
-    }
+    Clusters clusters;
+    Refusals refusals;
+    for (auto& member : made.group.members)
+        refusals.collect(member.name,
+                         [&] { look_at_member(environment, made.group, member, clusters); });
     job::refuse_twins(clusters);
+    refusals.raise();
 }
 
 /// What initialise() will refuse is refused before a repository is made.
 void look_before_making(Environment& environment, const model::GroupSpec& group)
 {
-    std::vector<std::pair<std::string, std::string>> clusters;
-    for (const auto& member : group.members) {
-        auto session = engine_for(member.url).connect(job::member_config(group, member));
-        clusters.emplace_back(member.name, session->identify().system_id);
-        refuse_new_slot(environment, member.name, *session);
-    }
+    Clusters clusters;
+    Refusals refusals;
+    for (const auto& member : group.members)
+        refusals.collect(member.name, [&] {
+            auto session = engine_for(member.url).connect(job::member_config(group, member));
+            clusters.emplace_back(member.name, session->identify().system_id);
+            refuse_new_slot(environment, member.name, *session);
+        });
     job::refuse_twins(clusters);
+    refusals.raise();
 }
 
 /// What is there is used; an empty place where this host saw a repository is no place for another.

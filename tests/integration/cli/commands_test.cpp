@@ -315,15 +315,19 @@ TEST_F(CommandsTest, AnInitThatIsRefusedMakesNothing)
     EXPECT_EQ(twins.code(), 2) << twins.text();
     EXPECT_NE(twins.err.find("a and b are the same cluster"), std::string::npos) << twins.text();
 
-    auto session = engine::postgres::Connection::open(cluster.url());
+    auto& other = lab_->lab.cluster(1);
     auto bound = [&](const std::string& change, bool none) {
-        session.exec(change);
-        cluster.reload();
+        for (auto* each : {&cluster, &other}) {
+            engine::postgres::Connection::open(each->url()).exec(change);
+            each->reload();
+        }
         return eventually([&] {
-            auto value = engine::postgres::Connection::open(cluster.url())
-                             .exec("SHOW max_slot_wal_keep_size")
-                             .text(0, 0);
-            return (value == "-1") == none;
+            return std::ranges::all_of(std::vector{&cluster, &other}, [&](auto* each) {
+                auto value = engine::postgres::Connection::open(each->url())
+                                 .exec("SHOW max_slot_wal_keep_size")
+                                 .text(0, 0);
+                return (value == "-1") == none;
+            });
         });
     };
     ASSERT_TRUE(bound("ALTER SYSTEM SET max_slot_wal_keep_size = -1", true));
@@ -331,6 +335,21 @@ TEST_F(CommandsTest, AnInitThatIsRefusedMakesNothing)
     EXPECT_EQ(unbounded.code(), 21) << unbounded.text();
     EXPECT_NE(unbounded.err.find("member a: max_slot_wal_keep_size is -1"), std::string::npos)
         << unbounded.text();
+    // The data directory was found, not named, and its disk is what the size is measured by.
+    EXPECT_NE(unbounded.err.find("half of the"), std::string::npos) << unbounded.text();
+    EXPECT_EQ(unbounded.err.find("cannot be seen from here"), std::string::npos);
+    auto both = init({"a=" + cluster.url(), "b=" + other.url(), "--json"});
+    EXPECT_EQ(both.code(), 21) << both.text();
+    for (const std::string name : {"a", "b"}) {
+        EXPECT_NE(both.err.find("member " + name + ": max_slot_wal_keep_size is -1"),
+                  std::string::npos)
+            << both.text();
+        auto missing = both.json().at("missing");
+        EXPECT_TRUE(std::ranges::any_of(missing, [&](const auto& one) {
+            return one.at("member") == name && one.at("check") == "slot_bound" &&
+                   !one.at("fix").template get<std::string>().empty();
+        })) << both.text();
+    }
     EXPECT_TRUE(bound("ALTER SYSTEM RESET max_slot_wal_keep_size", false));
 }
 
