@@ -349,7 +349,6 @@ private:
             ->capture_default_str();
         demo->add_option("--seed", o_.seed, "random seed");
         demo->add_option("--keep", o_.keep, "keep everything in this folder")->type_name("DIR");
-        demo->add_option("--user", o_.user, "system user the servers run as")->type_name("USER");
         command("version", "version of the program and of the repository format it writes");
         auto* completion = command("completion", "shell completion script");
         completion->footer("for example: tidemark completion bash");

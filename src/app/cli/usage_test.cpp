@@ -93,6 +93,17 @@ TEST(UsageTest, WhatIsMissingIsSaidWithAnExample)
     EXPECT_THAT(refused({"completion", "sh"}).err, HasSubstr("completion: sh not in {bash,"));
 }
 
+// The demo's servers run as whoever calls it, or as postgres.
+TEST(UsageTest, AnOptionThatACommandIgnoresIsRefused)
+{
+    for (const auto& words : std::vector<std::vector<const char*>>{
+             {"demo", "--user", "postgres"}, {"sheet", "--user", "postgres"}}) {
+        auto end = refused(words);
+        EXPECT_EQ(end.code, 2);
+        EXPECT_THAT(end.err, HasSubstr("--user"));
+    }
+}
+
 // `show` and `hold` take the group last.
 TEST(UsageTest, AuditTakesMarkAndGroupInBothOrders)
 {
