@@ -3,10 +3,14 @@
 #include "base/clock.h"
 #include "job/progress.h"
 
+#include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -22,7 +26,16 @@ public:
         bool quiet = false; ///< notes and bars off; warnings stay
     };
 
+    /// Where it writes, and by which clock.
+    struct Outside {
+        std::function<std::chrono::steady_clock::time_point()> now;
+        std::function<void(std::string_view)> write;
+    };
+
+    /// Draws on stderr by itself.
     explicit ConsoleProgress(Options options);
+    /// Draws only in tick().
+    ConsoleProgress(Options options, Outside outside);
     ~ConsoleProgress() override;
     ConsoleProgress(const ConsoleProgress&) = delete;
     ConsoleProgress& operator=(const ConsoleProgress&) = delete;
@@ -33,6 +46,8 @@ public:
     void note(std::string_view text) override;
     void warn(std::string_view text) override;
 
+    /// Draws, when it is time to.
+    void tick();
     std::vector<std::string> warnings() const;
     /// Clears the live block and stops drawing.
     void close();
@@ -48,20 +63,26 @@ private:
     };
 
     void run(std::stop_token stop);
-    void draw();
+    void draw_due();
+    void draw(std::chrono::steady_clock::time_point now);
     void erase();
     void print_line(std::string_view text);
     static std::string render(const std::string& who, const Row& row,
                               std::chrono::steady_clock::time_point now);
 
     Options options_;
+    Outside outside_;
     mutable std::mutex mutex_;
     std::condition_variable_any wake_;
     std::map<std::string, Row> rows_;
     std::vector<std::string> warnings_;
     std::chrono::steady_clock::time_point started_;
+    std::optional<std::chrono::steady_clock::time_point> drawn_; ///< when last
     int drawn_lines_ = 0;
     std::jthread thread_;
 };
+
+/// A block may be moved about on stderr: it is a terminal, and NO_COLOR is not set (or empty).
+bool may_draw_live(bool is_terminal, const char* no_color);
 
 } // namespace tidemark::app

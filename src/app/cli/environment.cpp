@@ -95,7 +95,7 @@ std::string host_name()
 
 Environment::Environment(const Options& options, Output& output)
     : options_(options), output_(output),
-      progress_({.terminal = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr,
+      progress_({.terminal = may_draw_live(::isatty(STDERR_FILENO) == 1, std::getenv("NO_COLOR")),
                  .quiet = options.quiet})
 {
     watch_signals();
