@@ -348,7 +348,7 @@ void Environment::compare_heads()
 void Environment::remember(model::Number mark, model::Number set)
 {
     auto folder = state_folder();
-    if (folder.empty()) return;
+    if (folder.empty() || options_.plan) return; // a plan writes nothing at all
     try {
         repo::HeadMemory memory(folder);
         memory.remember(repository().head().id, group().name, {.mark = mark, .set = set});

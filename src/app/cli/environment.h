@@ -51,7 +51,8 @@ public:
     void set_repository(model::RepositorySpec spec) { repository_spec_ = std::move(spec); }
     /// Opens the repository's place; `create` makes the folder.
     store::Storage& open_place(bool create);
-    /// Remembers outside the repository which mark and set are the newest, and where it is.
+    /// Remembers outside the repository which mark and set are the newest, and where it is; not
+    /// under --plan.
     void remember(model::Number mark, model::Number set);
     /// For init: compares the repository with what this host knows of it, and remembers it.
     void meet_repository() { compare_heads(); }

@@ -209,7 +209,13 @@ TEST_F(CommandsTest, VerifyFindsNoFaultAndAuditTheSameProof)
 
 TEST_F(CommandsTest, APlanWritesNothing)
 {
+    const Tool fresh(lab_->folder() / "fresh"); // has seen no repository yet
     auto before = listing(lab_->folder());
+    for (const char* command : {"restore", "expire"}) {
+        auto run = fresh.run({command, "--plan", "--config", lab_->config.string()});
+        EXPECT_EQ(run.code(), 0) << run.text();
+        EXPECT_EQ(listing(lab_->folder()), before) << command;
+    }
     for (bool json : {false, true}) {
         Tool::Arguments arguments{"restore", "--plan", "--dir", lab_->target("r").string()};
         if (json) arguments.push_back("--json");
