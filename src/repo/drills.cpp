@@ -11,9 +11,9 @@ Drills::Drills(store::Storage& storage, const std::string& group)
 {
 }
 
-std::vector<StoredDrill> Drills::list(std::size_t limit) const
+std::vector<StoredDrill> Drills::list(std::size_t limit, Unreadable* unreadable) const
 {
-    return list_items(sequence_, limit, decode_drill);
+    return list_items(sequence_, limit, decode_drill, unreadable);
 }
 
 std::optional<StoredDrill> Drills::load(model::Number number) const

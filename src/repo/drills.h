@@ -20,8 +20,8 @@ StoredDrill decode_drill(base::ByteView bytes, const model::ObjectRef& object);
 class Drills {
 public:
     Drills(store::Storage& storage, const std::string& group);
-    /// Newest first, at most `limit` (0: all).
-    std::vector<StoredDrill> list(std::size_t limit = 0) const;
+    /// Newest first, at most `limit` (0: all); damaged ones go to `unreadable`, or into the log.
+    std::vector<StoredDrill> list(std::size_t limit = 0, Unreadable* unreadable = nullptr) const;
     std::optional<StoredDrill> load(model::Number number) const;
     StoredDrill append(const model::Drill& drill) const;
     /// For every proven mark its newest proof, and the objects that could not be read (key ->

@@ -66,9 +66,9 @@ HoldBook::HoldBook(store::Storage& storage, const std::string& group)
 {
 }
 
-std::vector<model::Hold> HoldBook::holds() const
+std::vector<model::Hold> HoldBook::holds(Unreadable* unreadable) const
 {
-    auto newest = latest_item(sequence_, decode_holds);
+    auto newest = latest_item(sequence_, decode_holds, unreadable);
     return newest ? std::move(newest->value.holds) : std::vector<model::Hold>{};
 }
 

@@ -21,8 +21,9 @@ class HoldBook {
 public:
     HoldBook(store::Storage& storage, const std::string& group);
 
-    /// Holds of the newest generation, by mark; also those whose time has passed.
-    std::vector<model::Hold> holds() const;
+    /// Holds of the newest generation that can be read, by mark; also those whose time has passed.
+    /// Newer ones that are damaged go to `unreadable`, or into the log.
+    std::vector<model::Hold> holds(Unreadable* unreadable = nullptr) const;
     /// A new generation in which the mark is held. When an `expire` has begun to remove the mark,
     /// the hold is taken back and Error{not_restorable} comes out.
     void hold(const model::Hold& hold) const;

@@ -152,9 +152,9 @@ RestoreBook::RestoreBook(store::Storage& storage, const std::string& group)
 {
 }
 
-model::JointRestores RestoreBook::load() const
+model::JointRestores RestoreBook::load(Unreadable* unreadable) const
 {
-    auto newest = latest_item(sequence_, decode_restores);
+    auto newest = latest_item(sequence_, decode_restores, unreadable);
     return newest ? std::move(newest->value) : model::JointRestores{.group = group_};
 }
 

@@ -22,8 +22,8 @@ class RestoreBook {
 public:
     RestoreBook(store::Storage& storage, const std::string& group);
 
-    /// The newest generation that can be read.
-    model::JointRestores load() const;
+    /// The newest generation that can be read; newer ones go to `unreadable`, or into the log.
+    model::JointRestores load(Unreadable* unreadable = nullptr) const;
     std::vector<model::JointRestore> open() const;
     /// A new generation with the change in it. `change` may be called again, on what another host
     /// has written meanwhile; what it throws comes out, and nothing is written then.

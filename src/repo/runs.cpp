@@ -10,9 +10,9 @@ Runs::Runs(store::Storage& storage, const std::string& group)
 {
 }
 
-std::vector<StoredRun> Runs::list(std::size_t limit) const
+std::vector<StoredRun> Runs::list(std::size_t limit, Unreadable* unreadable) const
 {
-    return list_items(sequence_, limit, decode_run);
+    return list_items(sequence_, limit, decode_run, unreadable);
 }
 
 StoredRun Runs::append(const model::Run& run) const

@@ -18,8 +18,8 @@ StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object);
 class Runs {
 public:
     Runs(store::Storage& storage, const std::string& group);
-    /// Newest first, at most `limit` (0: all).
-    std::vector<StoredRun> list(std::size_t limit = 0) const;
+    /// Newest first, at most `limit` (0: all); damaged ones go to `unreadable`, or into the log.
+    std::vector<StoredRun> list(std::size_t limit = 0, Unreadable* unreadable = nullptr) const;
     StoredRun append(const model::Run& run) const;
 
 private:

@@ -7,6 +7,7 @@
 #include "store/storage.h"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@
 namespace tidemark::repo {
 
 class Lease;
+
+/// Objects that could not be read, with the reason: key -> message.
+using Unreadable = std::map<std::string, std::string>;
 
 /// Under which lease an object was written.
 struct LeaseStamp {

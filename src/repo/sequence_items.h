@@ -50,39 +50,47 @@ auto load_asked(const Sequence& sequence, model::Number number, Decode decode)
     }
 }
 
-/// As load_item, but a damaged object is named in a warning and left out: one must not end what can
-/// do without it. A format of a newer program is still Error{repository_newer}.
+/// As load_item, but a damaged object is left out, and told to `unreadable` or in a warning of the
+/// log: one must not end what can do without it. A format of a newer program is still
+/// Error{repository_newer}.
 template <typename Decode>
-auto load_readable(const Sequence& sequence, model::Number number, Decode decode)
+auto load_readable(const Sequence& sequence, model::Number number, Decode decode,
+                   Unreadable* unreadable = nullptr)
     -> decltype(load_item(sequence, number, decode))
 {
     try {
         return load_item(sequence, number, decode);
     } catch (const base::Error& error) {
         if (error.code() != base::Code::failed) throw;
-        base::log_warning("left out, it is damaged: {}", error.what());
+        auto key = sequence.key(number);
+        if (unreadable != nullptr)
+            unreadable->emplace(key, said_of(key, error.what()));
+        else
+            base::log_warning("left out, it is damaged: {}", error.what());
         return std::nullopt;
     }
 }
 
 /// Newest first, at most `limit` (0: all); those that can be read.
 template <typename Decode>
-auto list_items(const Sequence& sequence, std::size_t limit, Decode decode)
+auto list_items(const Sequence& sequence, std::size_t limit, Decode decode,
+                Unreadable* unreadable = nullptr)
 {
     std::vector<decltype(decode(base::ByteView{}, model::ObjectRef{}))> out;
     auto numbers = sequence.numbers();
     for (auto at = numbers.rbegin(); at != numbers.rend(); ++at) {
         if (limit != 0 && out.size() == limit) break;
-        auto item = load_readable(sequence, *at, decode);
+        auto item = load_readable(sequence, *at, decode, unreadable);
         if (item) out.push_back(std::move(*item));
     }
     return out;
 }
 
 /// The newest that can be read.
-template <typename Decode> auto latest_item(const Sequence& sequence, Decode decode)
+template <typename Decode>
+auto latest_item(const Sequence& sequence, Decode decode, Unreadable* unreadable = nullptr)
 {
-    auto newest = list_items(sequence, 1, decode);
+    auto newest = list_items(sequence, 1, decode, unreadable);
     return newest.empty() ? std::nullopt : std::make_optional(std::move(newest.front()));
 }
 

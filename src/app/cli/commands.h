@@ -37,6 +37,9 @@ std::vector<std::string> known_slots(Environment& environment);
 /// One warning for each damaged page of a backup, as long as they are few.
 void warn_of_damage(Environment& environment, const model::Manifest& manifest);
 
+/// Objects that a listing leaves out, as warnings.
+void warn_of_unreadable(Environment& environment, const repo::Unreadable& unreadable);
+
 /// `list holds`
 void list_holds(Environment& environment);
 

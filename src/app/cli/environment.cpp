@@ -307,6 +307,11 @@ job::Context Environment::context()
             .host = host_name()};
 }
 
+int Environment::done() const
+{
+    return static_cast<int>(progress_.warnings().empty() ? Code::ok : Code::warnings);
+}
+
 repo::RepositoryView Environment::view(const repo::ViewOptions& options)
 {
     auto view = repo::load_view(repository().storage(), group().name, options);

@@ -29,6 +29,8 @@ public:
     const Options& options() const { return options_; }
     Output& output() { return output_; }
     ConsoleProgress& progress() { return progress_; }
+    /// The exit code of work that was done: 3 where it warned.
+    int done() const;
     base::Clock& clock() { return clock_; }
     std::stop_token stop() const { return stop_.get_token(); }
 

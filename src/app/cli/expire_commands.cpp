@@ -149,14 +149,13 @@ int run_expire(Environment& environment)
         environment.output().document()["bytes"] = report.survey.bytes;
         environment.output().text(fmt::format("{} objects ({}) would go; nothing was changed\n",
                                               objects, base::format_size(report.survey.bytes)));
-        return 0;
+        return environment.done();
     }
     return recorded_run(environment, [&](model::Run&) {
         auto report = job::expire(environment.context(), {});
         describe_plan(environment, report.survey.plan);
         describe_work(environment, report);
-        return static_cast<int>(environment.progress().warnings().empty() ? Code::ok
-                                                                          : Code::warnings);
+        return environment.done();
     });
 }
 
@@ -196,8 +195,11 @@ void list_holds(Environment& environment)
     Table table({"MARK", "SINCE", "UNTIL", "BY", "NOTE"});
     auto& list = environment.output().document()["holds"] = json::array();
     auto now = environment.clock().now();
-    for (const auto& hold :
-         repo::HoldBook(environment.repository().storage(), environment.group().name).holds()) {
+    repo::Unreadable unreadable;
+    repo::HoldBook book(environment.repository().storage(), environment.group().name);
+    auto holds = book.holds(&unreadable);
+    warn_of_unreadable(environment, unreadable);
+    for (const auto& hold : holds) {
         std::string until = hold.until ? base::format_time_human(*hold.until) : "released";
         table.row({repo::mark_id(hold.mark), base::format_time_human(hold.since),
                    hold.in_force(now) ? until : until + " (over)", hold.by, hold.note});

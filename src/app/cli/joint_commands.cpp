@@ -1,3 +1,4 @@
+#include "app/cli/commands.h"
 #include "app/cli/describe.h"
 #include "app/cli/restore_setup.h"
 #include "app/cli/table.h"
@@ -326,7 +327,9 @@ int run_joint_restore(Environment& environment)
 
 void list_restores(Environment& environment)
 {
-    auto book = book_of(environment).load();
+    repo::Unreadable unreadable;
+    auto book = book_of(environment).load(&unreadable);
+    warn_of_unreadable(environment, unreadable);
     auto& list = environment.output().document()["restores"] = json::array();
     Table table({"RESTORE", "MARK", "BEGUN", "HOST", "STATE", "WAITS FOR"});
     for (auto at = book.restores.rbegin(); at != book.restores.rend(); ++at) {

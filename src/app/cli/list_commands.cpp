@@ -63,8 +63,11 @@ std::set<model::Number> held_marks(Environment& environment)
 {
     std::set<model::Number> held;
     auto now = environment.clock().now();
-    for (const auto& hold :
-         repo::HoldBook(environment.repository().storage(), environment.group().name).holds())
+    repo::Unreadable unreadable;
+    repo::HoldBook book(environment.repository().storage(), environment.group().name);
+    auto holds = book.holds(&unreadable);
+    warn_of_unreadable(environment, unreadable);
+    for (const auto& hold : holds)
         if (hold.in_force(now)) held.insert(hold.mark);
     return held;
 }
@@ -110,6 +113,7 @@ void list_marks(Environment& environment, repo::RepositoryView& view)
     Table table({"MARK", "TIME", "NAME", "SPREAD", "IN DOUBT", "RESTORABLE", "PROVEN"});
     auto chosen = choose_marks(environment, view);
     auto proofs = repo::Drills(environment.repository().storage(), view.group).proofs();
+    warn_of_unreadable(environment, proofs.unreadable);
     auto& list = environment.output().document()["marks"] = json::array();
     tell_of_more(environment, chosen.more);
     for (const auto* row : chosen.rows) {
@@ -234,8 +238,10 @@ void list_runs(Environment& environment)
     Table table({"RUN", "COMMAND", "STARTED", "TOOK", "RESULT", "ERROR"});
     list_open_runs(environment, table);
     auto& list = environment.output().document()["runs"] = json::array();
+    repo::Unreadable unreadable;
     auto runs = repo::Runs(environment.repository().storage(), environment.group().name)
-                    .list(to_load(environment));
+                    .list(to_load(environment), &unreadable);
+    warn_of_unreadable(environment, unreadable);
     for (const auto& run : shown(environment, runs)) {
         auto name = run.value.broken_off ? "broken off"
                                          : base::code_name(static_cast<Code>(run.value.exit_code));
@@ -288,8 +294,10 @@ void list_drills(Environment& environment)
 {
     Table table({"DRILL", "KIND", "MARK", "STARTED", "OPEN AFTER", "RESULT"});
     auto& list = environment.output().document()["drills"] = json::array();
+    repo::Unreadable unreadable;
     auto drills = repo::Drills(environment.repository().storage(), environment.group().name)
-                      .list(to_load(environment));
+                      .list(to_load(environment), &unreadable);
+    warn_of_unreadable(environment, unreadable);
     for (const auto& stored : shown(environment, drills)) {
         const auto& drill = stored.value;
         table.row(
@@ -369,32 +377,9 @@ repo::ViewOptions needed_for(const Environment& environment)
     return {.marks = to_load(environment), .sets = repo::SetScope::none};
 }
 
-} // namespace
-
-int run_list(Environment& environment)
+void list_view(Environment& environment)
 {
     const auto& what = environment.options().subject;
-    if (environment.options().limit && what != "marks" && what != "sets" && what != "runs" &&
-        what != "drills")
-        throw Error{Code::usage,
-                    "--limit is for marks, sets, runs and drills",
-                    {.hint = fmt::format("leave it out: tidemark list {} shows all", what)}};
-    if (what == "restores") {
-        list_restores(environment);
-        return 0;
-    }
-    if (what == "holds") {
-        list_holds(environment);
-        return 0;
-    }
-    if (what == "runs") {
-        list_runs(environment);
-        return 0;
-    }
-    if (what == "drills") {
-        list_drills(environment);
-        return 0;
-    }
     auto view = environment.view(needed_for(environment));
     if (what == "marks")
         list_marks(environment, view);
@@ -404,9 +389,36 @@ int run_list(Environment& environment)
         list_windows(environment, view);
     else
         list_sets(environment, view);
-    for (const auto& [key, why] : view.unreadable)
+    warn_of_unreadable(environment, view.unreadable);
+}
+
+} // namespace
+
+void warn_of_unreadable(Environment& environment, const repo::Unreadable& unreadable)
+{
+    for (const auto& [key, why] : unreadable)
         environment.progress().warn(key + ": " + why);
-    return static_cast<int>(view.unreadable.empty() ? Code::ok : Code::warnings);
+}
+
+int run_list(Environment& environment)
+{
+    const auto& what = environment.options().subject;
+    if (environment.options().limit && what != "marks" && what != "sets" && what != "runs" &&
+        what != "drills")
+        throw Error{Code::usage,
+                    "--limit is for marks, sets, runs and drills",
+                    {.hint = fmt::format("leave it out: tidemark list {} shows all", what)}};
+    if (what == "restores")
+        list_restores(environment);
+    else if (what == "holds")
+        list_holds(environment);
+    else if (what == "runs")
+        list_runs(environment);
+    else if (what == "drills")
+        list_drills(environment);
+    else
+        list_view(environment);
+    return environment.done();
 }
 
 int run_show(Environment& environment)

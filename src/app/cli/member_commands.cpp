@@ -67,11 +67,6 @@ std::string shown(std::string lines, const std::vector<model::MemberSpec>& membe
     return indented(lines);
 }
 
-int ended(Environment& environment)
-{
-    return static_cast<int>(environment.progress().warnings().empty() ? Code::ok : Code::warnings);
-}
-
 // ---- add-member
 
 model::MemberSpec wanted_member(Environment& environment)
@@ -340,7 +335,7 @@ int run_add_member(Environment& environment)
 {
     require_file(environment, "add-member");
     auto arrival = plan_arrival(environment);
-    if (environment.options().plan) return ended(environment);
+    if (environment.options().plan) return environment.done();
     // A slot of a member that no file names would hold log unseen.
     require_editable(environment.config()->path);
     return recorded_run(environment, [&](model::Run&) {
@@ -360,7 +355,7 @@ int run_add_member(Environment& environment)
                         environment.config()->path.string()));
         output.text("next: tidemark run takes a full backup of the group; until it is complete "
                     "the newest restorable mark is one without the new member\n");
-        return ended(environment);
+        return environment.done();
     });
 }
 
@@ -372,11 +367,11 @@ int run_leave(Environment& environment)
     describe_departure(environment, departure,
                        job::find_slots(environment.context().for_group(departure.leaving)), sql);
     environment.output().document()["sql"] = sql;
-    if (environment.options().plan) return ended(environment);
+    if (environment.options().plan) return environment.done();
     if (!departure.unnamed) require_editable(environment.config()->path);
     if (!confirmed(environment)) {
         environment.output().text("nothing was changed\n");
-        return ended(environment);
+        return environment.done();
     }
     return recorded_run(environment, [&](model::Run&) {
         auto context = environment.context();
@@ -393,7 +388,7 @@ int run_leave(Environment& environment)
             leave_sheet(environment, departure);
         }
         environment.output().text("done\n");
-        return ended(environment);
+        return environment.done();
     });
 }
 

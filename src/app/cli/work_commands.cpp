@@ -83,12 +83,6 @@ void warn_of_mark(Environment& environment, const model::Mark& mark)
     }
 }
 
-/// Done, or done with warnings.
-int ended(Environment& environment)
-{
-    return static_cast<int>(environment.progress().warnings().empty() ? Code::ok : Code::warnings);
-}
-
 } // namespace
 
 void warn_of_damage(Environment& environment, const model::Manifest& manifest)
@@ -149,7 +143,7 @@ int run_backup(Environment& environment)
             environment.progress().warn("the backup is marked damaged: pages above have wrong "
                                         "checksums in the database itself");
         warn_of_decision_tables(environment);
-        return ended(environment);
+        return environment.done();
     });
 }
 
@@ -173,7 +167,7 @@ int mark_moment(Environment& environment)
             fmt::format("mark {} recorded\n{}", mark_title(mark), moment_text(moment)));
         environment.output().document()["mark"] = mark_summary(mark);
         environment.output().document()["moment"] = moment_json(moment);
-        return 0;
+        return environment.done();
     });
 }
 
@@ -191,7 +185,7 @@ int run_mark(Environment& environment)
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
         warn_of_mark(environment, outcome.mark.value);
-        return ended(environment);
+        return environment.done();
     });
 }
 
@@ -211,7 +205,7 @@ int run_log(Environment& environment)
                             {"pieces", member.pieces}});
         }
         environment.output().text(table.render());
-        return ended(environment);
+        return environment.done();
     });
 }
 
@@ -225,7 +219,7 @@ int run_reindex(Environment& environment)
     environment.output().document()["problems"] = report.problems;
     for (const auto& problem : report.problems)
         environment.progress().warn(problem);
-    return ended(environment);
+    return environment.done();
 }
 
 } // namespace tidemark::app

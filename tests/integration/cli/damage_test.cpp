@@ -240,6 +240,25 @@ TEST_P(DamageTest, ARestoreSaysThatItTakesAnOlderMark)
     clear_target();
 }
 
+TEST_P(DamageTest, AListSaysWhatItLeavesOut)
+{
+    if (GetParam() == Harm::lose) GTEST_SKIP() << "nothing is left to be told of";
+    using enum repo::KeyKind;
+    for (const auto& [kind, what] : {std::pair{run, "runs"}, {hold, "holds"}, {mark, "marks"}}) {
+        SCOPED_TRACE(what);
+        SetUp();
+        ASSERT_EQ(on_copy({"hold", "m-1"}).code(), 0);
+        auto whole = on_copy({"list", what, "--json"});
+        EXPECT_EQ(whole.code(), 0) << whole.text();
+        auto object = newest(kind);
+        harm(object, GetParam());
+        auto list = on_copy({"list", what, "--json"});
+        EXPECT_EQ(list.code(), 3) << list.text();
+        EXPECT_TRUE(holds(list.json().at("warnings").dump(), key_of(object) + ": ")) << list.text();
+        EXPECT_LT(list.json().at(what).size(), whole.json().at(what).size()) << list.text();
+    }
+}
+
 TEST_P(DamageTest, WhoeverAsksForADamagedObjectIsToldSo)
 {
     using enum repo::KeyKind;
