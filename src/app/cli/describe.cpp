@@ -200,8 +200,10 @@ std::string mark_text(const repo::StoredMark& mark)
         out += fmt::format("ambiguous: the id {} was used again too soon to tell its uses apart\n",
                            id);
     if (!value.at.unknown_finishes.empty())
-        out += fmt::format("{} branches ended whose prepare nobody saw\n",
-                           value.at.unknown_finishes.size());
+        out += fmt::format("{} ended whose prepare nobody saw\n",
+                           value.at.unknown_finishes.size() == 1
+                               ? "1 branch"
+                               : fmt::format("{} branches", value.at.unknown_finishes.size()));
     for (const auto& violation : value.violations)
         out += fmt::format("violation: {} at {}\n", model::violation_name(violation.kind),
                            violation.member);

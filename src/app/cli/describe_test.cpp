@@ -33,5 +33,19 @@ TEST(DescribeTest, PlansNameWhatIsRolledBackForWantOfACommit)
     EXPECT_EQ(text.find(said), std::string::npos) << text;
 }
 
+// rule 6
+TEST(DescribeTest, MarksCountBranchesThatEndedWithoutAPrepare)
+{
+    const std::string said = "ended whose prepare nobody saw";
+    repo::StoredMark mark;
+    EXPECT_EQ(mark_text(mark).find(said), std::string::npos);
+    mark.value.at.unknown_finishes.resize(1);
+    EXPECT_NE(mark_text(mark).find("\n1 branch " + said + "\n"), std::string::npos)
+        << mark_text(mark);
+    mark.value.at.unknown_finishes.resize(2);
+    EXPECT_NE(mark_text(mark).find("\n2 branches " + said + "\n"), std::string::npos)
+        << mark_text(mark);
+}
+
 } // namespace
 } // namespace tidemark::app
