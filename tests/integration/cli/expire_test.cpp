@@ -165,7 +165,7 @@ TEST_F(ExpireTest, WhatStaysRestoresAndWhatGoesIsSaidToBeGone)
     mark("p1");
     mark("");
     ok({"hold", "held", "--note", "the move"});
-    ok({"drill", "--to", "proven"});
+    ok({"drill", "--to", "proven"}, drill_passed(lab_.lab.cluster(0)));
     age(8 * 24h);
     // Marks of one hour or two, to be thinned, with small pieces of log, to be joined.
     backup("t");
