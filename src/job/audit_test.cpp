@@ -17,7 +17,6 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 /// The newest mark has transactions in doubt; a mark that was changed carries its own right hash.
 class AuditTest : public testing::Test {
