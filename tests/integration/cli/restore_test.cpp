@@ -167,35 +167,6 @@ TEST_F(RestoreTest, KeepLeavesEverythingPrepared)
     }
 }
 
-/// Names that PostgreSQL and libpq read in their own ways.
-TEST_F(RestoreTest, AnyNameOfAFolderWillDo)
-{
-    auto odd = dir() / "back\\slash, and spaces";
-    auto run = lab_->restore({"--decisions", decisions("commit").string()}, odd.string());
-    EXPECT_EQ(run.code(), 0) << run.text();
-    if (run.code() == 0) expect_whole(run, 0);
-    stop_restored(odd);
-}
-
-/// Whoever names a wrong folder loses nothing, whatever he adds.
-TEST_F(RestoreTest, WhatNoRestoreWroteIsNeverRemoved)
-{
-    fs::create_directories(dir() / "m1/data");
-    std::ofstream(dir() / "m1/data/precious") << "data";
-    for (const auto& how : std::vector<Tool::Arguments>{{}, {"--force"}, {"--plan", "--force"}}) {
-        auto refused = lab_->restore(how, "r");
-        EXPECT_EQ(refused.code(), 30) << refused.text();
-        EXPECT_TRUE(refused.explained()) << refused.text();
-    }
-    for (const auto& how : std::vector<Tool::Arguments>{{"--discard"}, {"--discard", "--force"}}) {
-        auto refused = lab_->restore(how, "r");
-        EXPECT_EQ(refused.code(), 30) << refused.text();
-        EXPECT_TRUE(refused.explained()) << refused.text();
-    }
-    EXPECT_TRUE(fs::exists(dir() / "m1/data/precious"));
-    EXPECT_FALSE(fs::exists(dir() / "m0"));
-}
-
 TEST_F(RestoreTest, ForceReplacesARestoreAndNothingElse)
 {
     auto line = [&](Tool::Arguments more) {

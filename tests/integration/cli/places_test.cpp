@@ -1,5 +1,5 @@
-// A member with a tablespace, and a repository whose objects are not compressed: where files go in
-// a restore, and what they hold.
+// Where a restore writes: tablespaces below the member or where they are mapped, folders of any
+// name, and never into what others left. From a repository whose objects are not compressed.
 
 #include "base/fd.h"
 #include "cli/group_lab.h"
@@ -33,7 +33,7 @@ std::map<std::string, std::string> contents(const fs::path& folder)
 }
 
 /// m0 has a tablespace with a table of a thousand rows; the repository says compression = "none".
-class TablespacesTest : public ::testing::Test {
+class PlacesTest : public ::testing::Test {
 protected:
     static void SetUpTestSuite()
     {
@@ -94,7 +94,7 @@ protected:
         EXPECT_TRUE(fs::exists(place / in_place)) << place / in_place;
         sql.exec("INSERT INTO kept_aside SELECT 0, 'new' FROM generate_series(1, 1000)");
         sql.exec("CHECKPOINT");
-        EXPECT_EQ(contents(original_), before_) << "the restored server writes to production";
+        EXPECT_TRUE(contents(original_) == before_) << "the restored server writes to production";
         stop_restored(lab_->target(dir));
     }
 
@@ -105,21 +105,21 @@ protected:
     static bool ready_;
 };
 
-std::unique_ptr<GroupLab> TablespacesTest::lab_;
-fs::path TablespacesTest::original_;
-std::string TablespacesTest::oid_;
-std::map<std::string, std::string> TablespacesTest::before_;
-bool TablespacesTest::ready_ = false;
+std::unique_ptr<GroupLab> PlacesTest::lab_;
+fs::path PlacesTest::original_;
+std::string PlacesTest::oid_;
+std::map<std::string, std::string> PlacesTest::before_;
+bool PlacesTest::ready_ = false;
 
 // rule 29
-TEST_F(TablespacesTest, GoBelowTheMemberUnlessTheyAreMapped)
+TEST_F(PlacesTest, TablespacesGoBelowTheMemberUnlessTheyAreMapped)
 {
     auto run = lab_->restore({"--to", "last"}, "unmapped");
     expect_restored(run, "unmapped", lab_->target("unmapped") / "m0/tablespaces" / oid_);
 }
 
 // rule 29
-TEST_F(TablespacesTest, GoWhereTheyAreMapped)
+TEST_F(PlacesTest, TablespacesGoWhereTheyAreMapped)
 {
     auto place = lab_->folder() / "mapped";
     auto map = fmt::format("m0:{}={}", oid_, place.string());
@@ -136,11 +136,39 @@ TEST_F(TablespacesTest, GoWhereTheyAreMapped)
         lab_->run({"restore", "--discard", "--force", "--dir", lab_->target("moved").string()});
     EXPECT_EQ(discarded.code(), 0) << discarded.text();
     EXPECT_EQ(contents(place), (std::map<std::string, std::string>{{"mine", "x"}}));
-    EXPECT_EQ(contents(original_), before_);
+    EXPECT_TRUE(contents(original_) == before_);
+}
+
+/// Names that PostgreSQL and libpq read in their own ways.
+TEST_F(PlacesTest, AnyNameOfAFolderWillDo)
+{
+    const std::string odd = "r/back\\slash, and spaces";
+    auto run = lab_->restore({"--to", "last"}, odd);
+    expect_restored(run, odd, lab_->target(odd) / "m0/tablespaces" / oid_);
+}
+
+/// Whoever names a wrong folder loses nothing, whatever he adds.
+TEST_F(PlacesTest, WhatNoRestoreWroteIsNeverRemoved)
+{
+    auto dir = lab_->target("taken");
+    fs::create_directories(dir / "m1/data");
+    std::ofstream(dir / "m1/data/precious") << "data";
+    for (const auto& how : std::vector<Tool::Arguments>{{}, {"--force"}, {"--plan", "--force"}}) {
+        auto refused = lab_->restore(how, "taken");
+        EXPECT_EQ(refused.code(), 30) << refused.text();
+        EXPECT_TRUE(refused.explained()) << refused.text();
+    }
+    for (const auto& how : std::vector<Tool::Arguments>{{"--discard"}, {"--discard", "--force"}}) {
+        auto refused = lab_->restore(how, "taken");
+        EXPECT_EQ(refused.code(), 30) << refused.text();
+        EXPECT_TRUE(refused.explained()) << refused.text();
+    }
+    EXPECT_TRUE(fs::exists(dir / "m1/data/precious"));
+    EXPECT_FALSE(fs::exists(dir / "m0"));
 }
 
 /// A compressed frame would hold the words once.
-TEST_F(TablespacesTest, WithoutCompressionBytesAreStoredAsTheyAre)
+TEST_F(PlacesTest, WithoutCompressionBytesAreStoredAsTheyAre)
 {
     std::size_t with_words = 0;
     auto packs = lab_->repository / "groups/shop/members/m0/packs";
