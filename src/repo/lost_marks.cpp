@@ -4,7 +4,6 @@
 #include "repo/tombstones.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 namespace tidemark::repo {
@@ -33,8 +32,11 @@ public:
     }
     bool holds(model::Number number)
     {
-        if (!ranges_) ranges_ = load();
-        return std::ranges::any_of(*ranges_, [&](const model::NumberRange& range) {
+        if (!known_) {
+            ranges_ = load();
+            known_ = true;
+        }
+        return std::ranges::any_of(ranges_, [&](const model::NumberRange& range) {
             return range.first <= number && number <= range.last;
         });
     }
@@ -51,7 +53,8 @@ private:
 
     store::Storage& storage_;
     const std::string& group_;
-    std::optional<std::vector<model::NumberRange>> ranges_;
+    bool known_ = false;
+    std::vector<model::NumberRange> ranges_;
 };
 
 } // namespace
