@@ -1,8 +1,10 @@
 #include "repo/repository.h"
 
 #include "base/error.h"
+#include "base/random.h"
 #include "repo/json.h"
 #include "repo/layout.h"
+#include "store/probe.h"
 
 #include <fmt/format.h>
 #include <set>
@@ -90,6 +92,10 @@ Repository Repository::create(store::Storage& storage, base::Random& random)
         throw Error{Code::failed,
                     fmt::format("{} holds backups but no {}", storage.traits().where, kHeadKey),
                     {.hint = "bring that file back; without it this may be another repository"}};
+    // Everything rests on creates that never overwrite and lists that are complete: seen by effect,
+    // not by promise (rules.md 30).
+    base::SystemRandom names;
+    store::probe(storage, names);
     base::Bytes id(16);
     random.fill(id);
     RepositoryHead head;
@@ -101,8 +107,7 @@ Repository Repository::create(store::Storage& storage, base::Random& random)
     base::Bytes bytes = encode_head(head);
     if (store::put(storage, kHeadKey, bytes) == store::Created::already_there)
         throw_exists(storage);
-    // Everything rests on creates that never overwrite: seen by effect, not by promise (rules.md
-    // 30).
+    // The same of the object that others will race for.
     base::Bytes other = base::to_bytes("{}\n");
     bool refused = store::put(storage, kHeadKey, other) == store::Created::already_there;
     auto back = store::get(storage, kHeadKey, kMaxHead);

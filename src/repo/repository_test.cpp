@@ -9,6 +9,8 @@
 #include "repo/little_group.h"
 #include "repo/log_catalog.h"
 #include "repo/restore_plan.h"
+#include "store/faulty.h"
+#include "store/memory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,6 +51,37 @@ TEST(Repository, LostHeadIsNotReplacedByANewOne)
     t.storage.remove(kHeadKey);
     base::SystemRandom random;
     EXPECT_EQ(error_of([&] { Repository::create(t.storage, random); }).code(), Code::failed);
+}
+
+// rule 30
+TEST(Repository, AStoreThatLetsItsHeadBeOverwrittenIsRefused)
+{
+    auto memory = std::make_shared<store::MemoryStorage>();
+    store::FaultyStorage storage{memory};
+    storage.before(store::Operation::commit, [&](std::string_view key) {
+        if (key == kHeadKey) memory->remove(key); // so what is there is replaced
+    });
+    base::SystemRandom random;
+    auto error = error_of([&] { Repository::create(storage, random); });
+    EXPECT_EQ(error.code(), Code::failed) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr("overwrite"));
+    EXPECT_FALSE(Repository::exists(*memory));
+}
+
+// rule 30
+TEST(Repository, AStoreThatBreaksItsPromisesIsRefused)
+{
+    auto memory = std::make_shared<store::MemoryStorage>();
+    store::FaultyStorage storage{memory};
+    storage.before(store::Operation::list, [&](std::string_view prefix) {
+        if (prefix.starts_with("probe-"))
+            store::put(*memory, std::string(prefix) + "ghost", base::as_bytes("x"));
+    });
+    base::SystemRandom random;
+    auto error = error_of([&] { Repository::create(storage, random); });
+    EXPECT_EQ(error.code(), Code::repository_unreachable) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr("cannot hold a repository"));
+    EXPECT_FALSE(Repository::exists(*memory));
 }
 
 TEST(Repository, KnowsItsGroupsAndMembers)
