@@ -120,5 +120,36 @@ TEST_F(DamagedNewestTest, WhatIsKnownOfAMemberIsRecordedAgainByInit)
     EXPECT_TRUE(done(plan)) << plan.text();
 }
 
+/// No damage that a checksum shows: the mark itself says what the log does not.
+TEST_F(DamagedNewestTest, AMarkThatDoesNotSayWhatTheLogSaysIsNotProven)
+{
+    fs::path newest;
+    for (const auto& entry : fs::recursive_directory_iterator(lab_->repository)) {
+        auto key = repo::parse_key(entry.path().lexically_relative(lab_->repository).string());
+        if (key && key->kind == repo::KeyKind::mark) newest = std::max(newest, entry.path());
+    }
+    ASSERT_FALSE(newest.empty());
+    auto bytes = base::read_file(newest, 1 << 20);
+    std::string text(base::as_text(bytes));
+    auto flag = text.find("\"heuristic_damage\"");
+    ASSERT_NE(flag, std::string::npos) << text;
+    auto value = text.find("false", flag);
+    ASSERT_LT(value - flag, 25U) << text;
+    auto changed = text;
+    changed.replace(value, 5, "true");
+    fs::permissions(newest, fs::perms::owner_write, fs::perm_options::add);
+    std::ofstream(newest, std::ios::binary | std::ios::trunc) << changed;
+    auto audit = lab_->run({"audit", "latest", "--json"});
+    std::ofstream(newest, std::ios::binary | std::ios::trunc) << text;
+    EXPECT_EQ(audit.code(), 4) << audit.text();
+    EXPECT_FALSE(audit.json().at("good").get<bool>()) << audit.text();
+    ASSERT_EQ(audit.json().at("differences").size(), 1U) << audit.text();
+    EXPECT_NE(audit.json().at("differences").at(0).get<std::string>().find("heuristic_damage"),
+              std::string::npos)
+        << audit.text();
+    audit = lab_->run({"audit", "latest"});
+    EXPECT_EQ(audit.code(), 0) << audit.text();
+}
+
 } // namespace
 } // namespace tidemark::support
