@@ -70,6 +70,44 @@ TEST(Help, ShowsTheProgramNotTheCommandHelp)
     EXPECT_NE(::testing::internal::GetCapturedStdout().find("restore"), std::string::npos);
 }
 
+std::string help_of(const std::vector<const char*>& words)
+{
+    ::testing::internal::CaptureStdout();
+    auto parsed = parse_command_line(static_cast<int>(words.size()), words.data());
+    EXPECT_TRUE(parsed.finished);
+    EXPECT_EQ(parsed.code, 0);
+    return ::testing::internal::GetCapturedStdout();
+}
+
+TEST(Help, EachCommandsPageNamesWhatHoldsForAll)
+{
+    for (const char* command : {"init", "restore", "list", "audit"}) {
+        auto page = help_of({"tidemark", command, "--help"});
+        EXPECT_NE(page.find("Options of every command: --config FILE, --repo PATH, --json, "
+                            "-q,--quiet, -v,--verbose\n"),
+                  std::string::npos)
+            << page;
+        EXPECT_EQ(page, help_of({"tidemark", "help", command}));
+    }
+    EXPECT_EQ(help_of({"tidemark", "help"}).find("Options of every command"), std::string::npos);
+}
+
+TEST(Help, AuditNamesItsWords)
+{
+    auto page = help_of({"tidemark", "audit", "--help"});
+    EXPECT_NE(page.find("tidemark audit [OPTIONS] [G] MARK\n"), std::string::npos) << page;
+    EXPECT_EQ(page.find("words"), std::string::npos) << page;
+}
+
+TEST(Help, OfACommandThatIsNotThereIsRefused)
+{
+    const char* argv[] = {"tidemark", "help", "frob"};
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(parse_command_line(3, argv).code, 2);
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("there is no command frob"),
+              std::string::npos);
+}
+
 TEST(Completion, KnowsCommandsOptionsAndChoicesInEveryShell)
 {
     for (const char* shell : {"bash", "zsh", "fish"}) {

@@ -58,12 +58,37 @@ bool is_mark_id(const std::string& word)
            std::all_of(word.begin() + 2, word.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// Pages of help. What holds for every command stands on each command's page, too.
+class HelpPages : public CLI::Formatter {
+public:
+    std::string make_footer(const CLI::App* app) const override
+    {
+        auto footer = CLI::Formatter::make_footer(app);
+        if (app->get_parent() == nullptr) return footer;
+        std::string names;
+        for (const auto* option : app->get_parent()->get_options()) {
+            if (option->get_name() == "--help") continue;
+            names += (names.empty() ? "" : ", ") + option->get_name(false, true);
+            if (option->get_items_expected_max() != 0) names += " " + option->get_type_name();
+        }
+        return "Options of every command: " + names + "\n" + footer;
+    }
+    /// Of words that may change places the type says how they are written.
+    std::string make_option_usage(const CLI::Option* option) const override
+    {
+        bool several = option->get_expected_max() > 1 &&
+                       option->get_expected_max() < CLI::detail::expected_max_vector_size;
+        return several ? option->get_type_name() : CLI::Formatter::make_option_usage(option);
+    }
+};
+
 /// The tree of commands and options; completion and help come from it too.
 class Tree {
 public:
     explicit Tree(Options& options)
         : o_(options), app_("Synchronized backups of databases that share transactions", "tidemark")
     {
+        app_.formatter(std::make_shared<HelpPages>()); // before the commands, which inherit it
         app_.require_subcommand(0, 1);
         app_.fallthrough();
         app_.set_help_flag("-h,--help", "help for the program or a command");
@@ -225,7 +250,7 @@ private:
             ->type_name("FILE");
         auto* audit = command("audit", "recompute a mark's proof from the stored logs");
         audit->footer("for example: tidemark audit m-12");
-        audit->add_option("words", positional_, "[G] MARK")
+        audit->add_option("mark", positional_, "[G] MARK")
             ->required()
             ->expected(1, 2)
             ->type_name("[G] MARK");
@@ -356,7 +381,9 @@ private:
             ->required()
             ->check(CLI::IsMember({"bash", "zsh", "fish"}));
         command("manual", "the manual page, for man -l")->group("");
-        command("help", "this page");
+        command("help", "this page, or the page of a command")
+            ->add_option("command", o_.subject, "the command")
+            ->type_name("COMMAND");
     }
 
     Options& o_;
@@ -399,8 +426,17 @@ Parsed parse_command_line(int argc, const char* const* argv)
             return parsed;
         }
         // Of a fresh tree: this one would show the page of the command that was parsed.
-        with_command_tree(
-            [&](const CLI::App& app) { std::fputs(app.help().c_str(), bare ? stderr : stdout); });
+        with_command_tree([&](const CLI::App& app) {
+            const auto& about = parsed.options.subject;
+            auto found = app.get_subcommands(
+                [&](const CLI::App* command) { return command->get_name() == about; });
+            if (about.empty())
+                std::fputs(app.help().c_str(), bare ? stderr : stdout);
+            else if (found.empty())
+                parsed.code = refuse_unknown_command(about, parsed.options.json);
+            else
+                std::fputs(found.front()->help(app.get_name()).c_str(), stdout);
+        });
     }
     return parsed;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 namespace CLI {
 class App;
@@ -16,5 +17,7 @@ int refuse_command_line(const CLI::App& program, const CLI::ParseError& error,
                         std::span<const char* const> arguments);
 /// The same of a command line without a command.
 int refuse_no_command();
+/// `help` for a command that there is none of.
+int refuse_unknown_command(const std::string& name, bool json);
 
 } // namespace tidemark::app
