@@ -1,3 +1,4 @@
+#include "app/cli/clock_check.h"
 #include "app/cli/commands.h"
 #include "app/cli/decision_tables.h"
 #include "app/cli/hooks.h"
@@ -271,6 +272,8 @@ void check_members(Environment& environment, Findings& findings,
     }
 }
 
+} // namespace
+
 std::optional<engine::Check>
 compare_clocks(const std::vector<std::optional<base::Duration>>& clocks)
 {
@@ -291,6 +294,8 @@ compare_clocks(const std::vector<std::optional<base::Duration>>& clocks)
     }
     return check;
 }
+
+namespace {
 
 Findings find_everything(Environment& environment)
 {

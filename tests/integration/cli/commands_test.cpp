@@ -89,6 +89,15 @@ TEST_F(CommandsTest, CheckNamesWhatWaitsAndTheFix)
             << check;
     }
     EXPECT_NE(lab_->run({"check"}).out.find("0 failed"), std::string::npos);
+    // The laboratory has all on one disk of one host, which is what these two are about.
+    std::map<std::string, std::string> group;
+    for (const auto& check : checks)
+        if (check.at("member") == "group") group[check.at("check")] = check.at("state");
+    EXPECT_EQ(group["repository"], "ok") << run.text();
+    EXPECT_EQ(group["repository_writable"], "ok") << run.text();
+    EXPECT_EQ(group["repository_host"], "waiting") << run.text();
+    EXPECT_EQ(group["repository_device"], "waiting") << run.text();
+    EXPECT_EQ(group["clocks"], "ok") << run.text();
 }
 
 TEST_F(CommandsTest, ListsShowWhatWasMade)

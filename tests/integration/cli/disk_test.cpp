@@ -5,6 +5,7 @@
 #include "base/mount_testing.h"
 #include "cli/group_lab.h"
 
+#include <algorithm>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -119,6 +120,14 @@ TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
         command.insert(command.end(), {"--config", config.string()});
         return lab_->tool.run(command);
     };
+    auto has_check = [&](const std::string& name) {
+        const auto document = run({"check", "--json"}).json();
+        return std::ranges::any_of(document.at("checks"), [&](const nlohmann::json& one) {
+            return one.at("check") == name;
+        });
+    };
+    EXPECT_TRUE(has_check("repository_writable"));
+    EXPECT_FALSE(has_check("repository_device")) << "it has a disk of its own";
     expect(run({"mark"}), 0);
     fill(disk.path() / "filler");
     expect(run({"backup"}), 32);
@@ -126,6 +135,7 @@ TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
     expect(run({"verify"}), 0);
     disk.read_only();
     expect(run({"mark"}), 13);
+    EXPECT_FALSE(has_check("repository_writable"));
     auto listed = run({"list", "marks", "--json"});
     EXPECT_EQ(listed.code(), 0) << listed.text();
     EXPECT_GE(listed.json().at("marks").size(), 3U) << listed.text(); // one was made here
