@@ -76,10 +76,10 @@ int refuse_no_command()
     return Output("", true).finish(static_cast<int>(Code::usage), &what);
 }
 
-int refuse_unknown_command(const std::string& name, bool json)
+int refuse_unknown_command(const std::string& name, bool as_json)
 {
     Error what{Code::usage, "there is no command " + name, {"tidemark help lists the commands"}};
-    return Output("help", json).finish(static_cast<int>(Code::usage), &what);
+    return Output("help", as_json).finish(static_cast<int>(Code::usage), &what);
 }
 
 } // namespace tidemark::app

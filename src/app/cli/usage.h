@@ -18,6 +18,6 @@ int refuse_command_line(const CLI::App& program, const CLI::ParseError& error,
 /// The same of a command line without a command.
 int refuse_no_command();
 /// `help` for a command that there is none of.
-int refuse_unknown_command(const std::string& name, bool json);
+int refuse_unknown_command(const std::string& name, bool as_json);
 
 } // namespace tidemark::app
