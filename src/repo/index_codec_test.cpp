@@ -36,7 +36,8 @@ StoredIndex sample()
          time_of(1'763'821'867'123'456), 5, 10},
         {model::EventKind::commit, 3, 0x3000400, 0x3000450, 770, "", time_of(1'763'821'867'223'456),
          0, 0},
-        {model::EventKind::rollback, 3, 0x3000300, 0x3000350, ~0U, "b\0c", time_of(-1), 0, 0},
+        {model::EventKind::rollback, 3, 0x3000300, 0x3000350, ~0U, std::string("b\0c", 3),
+         time_of(-1), 0, 0},
     };
     index.restore_points = {{3, 0x3000500, 0x3000570, time_of(0), "m-1843"}};
     index.times = {{0x3000400, time_of(1)}, {0x3010400, time_of(2)}};

@@ -93,8 +93,8 @@ TEST(LayoutTest, OddKeysAreRefused)
              "groups/shop/members/orders/log/00000001/0000000003000000-0000000003000000.0000000007",
              "groups/shop/members/orders/log/00000001/0000000003000000-0000000002000000.0000000007",
              "groups/shop/members/orders/log/00000001/0000000003000000-0000000004000000.7",
-             "groups/shop/members/orders/log/00000001/"
-             "0000000003000000-0000000004000000.0000000007.tmp",
+             ("groups/shop/members/orders/log/00000001/"
+              "0000000003000000-0000000004000000.0000000007.tmp"),
              "groups/shop/members/orders/packs/0000000001-0000000002-3",
              "groups/shop/members/orders/packs/0000000001-0000000002-000003-",
              "groups/shop/members//packs/0000000001-0000000002-000003",

@@ -19,17 +19,17 @@ using model::History;
 using model::LogPosition;
 using testing::build_piece;
 using ::testing::HasSubstr;
-using testing::kSegment;
 using testing::log_byte;
 using testing::plain_index;
 
+constexpr model::Offset kSegment = testing::kSegment;
 const model::MemberId kOrders{.group = "shop", .member = "orders"};
 
 class LogTest : public ::testing::Test {
 protected:
     LogWriter writer(std::optional<LogPosition> end = {})
     {
-        return {t.storage, kOrders, *lease, end, {.log_segment_size = kSegment}};
+        return {t.storage, kOrders, *lease, end, {.log_segment_size = testing::kSegment}};
     }
     LogCatalog catalog() { return LogCatalog::load(t.storage, kOrders); }
     LogReader reader() { return {t.storage, catalog()}; }
@@ -166,7 +166,8 @@ TEST_F(LogTest, StaleWriterDoesNoHarm)
     put(log, kSegment, kSegment + 1000);
     t.clock.advance(std::chrono::minutes{5});
     auto fresh_lease = testing::take(t.storage);
-    LogWriter fresh{t.storage, kOrders, *fresh_lease, log.end(), {.log_segment_size = kSegment}};
+    LogWriter fresh{
+        t.storage, kOrders, *fresh_lease, log.end(), {.log_segment_size = testing::kSegment}};
     put(fresh, kSegment + 1000, kSegment + 1500);
     EXPECT_EQ(error_of([&] { put(log, kSegment + 1000, kSegment + 3000); }).code(),
               Code::lease_held);
@@ -206,7 +207,7 @@ TEST_F(LogTest, DamagedPieceIsPassedOverWhereAnotherHoldsItsBytes)
     auto memory = std::make_shared<store::MemoryStorage>();
     store::FaultyStorage storage{memory};
     auto own = testing::take(storage);
-    LogWriter log{storage, kOrders, *own, {}, {.log_segment_size = kSegment}};
+    LogWriter log{storage, kOrders, *own, {}, {.log_segment_size = testing::kSegment}};
     log.start_chain({.epoch = 1, .offset = kSegment});
     auto big = put(log, kSegment, kSegment + 6000);
     storage.corrupt(big.object.key, 100);
@@ -266,7 +267,8 @@ TEST_F(LogTest, WhatWasToldToTheServerSurvivesEveryCrash)
             s.storage.crash_at(k, step);
             try {
                 auto own = testing::take(s.storage);
-                LogWriter log{s.storage, kOrders, *own, {}, {.log_segment_size = kSegment}};
+                LogWriter log{
+                    s.storage, kOrders, *own, {}, {.log_segment_size = testing::kSegment}};
                 log.start_chain({.epoch = 1, .offset = kSegment});
                 for (int i = 0; i < 4; ++i) {
                     put(log, told, told + 900);
@@ -282,7 +284,7 @@ TEST_F(LogTest, WhatWasToldToTheServerSurvivesEveryCrash)
             ASSERT_GE(end ? end->offset : kSegment, told) << "crash at " << k;
             // The next run goes on where the durable log ends and finds every byte.
             auto own = testing::take(s.storage);
-            LogWriter log{s.storage, kOrders, *own, end, {.log_segment_size = kSegment}};
+            LogWriter log{s.storage, kOrders, *own, end, {.log_segment_size = testing::kSegment}};
             if (!end) log.start_chain({.epoch = 1, .offset = kSegment});
             put(log, log.end()->offset, log.end()->offset + 500);
             LogReader all{s.storage, LogCatalog::load(s.storage, kOrders)};

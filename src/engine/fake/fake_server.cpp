@@ -229,9 +229,8 @@ void FakeServer::enter(const std::string& operation, std::chrono::steady_clock::
     const auto [first, last] = faults_.equal_range(operation);
     for (auto it = first; it != last; ++it) {
         if (it->second.skip-- > 0) continue;
-        const Error error = it->second.error;
-        faults_.erase(it);
-        throw error;
+        auto fault = faults_.extract(it);
+        throw Error(fault.mapped().error);
     }
 }
 
@@ -280,7 +279,7 @@ SlotState FakeServer::slot_state() const
     state.lost = slot_lost_;
     state.wal_status = slot_lost_ ? "lost" : "reserved";
     if (slot_lost_) return state;
-    state.restart = *slot_;
+    state.restart = slot_;
     state.held_bytes = insert() > *slot_ ? insert() - *slot_ : 0;
     state.safe_bytes = static_cast<std::int64_t>(options_.slot_bound) -
                        static_cast<std::int64_t>(state.held_bytes);

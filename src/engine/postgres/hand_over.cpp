@@ -60,7 +60,7 @@ std::optional<std::string> original(const TargetFolder& data,
                                     const std::vector<CapturedFile>& captured,
                                     const ConfigFile& wanted)
 {
-    if (const auto* file = find_role(captured, wanted.role)) return *file->content;
+    if (const auto* file = find_role(captured, wanted.role)) return file->content;
     auto aside = aside_name(wanted.name);
     if (auto text = data.read(aside + ".original")) return text;
     if (auto text = data.read(aside)) return text;

@@ -86,7 +86,7 @@ std::optional<LogSource::Switch> read_switch(const Result& row)
                     {.hint = "another tidemark streams from this slot, or the server has not "
                              "noticed yet that it died; stop it, or try again in a minute",
                      .transient = true}};
-    throw error;
+    throw; // only called where it was caught
 }
 
 void require_in_history(Connection& connection, const SystemIdentity& server,

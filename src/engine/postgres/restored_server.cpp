@@ -148,7 +148,7 @@ void RestoredServer::close_opened_databases() const
     if (!name) return;
     auto admin = connect();
     auto rows =
-        admin.exec_params("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {*name});
+        admin.exec_params("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {name});
     if (rows.rows() == 1) set_accepting(admin, *name, false);
     journal_.remove(kOpenedFile);
 }

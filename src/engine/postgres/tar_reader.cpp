@@ -49,7 +49,7 @@ bool checksum_ok(const std::byte* header)
 {
     auto stored = number(header, 148, 8);
     if (!stored) return false;
-    std::uint64_t sum = 8 * ' ';
+    std::uint64_t sum = 8UL * ' ';
     for (std::size_t i = 0; i < 512; ++i) {
         if (i < 148 || i >= 156) sum += std::to_integer<unsigned>(header[i]);
     }

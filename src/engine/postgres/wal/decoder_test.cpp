@@ -63,7 +63,7 @@ TestRecord prepare(int major, std::uint32_t xid, std::string_view gid, std::uint
     main.raw(Bytes(layout.prepare_header - main.size()));
     main.raw(base::as_bytes(gid));
     main.u8(0);
-    main.raw(Bytes(subxacts * 4));
+    main.raw(Bytes(subxacts * std::size_t{4}));
     return xact(0x10, main, xid);
 }
 

@@ -264,7 +264,7 @@ TEST(WalReader, TellsTheEndOfTheLogFromDamage)
     TestLog log;
     log.add({.main = Bytes(5)});
     auto end = log.position();
-    log.append_zeros(kPageSize * 2);
+    log.append_zeros(std::size_t{2} * kPageSize);
     for (std::size_t chunk : {1U, 1000U, 100000U})
         EXPECT_EQ(read(log, chunk).status, (Status{State::end_of_log, Fault::none, end}));
 
