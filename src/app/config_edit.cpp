@@ -106,7 +106,7 @@ public:
         return out;
     }
 
-    ConfigEdit without(std::vector<Range> ranges) const
+    ConfigEdit without(const std::vector<Range>& ranges) const
     {
         ConfigEdit edit{.before = std::string(text_), .after = {}, .lines = {}};
         std::set<std::size_t> gone;
@@ -218,7 +218,7 @@ ConfigEdit without_member(std::string_view text, const std::string& group,
         if (!file.has_header(*entry)) by_hand(hint);
         ranges.push_back(file.with_comments(entry->source().begin.line, last_line(*entry)));
     }
-    auto edit = file.without(std::move(ranges));
+    auto edit = file.without(ranges);
     require_effect(edit, group, wanted, hint);
     return edit;
 }
@@ -249,7 +249,7 @@ ConfigEdit without_group(std::string_view text, const std::string& group)
         }
     }
     if (file.has_header(*spec)) take(*spec, own_last);
-    auto edit = file.without(std::move(ranges));
+    auto edit = file.without(ranges);
     require_effect(edit, group, {}, hint);
     return edit;
 }

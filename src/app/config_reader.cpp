@@ -21,8 +21,8 @@ namespace {
 std::optional<std::uint64_t> parse_rate(std::string_view text)
 {
     std::uint64_t value = 0;
-    const char* last = text.data() + text.size();
-    auto [end, error] = std::from_chars(text.data(), last, value);
+    const char* last = text.end();
+    auto [end, error] = std::from_chars(text.begin(), last, value);
     if (error != std::errc{} || value > 1'000'000'000'000) return std::nullopt;
     std::string_view unit(end, static_cast<std::size_t>(last - end));
     if (unit.empty()) return value;
@@ -39,8 +39,8 @@ std::optional<int> zstd_level(std::string_view text)
     if (!text.starts_with("zstd:")) return std::nullopt;
     text.remove_prefix(5);
     int level = 0;
-    const char* last = text.data() + text.size();
-    auto [end, error] = std::from_chars(text.data(), last, level);
+    const char* last = text.end();
+    auto [end, error] = std::from_chars(text.begin(), last, level);
     if (error != std::errc{} || end != last || level < -5 || level > 19 || level == 0)
         return std::nullopt;
     return level;

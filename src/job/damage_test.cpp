@@ -37,8 +37,11 @@ protected:
         newest_ = place_mark(world_.context(), {.name = "newest"}).mark.number();
         world_.work();
     }
+
+public:
     ~DamageTest() override { base::log_setup({.level = base::LogLevel::off}); }
 
+protected:
     void damage(const std::string& key)
     {
         auto bytes = store::get(world_.storage(), key, 1U << 20);

@@ -34,7 +34,7 @@ IndexMaker::IndexMaker(engine::Engine& engine, const engine::DecoderStart& start
     open(start);
 }
 
-void IndexMaker::open(engine::DecoderStart start)
+void IndexMaker::open(const engine::DecoderStart& start)
 {
     try {
         decoder_ = engine_.open_decoder(start);

@@ -26,7 +26,7 @@ public:
     model::LogIndex take();
 
 private:
-    void open(engine::DecoderStart start);
+    void open(const engine::DecoderStart& start);
     void lose(const base::Error& error, model::Offset readable_to);
     void merge(model::LogIndex part);
 

@@ -21,11 +21,11 @@ namespace tidemark::job {
 namespace {
 
 namespace fs = std::filesystem;
-using repo::testing::kSegment;
 using repo::testing::LittleGroup;
 
 /// More than anything here takes, and less than a test may.
 constexpr std::chrono::seconds kSoon{30};
+constexpr model::Offset kFedSegment = repo::testing::kSegment;
 
 /// A folder for the feeder, and what PostgreSQL would get.
 class LogFeederTest : public testing::Test {
@@ -39,7 +39,8 @@ protected:
     }
     LogFeeder::Options options() const
     {
-        return {.folder = dir_.path() / "work", .owner = {}, .segment_size = kSegment};
+        return {
+            .folder = dir_.path() / "work", .owner = {}, .segment_size = repo::testing::kSegment};
     }
     static std::string name(model::Epoch epoch, std::uint64_t segment)
     {
@@ -49,7 +50,7 @@ protected:
     {
         return fetch_log(dir_.path() / "work", file, dir_.path() / "got");
     }
-    base::Bytes got() const { return base::read_file(dir_.path() / "got", 2 * kSegment); }
+    base::Bytes got() const { return base::read_file(dir_.path() / "got", 2 * kFedSegment); }
     /// Somebody who has connected and says nothing.
     base::Fd mute() const
     {
@@ -74,9 +75,9 @@ TEST_F(LogFeederTest, OneIsForNamesOutsideThePlanAndTwoHundredForWhatCannotBeDel
 {
     auto mark = group_.full();
     auto goal = plan(mark);
-    auto segment = goal.log_from.offset / kSegment;
-    auto beyond = goal.log_to.offset / kSegment + 1;
-    group_.grow("orders", 3 * kSegment); // stored, but behind the mark: no business of this plan
+    auto segment = goal.log_from.offset / kFedSegment;
+    auto beyond = goal.log_to.offset / kFedSegment + 1;
+    group_.grow("orders", 3 * kFedSegment); // stored, but behind the mark: no business of this plan
     {
         LogFeeder feeder(t_.storage, goal, options());
         for (const auto& outside : {name(1, beyond), name(1, beyond + 9), name(2, segment),
@@ -86,15 +87,16 @@ TEST_F(LogFeederTest, OneIsForNamesOutsideThePlanAndTwoHundredForWhatCannotBeDel
         EXPECT_FALSE(fs::exists(dir_.path() / "got"));
         ASSERT_EQ(fetch(name(1, segment)), 0);
         auto bytes = got();
-        ASSERT_EQ(bytes.size(), kSegment);
+        ASSERT_EQ(bytes.size(), kFedSegment);
         for (model::Offset at = goal.log_from.offset; at < goal.log_to.offset; ++at)
-            ASSERT_EQ(bytes[at - segment * kSegment], repo::testing::log_byte(at)) << at;
+            ASSERT_EQ(bytes[at - segment * kFedSegment], repo::testing::log_byte(at)) << at;
         struct stat info = {};
         ASSERT_EQ(::stat((dir_.path() / "got").c_str(), &info), 0);
-        EXPECT_LT(static_cast<std::uint64_t>(info.st_blocks) * 512, kSegment)
+        EXPECT_LT(static_cast<std::uint64_t>(info.st_blocks) * 512, kFedSegment)
             << "written part by part, not from one buffer as long as a segment";
-        for (model::Offset at = goal.log_to.offset; at < (segment + 1) * kSegment; ++at)
-            ASSERT_EQ(bytes[at - segment * kSegment], std::byte{0}) << "past the end of the plan";
+        for (model::Offset at = goal.log_to.offset; at < (segment + 1) * kFedSegment; ++at)
+            ASSERT_EQ(bytes[at - segment * kFedSegment], std::byte{0})
+                << "past the end of the plan";
         EXPECT_FALSE(feeder.failure());
     }
     for (const auto& piece : goal.pieces)
@@ -114,7 +116,7 @@ TEST_F(LogFeederTest, HistoryFilesOfThePlanAreServedAndTakenNumbersLookTaken)
     group_.fail_over("orders");
     auto mark = group_.log();
     auto goal = plan(mark);
-    auto segment = (goal.history.ancestors().at(0).left_at - 1) / kSegment;
+    auto segment = (goal.history.ancestors().at(0).left_at - 1) / kFedSegment;
     LogFeeder feeder(t_.storage, goal, options());
     ASSERT_EQ(fetch("00000002.history"), 0);
     EXPECT_EQ(model::parse_history(2, base::as_text(got())), goal.history);
@@ -143,7 +145,7 @@ TEST_F(LogFeederTest, WhoSaysNothingKeepsNobodyWaiting)
     auto halting = mute();
     ASSERT_EQ(::send(halting.get(), "0000", 4, MSG_NOSIGNAL), 4);
     auto served = std::async(std::launch::async,
-                             [&] { return fetch(name(1, goal.log_from.offset / kSegment)); });
+                             [&] { return fetch(name(1, goal.log_from.offset / kFedSegment)); });
     EXPECT_EQ(served.wait_for(kSoon), std::future_status::ready);
     silent.reset(); // a feeder that waited for them would go on now
     halting.reset();

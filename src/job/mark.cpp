@@ -64,7 +64,7 @@ public:
         refuse_missing(context_);
         for (int attempt = 1;; ++attempt) {
             if (auto mark = in_time(context_, [&] { return attempt_mark(); }))
-                return commit(std::move(*mark), started);
+                return commit(*mark, started);
             if (attempt == kTries) {
                 throw Error{Code::mark_not_placed,
                             fmt::format("no usable mark in {} tries: {}", kTries, why_not_),

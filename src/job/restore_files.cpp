@@ -61,10 +61,11 @@ public:
         auto rest = std::string_view(path).substr(kTablespaces.size());
         auto slash = rest.find('/');
         if (slash == std::string_view::npos) return {&data_, path};
+        auto digits = rest.substr(0, slash);
         std::uint32_t oid = 0;
-        auto [end, error] = std::from_chars(rest.data(), rest.data() + slash, oid);
+        auto [end, error] = std::from_chars(digits.begin(), digits.end(), oid);
         auto found = spaces_.find(oid);
-        if (error != std::errc{} || end != rest.data() + slash || found == spaces_.end()) {
+        if (error != std::errc{} || end != digits.end() || found == spaces_.end()) {
             throw Error{
                 Code::not_restorable,
                 fmt::format("the backup holds {}, which belongs to no tablespace it names", path)};
@@ -76,9 +77,9 @@ public:
     {
         auto rest = std::string_view(path).substr(std::min(path.size(), kTablespaces.size()));
         std::uint32_t oid = 0;
-        auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), oid);
+        auto [end, error] = std::from_chars(rest.begin(), rest.end(), oid);
         auto found = links_.find(oid);
-        if (error != std::errc{} || end != rest.data() + rest.size() || found == links_.end()) {
+        if (error != std::errc{} || end != rest.end() || found == links_.end()) {
             throw Error{
                 Code::not_restorable,
                 fmt::format("the backup holds the link {}, which is no tablespace it names", path)};

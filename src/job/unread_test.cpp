@@ -128,7 +128,7 @@ TEST_F(UnreadTest, AMarkAfterItSaysThatItIsNotProven)
 {
     blind_from_here();
     back_up_log(context());
-    world_.server(0).noise(2 * engine::fake::kSegmentSize);
+    world_.server(0).noise(std::size_t{2} * engine::fake::kSegmentSize);
     auto outcome = place_mark(context(), {.name = "after"});
     bool told = false;
     for (const auto& violation : outcome.mark.value.violations)

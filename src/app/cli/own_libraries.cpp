@@ -36,7 +36,8 @@ std::vector<std::string> needed_by(const link_map& program)
         if (entry->d_tag == DT_STRTAB) {
             // glibc has made an address of the offset on most processors, not on all.
             auto at = entry->d_un.d_ptr;
-            names = reinterpret_cast<const char*>(at < program.l_addr ? program.l_addr + at : at);
+            names = reinterpret_cast<const char*>( // NOLINT(performance-no-int-to-ptr): elf(5)
+                at < program.l_addr ? program.l_addr + at : at);
         }
     std::vector<std::string> out;
     for (const auto* entry = program.l_ld; names && entry->d_tag != DT_NULL; ++entry)
@@ -86,7 +87,8 @@ OwnLibraries own_libraries()
     OwnLibraries out;
     std::unique_ptr<void, int (*)(void*)> self{::dlopen(nullptr, RTLD_LAZY), ::dlclose};
     link_map* program = nullptr;
-    if (!self || ::dlinfo(self.get(), RTLD_DI_LINKMAP, &program) != 0) return out;
+    if (!self || ::dlinfo(self.get(), RTLD_DI_LINKMAP, static_cast<void*>(&program)) != 0)
+        return out;
     out.names = needed_by(*program);
     if (out.names.empty()) return out;
     std::vector<std::string> query{"dpkg-query", "--search"};

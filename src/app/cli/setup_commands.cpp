@@ -153,7 +153,7 @@ public:
     void raise() const
     {
         if (all_.empty()) return;
-        if (all_.size() == 1) throw all_.front().second;
+        if (all_.size() == 1) throw Error(all_.front().second);
         std::string message, hint;
         for (const auto& [member, error] : all_) {
             std::string said = error.what();

@@ -299,15 +299,16 @@ void add_trouble(Page& page)
 {
     page.heading("When a command fails");
     page.paragraph("Its last line says what to do next. The exit code tells the kind:");
-    page.list({"4: something in the repository is damaged or was never stored; the message of a "
-               "restore names the nearest mark that can be restored: use it with --to. After "
-               "verify: marks it does not name are good",
-               "13: the repository cannot be read: mount, path, permissions",
-               "21: a package is missing, or the user: the message names it; from --open: a member "
-               "of another host is not there yet",
-               "30: the folder is not empty: choose another one",
-               "31: no mark there: list marks shows which there are",
-               "32: not enough space: another folder, or --map MEMBER=DIR for one member"});
+    page.list(
+        {("4: something in the repository is damaged or was never stored; the message of a "
+          "restore names the nearest mark that can be restored: use it with --to. After "
+          "verify: marks it does not name are good"),
+         "13: the repository cannot be read: mount, path, permissions",
+         ("21: a package is missing, or the user: the message names it; from --open: a member "
+          "of another host is not there yet"),
+         "30: the folder is not empty: choose another one",
+         "31: no mark there: list marks shows which there are",
+         "32: not enough space: another folder, or --map MEMBER=DIR for one member"});
 }
 
 } // namespace

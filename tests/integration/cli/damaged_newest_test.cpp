@@ -1,9 +1,11 @@
 // The newest object of each kind is damaged where it lies: the daily commands name it, do without
 // it where that is possible, and what they make next is whole.
 
+#include "app/wiring.h"
 #include "base/fd.h"
 #include "cli/group_lab.h"
 #include "repo/layout.h"
+#include "repo/marks.h"
 
 #include <fmt/format.h>
 #include <fstream>
@@ -123,24 +125,18 @@ TEST_F(DamagedNewestTest, WhatIsKnownOfAMemberIsRecordedAgainByInit)
 /// No damage that a checksum shows: the mark itself says what the log does not.
 TEST_F(DamagedNewestTest, AMarkThatDoesNotSayWhatTheLogSaysIsNotProven)
 {
-    fs::path newest;
-    for (const auto& entry : fs::recursive_directory_iterator(lab_->repository)) {
-        auto key = repo::parse_key(entry.path().lexically_relative(lab_->repository).string());
-        if (key && key->kind == repo::KeyKind::mark) newest = std::max(newest, entry.path());
-    }
-    ASSERT_FALSE(newest.empty());
-    auto bytes = base::read_file(newest, 1 << 20);
-    std::string text(base::as_text(bytes));
-    auto flag = text.find("\"heuristic_damage\"");
-    ASSERT_NE(flag, std::string::npos) << text;
-    auto value = text.find("false", flag);
-    ASSERT_LT(value - flag, 25U) << text;
-    auto changed = text;
-    changed.replace(value, 5, "true");
-    fs::permissions(newest, fs::perms::owner_write, fs::perm_options::add);
-    std::ofstream(newest, std::ios::binary | std::ios::trunc) << changed;
+    auto storage = app::open_storage(lab_->repository.string(), false);
+    auto stored = repo::Marks(*storage, "shop").need("latest");
+    const auto& key = stored.object.key;
+    auto was = store::get(*storage, key, 1U << 20);
+    ASSERT_TRUE(was.has_value());
+    auto changed = stored.value;
+    changed.flags.heuristic_damage = true;
+    storage->remove(key);
+    store::put(*storage, key, repo::encode_mark(changed, stored.header));
     auto audit = lab_->run({"audit", "latest", "--json"});
-    std::ofstream(newest, std::ios::binary | std::ios::trunc) << text;
+    storage->remove(key);
+    store::put(*storage, key, *was);
     EXPECT_EQ(audit.code(), 4) << audit.text();
     EXPECT_FALSE(audit.json().at("good").get<bool>()) << audit.text();
     ASSERT_EQ(audit.json().at("differences").size(), 1U) << audit.text();

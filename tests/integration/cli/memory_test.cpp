@@ -66,8 +66,8 @@ protected:
             make(folder / std::to_string(900'000 + i), 0);
         for (int i = 0; i < kSegments; ++i)
             make(folder / (i == 0 ? "899999" : fmt::format("899999.{}", i)), 1U << 30);
-        sql.exec("CREATE TABLE bulk (line text)");
-        sql.exec(fmt::format("INSERT INTO bulk SELECT repeat(md5(i::text), 25) "
+        sql.exec("CREATE TABLE public.bulk (line text)");
+        sql.exec(fmt::format("INSERT INTO public.bulk SELECT repeat(md5(i::text), 25) "
                              "FROM generate_series(1, {}) i",
                              kRows));
     }
@@ -93,7 +93,8 @@ TEST_F(MemoryTest, StaysBelowWhatIsPromisedWhateverTheDatabaseHolds)
     expect_small(backup);
     // As much log again, which a mark reads, indexes and stores.
     Connection::open(lab_->lab.cluster(0).url())
-        .exec("INSERT INTO bulk SELECT repeat(md5(i::text), 25) FROM generate_series(1, 200000) i");
+        .exec("INSERT INTO public.bulk SELECT repeat(md5(i::text), 25) FROM generate_series(1, "
+              "200000) i");
     expect_small(lab_->run({"mark", "--name", "last"}));
     expect_small(lab_->run({"verify"}));
     expect_small(lab_->run({"restore", "--to", "last", "--dir", lab_->target("r").string()}));

@@ -43,8 +43,8 @@ protected:
         app::give_to_lab_user(original_);
         auto sql = Connection::open(lab_->lab.cluster(0).url());
         sql.exec("CREATE TABLESPACE side LOCATION " + Connection::literal(original_.native()));
-        sql.exec("CREATE TABLE kept_aside (v int, line text) TABLESPACE side");
-        sql.exec("INSERT INTO kept_aside SELECT i, repeat('plainly stored ', 20) "
+        sql.exec("CREATE TABLE public.kept_aside (v int, line text) TABLESPACE side");
+        sql.exec("INSERT INTO public.kept_aside SELECT i, repeat('plainly stored ', 20) "
                  "FROM generate_series(1, 1000) i");
         oid_ = sql.exec("SELECT oid FROM pg_tablespace WHERE spcname = 'side'").text(0, 0).value();
         auto made = lab_->init();
@@ -52,7 +52,7 @@ protected:
         store_plainly();
         auto backup = lab_->backup("base");
         ASSERT_EQ(backup.code(), 0) << backup.text();
-        sql.exec("INSERT INTO kept_aside VALUES (1001, 'after the base backup')");
+        sql.exec("INSERT INTO public.kept_aside VALUES (1001, 'after the base backup')");
         auto mark = lab_->mark("last");
         ASSERT_EQ(mark.code(), 0) << mark.text();
         // What the original holds can be compared only when nobody writes to it.
@@ -83,16 +83,16 @@ protected:
         ASSERT_TRUE(fs::is_symlink(link)) << link;
         EXPECT_EQ(fs::read_symlink(link), place);
         auto sql = Connection::open(lab_->restored_bank(run).members.at(0).url);
-        EXPECT_EQ(sql.exec("SELECT count(*), sum(v) FROM kept_aside").text(0, 1), "501501");
+        EXPECT_EQ(sql.exec("SELECT count(*), sum(v) FROM public.kept_aside").text(0, 1), "501501");
         EXPECT_EQ(sql.exec("SELECT pg_tablespace_location(oid) FROM pg_tablespace "
                            "WHERE spcname = 'side'")
                       .text(0, 0),
                   place.string());
-        auto file = sql.exec("SELECT pg_relation_filepath('kept_aside')").text(0, 0).value();
+        auto file = sql.exec("SELECT pg_relation_filepath('public.kept_aside')").text(0, 0).value();
         EXPECT_TRUE(file.starts_with("pg_tblspc/" + oid_ + "/")) << file;
         auto in_place = file.substr(("pg_tblspc/" + oid_ + "/").size());
         EXPECT_TRUE(fs::exists(place / in_place)) << place / in_place;
-        sql.exec("INSERT INTO kept_aside SELECT 0, 'new' FROM generate_series(1, 1000)");
+        sql.exec("INSERT INTO public.kept_aside SELECT 0, 'new' FROM generate_series(1, 1000)");
         sql.exec("CHECKPOINT");
         EXPECT_TRUE(contents(original_) == before_) << "the restored server writes to production";
         stop_restored(lab_->target(dir));
