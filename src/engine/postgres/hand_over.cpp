@@ -41,10 +41,25 @@ std::string aside_name(const std::string& name)
     return name + ".from-backup";
 }
 
-/// Sets the backup's file aside unless an earlier run did.
-void keep_original(const TargetFolder& data, const std::string& name)
+/// Keeps the text of `name` as NAME.kept, .kept-2 and so on: no such file is ever overwritten.
+void keep_copy(const TargetFolder& data, const std::string& name, const std::string& text)
 {
-    if (!is_ours(data.read(name))) data.set_aside(name);
+    auto kept = name + ".kept";
+    for (int number = 2; data.exists(kept); ++number) {
+        if (data.read(kept) == text) return;
+        kept = fmt::format("{}.kept-{}", name, number);
+    }
+    data.write(kept, text);
+}
+
+/// Writes the file. What lies there and is neither this nor `known` may be a person's: it is kept.
+void put_file(const TargetFolder& data, const std::string& name, const std::string& text,
+              const std::optional<std::string>& known = {})
+{
+    auto there = data.read(name);
+    if (there == text) return;
+    if (there && there != known) keep_copy(data, name, *there);
+    data.write(name, text);
 }
 
 const CapturedFile* find_role(const std::vector<CapturedFile>& captured, std::string_view role)
@@ -53,6 +68,25 @@ const CapturedFile* find_role(const std::vector<CapturedFile>& captured, std::st
         if (file.role == role && file.content) return &file;
     }
     return nullptr;
+}
+
+/// Makes room for a file of ours. Where the backup's is captured, what lies in its place is a
+/// person's or was never in force; elsewhere it is set aside, unless an earlier run did so.
+void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+               const ConfigFile& file)
+{
+    auto text = data.read(file.name);
+    if (!text || is_ours(text)) return;
+    if (find_role(captured, file.role) != nullptr) {
+        keep_copy(data, file.name, *text);
+        return data.remove(file.name);
+    }
+    auto aside = aside_name(file.name);
+    for (const auto& older : {aside, aside + ".original"}) {
+        auto there = data.read(older);
+        if (there && there != text) keep_copy(data, older, *there);
+    }
+    data.set_aside(file.name);
 }
 
 /// The backup's own text of one file: captured, or from the data directory.
@@ -167,7 +201,7 @@ public:
             auto relative = fs::path(kCapturedFolder) /
                             (fs::path("/") / file.path).lexically_normal().relative_path();
             make_folders(relative.parent_path());
-            data_.write(relative.string(), move(file.path, file.path, *file.content));
+            put_file(data_, relative.string(), move(file.path, file.path, *file.content));
         }
     }
 
@@ -233,7 +267,8 @@ void leave_beside(const TargetFolder& data, const std::vector<CapturedFile>& cap
         if (!text) continue;
         if (text->changed && find_role(captured, file.role) == nullptr)
             data.write(aside + ".original", text->before);
-        data.write(aside, text->changed ? kFittedHeader + text->after : text->before);
+        put_file(data, aside, text->changed ? kFittedHeader + text->after : text->before,
+                 text->before);
     }
 }
 
@@ -243,7 +278,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
                       const std::vector<CapturedFile>& captured, HandOver& result)
 {
     for (const auto& file : kConfigFiles) {
-        keep_original(data, file.name);
+        make_room(data, captured, file);
     }
     std::set<std::string> notes;
     auto note = [&](std::string_view text) {
@@ -258,10 +293,10 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
     leave_beside(data, captured, result);
     setup.hba_file = data.path() / "pg_hba.conf";
     setup.ident_file = data.path() / "pg_ident.conf";
-    data.write("pg_hba.conf", private_hba());
-    data.write("pg_ident.conf", std::string(kOurMark) + ".\n");
-    data.write(kAutoConf, std::string(kOurMark) + "; ALTER SYSTEM writes below.\n");
-    data.write("postgresql.conf", server_configuration(setup));
+    put_file(data, "pg_hba.conf", private_hba());
+    put_file(data, "pg_ident.conf", std::string(kOurMark) + ".\n");
+    put_file(data, kAutoConf, std::string(kOurMark) + "; ALTER SYSTEM writes below.\n");
+    put_file(data, "postgresql.conf", server_configuration(setup));
 }
 
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
@@ -275,7 +310,7 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
                                    "pg_read_server_files and back up again"}};
     }
     for (const auto& file : kConfigFiles) {
-        keep_original(data, file.name);
+        make_room(data, captured, file);
     }
     Mover mover{data, captured, result};
     mover.write_includes();
@@ -283,7 +318,7 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
         std::string(kOurMark) + " from the backup's own; changed lines were listed.\n";
     for (const auto& file : kConfigFiles) {
         auto text = mover.move(file, file.name);
-        data.write(file.name, mark + (text ? text->after : ""));
+        put_file(data, file.name, mark + (text ? text->after : ""));
     }
 }
 

@@ -128,6 +128,45 @@ TEST_F(HandOverTest, FilesOfTheDataDirectoryAreFittedAndKeptAsTheyWere)
     data.write("postgresql.conf", edited);
     write_quarantine(data, setup(dir.path()), {}, result);
     EXPECT_EQ(data.read("postgresql.conf.from-backup"), edited);
+    EXPECT_EQ(data.read("postgresql.conf.from-backup.original.kept"), own);
+}
+
+// rule 27
+TEST_F(HandOverTest, WhatPeopleMadeOfTheCapturedConfigurationIsKept)
+{
+    const auto captured = debian_files();
+    const std::string include = "captured/etc/pg/conf.d/10.conf";
+    write_quarantine(data, setup(dir.path()), captured, result);
+    const auto conf = *data.read("postgresql.conf.from-backup");
+    // As the guide says: put back, and gone on with.
+    std::filesystem::rename(at("postgresql.conf.from-backup"), at("postgresql.conf"));
+    data.write("postgresql.conf", conf + "work_mem = '8MB'\n");
+    data.write("pg_hba.conf", "local all app md5\n");
+    data.write("pg_hba.conf.from-backup", "local all beside md5\n");
+    data.write(include, "work_mem = '9MB'\n");
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        write_quarantine(data, setup(dir.path()), captured, result);
+        EXPECT_EQ(data.read("postgresql.conf.kept"), conf + "work_mem = '8MB'\n");
+        EXPECT_EQ(data.read("pg_hba.conf.kept"), "local all app md5\n");
+        EXPECT_EQ(data.read("pg_hba.conf.from-backup.kept"), "local all beside md5\n");
+        EXPECT_EQ(data.read(include + ".kept"), "work_mem = '9MB'\n");
+        EXPECT_EQ(data.read("postgresql.conf.from-backup"), conf);
+        EXPECT_EQ(data.read("pg_hba.conf.from-backup"), "local all all peer\n");
+        EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("archive_mode = 'off'"));
+        EXPECT_FALSE(data.exists("pg_hba.conf.kept-2"));
+        EXPECT_FALSE(data.exists(include + ".kept-2"));
+    }
+    data.write("pg_hba.conf", "local all other md5\n");
+    write_production(data, captured, result);
+    EXPECT_EQ(data.read("pg_hba.conf.kept"), "local all app md5\n");
+    EXPECT_EQ(data.read("pg_hba.conf.kept-2"), "local all other md5\n");
+    // What bears our mark can be edited, too.
+    const auto production = *data.read("pg_hba.conf");
+    EXPECT_THAT(production, HasSubstr("local all all peer\n"));
+    data.write("pg_hba.conf", production + "local all more md5\n");
+    write_production(data, captured, result);
+    EXPECT_EQ(data.read("pg_hba.conf.kept-3"), production + "local all more md5\n");
+    EXPECT_EQ(data.read("pg_hba.conf"), production);
 }
 
 // rule 29
