@@ -144,10 +144,11 @@ std::vector<CapturedFile> debian_files(const fs::path& old, const fs::path& sock
     return {
         {"/etc/postgresql/15/main/postgresql.conf", "config",
          fmt::format(
-             "data_directory = '{}'\nhba_file = '/etc/postgresql/15/main/pg_hba.conf'\n"
+             "data_directory = '{0}'\nhba_file = '/etc/postgresql/15/main/pg_hba.conf'\n"
              "external_pid_file = '/var/run/postgresql/15-main.pid'\ninclude_dir = 'conf.d'\n"
-             "listen_addresses = ''\nunix_socket_directories = '{}'\n"
-             "max_prepared_transactions = 33\nssl = on\nssl_cert_file = '/nowhere/cert'\n",
+             "listen_addresses = ''\nunix_socket_directories = '{1}'\n"
+             "max_prepared_transactions = 33\nssl = on\nssl_cert_file = '/nowhere/cert'\n"
+             "include_dir = 'empty.d'\ninclude '{0}/postgresql.auto.conf.gone'\n",
              old.native(), socket_dir.native())},
         {"/etc/postgresql/15/main/conf.d/more.conf", "include", "work_mem = '7MB'\n"},
         {"/etc/postgresql/15/main/pg_hba.conf", "hba", "local all all trust\n"},

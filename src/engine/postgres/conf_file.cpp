@@ -163,9 +163,12 @@ EditedConf edit_conf(std::string_view text, const ConfEdit& edit)
         std::string fresh = line, shown;
         if (auto include = parse_include(line)) {
             auto moved = edit.includes.find(include->path);
-            if (moved != edit.includes.end()) {
+            if (moved != edit.includes.end() && !moved->second) {
+                fresh = "#" + line;
+                shown = fmt::format("{} -> a remark: the backup holds nothing of it", trim(line));
+            } else if (moved != edit.includes.end() && *moved->second != include->path) {
                 fresh = fmt::format("{} {}", parse_conf_line(line)->name,
-                                    quote_conf_value(moved->second));
+                                    quote_conf_value(*moved->second));
                 shown = fmt::format("{} -> {}", trim(line), fresh);
             }
         } else if (auto setting = parse_conf_line(line)) {

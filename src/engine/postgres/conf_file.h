@@ -40,7 +40,8 @@ std::optional<Include> parse_include(std::string_view line);
 struct ConfEdit {
     /// New values by name; an absent value turns the line into a remark.
     std::map<std::string, std::optional<std::string>> settings;
-    std::map<std::string, std::string> includes; ///< path as written -> new path
+    /// Path as written -> new path; an absent one turns the line into a remark.
+    std::map<std::string, std::optional<std::string>> includes;
 };
 struct EditedConf {
     std::string text;

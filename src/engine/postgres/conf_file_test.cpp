@@ -52,15 +52,18 @@ TEST(ConfFileTest, EditsListEveryChangedLine)
 {
     ConfEdit edit;
     edit.settings = {{"data_directory", "/new"}, {"port", "5432"}, {"restore_command", {}}};
-    edit.includes = {{"conf.d", "/new/captured"}};
+    edit.includes = {{"conf.d", "/new/captured"}, {"lost.d", std::nullopt}, {"/same", "/same"}};
     auto out = edit_conf("# top\ndata_directory = '/old'\nport = 5432\ninclude_dir = 'conf.d'\n"
-                         "restore_command = 'x'\n",
+                         "restore_command = 'x'\ninclude_dir 'lost.d' # r\ninclude '/same' # r\n",
                          edit);
     EXPECT_EQ(out.text, "# top\ndata_directory = '/new'\nport = 5432\n"
-                        "include_dir '/new/captured'\n#restore_command = 'x'\n");
+                        "include_dir '/new/captured'\n#restore_command = 'x'\n"
+                        "#include_dir 'lost.d' # r\ninclude '/same' # r\n");
     EXPECT_THAT(out.changed, ElementsAre("data_directory = '/old' -> data_directory = '/new'",
                                          "include_dir = 'conf.d' -> include_dir '/new/captured'",
-                                         "restore_command (its value is not shown) -> a remark"));
+                                         "restore_command (its value is not shown) -> a remark",
+                                         "include_dir 'lost.d' # r -> a remark: the backup holds "
+                                         "nothing of it"));
 }
 
 TEST(ConfFileTest, ChangedLinesHoldNoSecret)

@@ -26,10 +26,9 @@ struct ConfigFile {
     const char* role;
     const char* name;
 };
-constexpr std::array<ConfigFile, 4> kConfigFiles = {{{"hba", "pg_hba.conf"},
-                                                     {"ident", "pg_ident.conf"},
-                                                     {"", kAutoConf},
-                                                     {"config", "postgresql.conf"}}};
+constexpr ConfigFile kMainConf = {"config", "postgresql.conf"};
+constexpr std::array<ConfigFile, 4> kConfigFiles = {
+    {{"hba", "pg_hba.conf"}, {"ident", "pg_ident.conf"}, {"", kAutoConf}, kMainConf}};
 
 bool is_ours(const std::optional<std::string>& text)
 {
@@ -152,6 +151,10 @@ public:
               "primary_slot_name", "promote_trigger_file"}) {
             settings_[name] = std::nullopt;
         }
+        for (const auto& line : split_lines(original(data, captured, kMainConf).value_or(""))) {
+            auto setting = parse_conf_line(line);
+            if (setting && setting->name == "data_directory") old_data_ = setting->value;
+        }
     }
 
     /// The backup's text of one of kConfigFiles, made fit; absent when it held none.
@@ -180,7 +183,8 @@ public:
         for (const auto& line : split_lines(text)) {
             if (auto include = parse_include(line)) {
                 auto target = (folder / include->path).lexically_normal();
-                if (auto moved = place_of(target)) edit.includes[include->path] = *moved;
+                // What the data directory's own files name there is where it was.
+                if (!below(target, data_.path())) edit.includes[include->path] = place_of(target);
             } else if (auto setting = parse_conf_line(line)) {
                 adapt(*setting, edit);
             }
@@ -206,6 +210,16 @@ public:
     }
 
 private:
+    /// The path of `target` from `folder` on, if it lies in it.
+    static std::optional<fs::path> below(const fs::path& target, const fs::path& folder)
+    {
+        auto relative = target.lexically_relative(folder.lexically_normal());
+        if (relative.empty() || *relative.begin() == "..") return std::nullopt;
+        return relative;
+    }
+
+    /// Where the file or folder `target` of the old host is here; absent when the backup holds
+    /// nothing of it: such a line would lead to the old place, or keep the server from starting.
     std::optional<std::string> place_of(const fs::path& target) const
     {
         for (const auto& file : captured_) {
@@ -214,6 +228,9 @@ private:
                 file.path == target.native() || file.path.starts_with((target / "").native());
             if (inside) return (data_.path() / kCapturedFolder / target.relative_path()).native();
         }
+        // The data directory is in the backup itself.
+        auto inner = below(target, old_data_);
+        if (inner && data_.exists(inner->string())) return (data_.path() / *inner).native();
         return std::nullopt;
     }
 
@@ -252,6 +269,7 @@ private:
     const std::vector<CapturedFile>& captured_;
     HandOver& result_;
     std::map<std::string, std::optional<std::string>> settings_;
+    fs::path old_data_; ///< as the configuration says; empty when it does not
 };
 
 /// Leaves the backup's files beside as *.from-backup, such that they can be put back as they are
@@ -284,7 +302,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
     auto note = [&](std::string_view text) {
         note_neutralised(text, setup.preload_libraries, notes);
     };
-    note(original(data, captured, {"config", "postgresql.conf"}).value_or(""));
+    note(original(data, captured, kMainConf).value_or(""));
     note(original(data, captured, {"", kAutoConf}).value_or(""));
     for (const auto& file : captured) {
         if (file.role == "include" && file.content) note(*file.content);
@@ -302,7 +320,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                       HandOver& result)
 {
-    for (const auto& needed : {ConfigFile{"config", "postgresql.conf"}, {"hba", "pg_hba.conf"}}) {
+    for (const auto& needed : {kMainConf, ConfigFile{"hba", "pg_hba.conf"}}) {
         if (!original(data, captured, needed).value_or("").empty()) continue;
         throw base::Error{base::Code::not_restorable,
                           "the backup holds no postgresql.conf or pg_hba.conf to put back",

@@ -169,6 +169,43 @@ TEST_F(HandOverTest, WhatPeopleMadeOfTheCapturedConfigurationIsKept)
     EXPECT_EQ(data.read("pg_hba.conf"), production);
 }
 
+// rule 27
+TEST_F(HandOverTest, IncludesThatTheBackupLacksBecomeRemarks)
+{
+    data.make_folder("extra.d");
+    data.write("inner.conf", "work_mem = '3MB'\n");
+    const std::vector<CapturedFile> captured = {
+        {"/etc/pg/postgresql.conf", "config",
+         "data_directory = '/old/'\ninclude_dir = 'conf.d'\ninclude 'unread.conf'\n"
+         "include '/srv/far.conf'\ninclude_if_exists '/etc/maybe.conf'\n"
+         "include '/old/inner.conf'\ninclude_dir '/old/extra.d/'\ninclude '/old/gone.conf'\n"
+         "include '/older/inner.conf'\n"},
+        {"/etc/pg/unread.conf", "include", {}},
+    };
+    write_quarantine(data, setup(dir.path()), captured, result);
+    EXPECT_THAT(*data.read("postgresql.conf.from-backup"),
+                HasSubstr("#include_dir = 'conf.d'\n#include 'unread.conf'\n"
+                          "#include '/srv/far.conf'\n#include_if_exists '/etc/maybe.conf'\n"
+                          "include '" +
+                          at("inner.conf") + "'\ninclude_dir '" + at("extra.d/") +
+                          "'\n#include '/old/gone.conf'\n#include '/older/inner.conf'\n"));
+    EXPECT_THAT(result.changed_lines,
+                Contains("postgresql.conf.from-backup: include_dir = 'conf.d' -> a remark: the "
+                         "backup holds nothing of it"));
+    EXPECT_EQ(result.changed_lines.size(), 9U);
+}
+
+// rule 27
+TEST_F(HandOverTest, IncludesOfTheDataDirectoryStay)
+{
+    const std::string own = "include 'mine.conf'\ninclude_dir 'mine.d'\n";
+    data.write("postgresql.conf", own + "include '/etc/far.conf'\ninclude '../near.conf'\n");
+    write_quarantine(data, setup(dir.path()), {}, result);
+    EXPECT_EQ(result.changed_lines.size(), 2U);
+    EXPECT_THAT(*data.read("postgresql.conf.from-backup"),
+                HasSubstr(own + "#include '/etc/far.conf'\n#include '../near.conf'\n"));
+}
+
 // rule 29
 TEST_F(HandOverTest, CapturedPathsStayBelowTheirFolder)
 {
