@@ -292,6 +292,21 @@ void leave_beside(const TargetFolder& data, const std::vector<CapturedFile>& cap
 
 } // namespace
 
+void adopt_configuration(const TargetFolder& data)
+{
+    for (const auto& file : kConfigFiles) {
+        // Not there or a link: what lies beside may have been set aside by a run before this one.
+        if (!fs::is_regular_file(fs::symlink_status(data.path() / file.name))) continue;
+        auto aside = aside_name(file.name);
+        data.remove(aside + ".original");
+        data.remove(aside);
+        auto text = data.read(file.name);
+        if (!is_ours(text)) continue;
+        auto first = std::min(text->size(), text->find('\n'));
+        data.write(file.name, "# Brought by the backup" + text->substr(first));
+    }
+}
+
 void write_quarantine(const TargetFolder& data, ServerSetup setup,
                       const std::vector<CapturedFile>& captured, HandOver& result)
 {

@@ -9,6 +9,11 @@
 
 namespace tidemark::engine::postgres {
 
+/// To be called before the first hand-over of a restore: configuration that an earlier restore of
+/// ours wrote, and that was backed up since, counts as the backup's own from here on. May be
+/// repeated until then.
+void adopt_configuration(const TargetFolder& data);
+
 /// Writes the configuration under which a restored server is handed over (rules.md 27), such that
 /// `pg_ctl -D DIR start` starts it. The server must be stopped. May be repeated: what people have
 /// written in the meantime in place of a file, or in one that lies beside, is kept as NAME.kept.

@@ -206,6 +206,29 @@ TEST_F(HandOverTest, IncludesOfTheDataDirectoryStay)
                 HasSubstr(own + "#include '/etc/far.conf'\n#include '../near.conf'\n"));
 }
 
+// rule 27
+TEST_F(HandOverTest, WhatAnEarlierRestoreWroteIsTheBackupsOwn)
+{
+    data.write("postgresql.conf", "work_mem = 1\n");
+    data.write("pg_hba.conf", "local all first md5\n");
+    write_production(data, {}, result);
+    data.write("pg_hba.conf", *data.read("pg_hba.conf") + "local all second md5\n");
+    ASSERT_EQ(data.read("pg_hba.conf.from-backup"), "local all first md5\n");
+    // Backed up, and restored.
+    data.write("postgresql.auto.conf", "work_mem = 2\n");
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        adopt_configuration(data);
+        data.set_aside("postgresql.auto.conf");
+    }
+    EXPECT_EQ(data.read("postgresql.auto.conf.from-backup"), "work_mem = 2\n");
+    EXPECT_FALSE(data.exists("pg_hba.conf.from-backup"));
+    write_quarantine(data, setup(dir.path()), {}, result);
+    EXPECT_THAT(*data.read("pg_hba.conf.from-backup"), HasSubstr("local all second md5\n"));
+    EXPECT_THAT(*data.read("pg_hba.conf"), Not(HasSubstr("second")));
+    write_production(data, {}, result);
+    EXPECT_THAT(*data.read("pg_hba.conf"), HasSubstr("local all second md5\n"));
+}
+
 // rule 29
 TEST_F(HandOverTest, CapturedPathsStayBelowTheirFolder)
 {

@@ -213,6 +213,7 @@ void PostgresTarget::clear_leftovers(const RecoverySpec& spec)
     }
     // The server makes the links anew, from tablespace_map: never to the original places.
     data.remove_links("pg_tblspc");
+    adopt_configuration(data);
     data.set_aside("postgresql.auto.conf");
     data.write("recovery.signal", "");
     if (spec.tablespace_map.empty()) {
