@@ -167,8 +167,11 @@ EditedConf edit_conf(std::string_view text, const ConfEdit& edit)
                 fresh = "#" + line;
                 shown = fmt::format("{} -> a remark: the backup holds nothing of it", trim(line));
             } else if (moved != edit.includes.end() && *moved->second != include->path) {
-                fresh = fmt::format("{} {}", parse_conf_line(line)->name,
-                                    quote_conf_value(*moved->second));
+                auto written = *parse_conf_line(line);
+                bool doubled = edit.access_rules || written.value.starts_with('"');
+                fresh = fmt::format("{} {}", written.name,
+                                    doubled ? fmt::format("\"{}\"", *moved->second)
+                                            : quote_conf_value(*moved->second));
                 shown = fmt::format("{} -> {}", trim(line), fresh);
             }
         } else if (auto setting = parse_conf_line(line)) {

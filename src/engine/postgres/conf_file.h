@@ -42,6 +42,7 @@ struct ConfEdit {
     std::map<std::string, std::optional<std::string>> settings;
     /// Path as written -> new path; an absent one turns the line into a remark.
     std::map<std::string, std::optional<std::string>> includes;
+    bool access_rules = false; ///< an hba or ident file: these quote with double quotes only
 };
 struct EditedConf {
     std::string text;

@@ -170,14 +170,16 @@ public:
         const auto* file = find_role(captured_, wanted.role);
         auto path = file != nullptr ? file->path : (data_.path() / wanted.name).native();
         auto known = result_.changed_lines.size();
-        auto after = move(path, shown, *text);
+        auto after = move({wanted.role, shown.c_str()}, path, *text);
         return Moved{*text, after, result_.changed_lines.size() > known};
     }
 
-    /// The text of the file that lay at `path`, made fit.
-    std::string move(const std::string& path, const std::string& shown, const std::string& text)
+    /// The text of the file that lay at `path`, made fit; listed under the name of `file`.
+    std::string move(const ConfigFile& file, const std::string& path, const std::string& text)
     {
         ConfEdit edit;
+        const std::string_view role = file.role;
+        edit.access_rules = role == "hba" || role == "ident";
         edit.settings = settings_;
         auto folder = fs::path(path).parent_path();
         for (const auto& line : split_lines(text)) {
@@ -191,7 +193,7 @@ public:
         }
         auto edited = edit_conf(text, edit);
         for (const auto& change : edited.changed) {
-            result_.changed_lines.push_back(fmt::format("{}: {}", shown, change));
+            result_.changed_lines.push_back(fmt::format("{}: {}", file.name, change));
         }
         return edited.text;
     }
@@ -205,7 +207,8 @@ public:
             auto relative = fs::path(kCapturedFolder) /
                             (fs::path("/") / file.path).lexically_normal().relative_path();
             make_folders(relative.parent_path());
-            put_file(data_, relative.string(), move(file.path, file.path, *file.content));
+            put_file(data_, relative.string(),
+                     move({"include", file.path.c_str()}, file.path, *file.content));
         }
     }
 

@@ -229,6 +229,20 @@ TEST_F(HandOverTest, WhatAnEarlierRestoreWroteIsTheBackupsOwn)
     EXPECT_THAT(*data.read("pg_hba.conf"), HasSubstr("local all second md5\n"));
 }
 
+// The grammar of hba files knows no single quotes (hba.c, next_token).
+TEST_F(HandOverTest, IncludesOfAccessRulesAreQuotedAsTheServerReadsThem)
+{
+    write_quarantine(data, setup(dir.path()),
+                     {{"/etc/pg/pg_hba.conf", "hba", "include more.hba\n"},
+                      {"/etc/pg/more.hba", "include", "include \"most.hba\"\n"},
+                      {"/etc/pg/most.hba", "include", "local all all peer\n"}},
+                     result);
+    EXPECT_THAT(*data.read("pg_hba.conf.from-backup"),
+                HasSubstr("\ninclude \"" + at("captured/etc/pg/more.hba") + "\"\n"));
+    EXPECT_EQ(data.read("captured/etc/pg/more.hba"),
+              "include \"" + at("captured/etc/pg/most.hba") + "\"\n");
+}
+
 // rule 29
 TEST_F(HandOverTest, CapturedPathsStayBelowTheirFolder)
 {
