@@ -14,6 +14,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <vector>
 
 namespace tidemark::job {
 
@@ -22,19 +23,102 @@ using base::Error;
 
 namespace {
 
+const model::OpenTransactions::Member* table_entry(const model::OpenTransactions* table,
+                                                   const std::string& member)
+{
+    if (table == nullptr) return nullptr;
+    auto found = table->members.find(member);
+    return found == table->members.end() ? nullptr : &found->second;
+}
+
 /// Log that was kept when the mark was placed is still stored as far back as its proof read it.
 bool reaches_back(const Context& context, const model::Mark& mark, const model::CutMember& member,
                   const model::OpenTransactions* previous)
 {
-    if (previous != nullptr) {
-        auto table = previous->members.find(member.log.name);
-        if (table != previous->members.end() &&
-            member.log.complete_since <= model::known_to(table->second, member.log.history))
-            return true;
-    }
+    const auto* table = table_entry(previous, member.log.name);
+    if (table != nullptr &&
+        member.log.complete_since <= model::known_to(*table, member.log.history))
+        return true;
     auto recorded =
         identity_at(context, {.group = mark.group, .member = member.log.name}, mark.created);
     return member.log.complete_since <= recorded.log_start.offset;
+}
+
+[[noreturn]] void throw_log_gone(const repo::StoredMark& mark, const std::string& member,
+                                 model::Offset stored_from)
+{
+    throw Error{
+        Code::log_gap,
+        fmt::format("the proof of {} needs log of member {} from before {}, which is no longer "
+                    "stored: nothing can be said about it",
+                    repo::mark_id(mark.number()), member, model::format_offset(stored_from)),
+        {.hint = "tidemark verify says what is missing; of a mark that retention keeps only for "
+                 "the proof of the next one, the log may rightly be gone"}};
+}
+
+/// Retention keeps the log from the mark before on (add_need in expire_survey.cpp), unless a
+/// failover left that mark's end on an abandoned branch.
+void require_kept_log(const repo::StoredMark& mark, const model::CutMember& member,
+                      const model::OpenTransactions* previous)
+{
+    const auto* table = table_entry(previous, member.log.name);
+    if (table == nullptr || model::known_to(*table, member.log.history) != table->e ||
+        member.log.history.epoch_at(table->e) != table->epoch)
+        return;
+    throw_log_gone(mark, member.log.name, member.log.complete_since);
+}
+
+/// Without the log around a mark there is no proof of anything.
+void require_log_of_cut(const repo::StoredMark& mark, const model::CutResult& recomputed,
+                        const std::vector<model::CutMember>& members)
+{
+    for (const auto& violation : recomputed.violations) {
+        bool known = std::ranges::any_of(mark.value.violations, [&](const auto& one) {
+            return one.kind == violation.kind && one.member == violation.member;
+        });
+        if (violation.kind != model::ViolationKind::log_gap || known) continue;
+        for (const auto& member : members)
+            if (member.log.name == violation.member)
+                throw_log_gone(mark, member.log.name, member.log.complete_since);
+    }
+}
+
+/// Of log that was let go we miss prepares whose ends are still stored. The mark knew them, so
+/// inside its cut they are not the ends of unknown transactions, but for those that it says are.
+void forget_ends(const model::Mark& mark, const model::MarkMember& stored,
+                 const model::OpenTransactions* previous, model::CutMember& member)
+{
+    std::set<std::uint32_t> prepared;
+    for (const auto& seed : member.log.seeds)
+        prepared.insert(seed.xid);
+    if (previous != nullptr)
+        for (const auto& branch : previous->branches)
+            if (branch.member == stored.name) prepared.insert(branch.xid);
+    for (const auto& event : member.log.events)
+        if (event.kind == model::EventKind::prepare) prepared.insert(event.xid);
+    std::erase_if(member.log.events, [&](const model::TransactionEvent& event) {
+        if (event.kind == model::EventKind::prepare || !event.gid.empty() ||
+            event.end > stored.cut.offset || prepared.contains(event.xid))
+            return false;
+        return std::ranges::none_of(mark.at.unknown_finishes, [&](const auto& finish) {
+            return finish.member == stored.name && finish.start == event.start;
+        });
+    });
+}
+
+/// What of the log is there: true when the proof can be compared with all of it.
+bool look_how_far_back(const Context& context, model::CutInput& input, AuditReport& report)
+{
+    const auto& mark = report.mark.value;
+    for (std::size_t i = 0; i < input.members.size(); ++i) {
+        auto& member = input.members[i];
+        if (reaches_back(context, mark, member, input.previous)) continue;
+        require_kept_log(report.mark, member, input.previous);
+        auto since = member.log.complete_since;
+        report.older_gone[member.log.name] = {member.log.history.epoch_at(since), since};
+        forget_ends(mark, mark.members[i], input.previous, member);
+    }
+    return report.older_gone.empty();
 }
 
 } // namespace
@@ -42,8 +126,12 @@ bool reaches_back(const Context& context, const model::Mark& mark, const model::
 AuditReport audit_mark(const Context& context, const std::string& name)
 {
     repo::Marks marks(context.storage(), context.group.name);
-    AuditReport report{
-        .mark = marks.need(name), .recomputed = {}, .log_bytes = 0, .differences = {}};
+    AuditReport report{.mark = marks.need(name),
+                       .recomputed = {},
+                       .log_bytes = 0,
+                       .whole = false,
+                       .older_gone = {},
+                       .differences = {}};
     const auto& mark = report.mark.value;
     std::optional<repo::StoredMark> previous;
     if (mark.previous) previous = marks.find(repo::parse_mark_selector(*mark.previous));
@@ -80,13 +168,15 @@ AuditReport audit_mark(const Context& context, const std::string& name)
                             violation.member, model::format_offset(violation.cut),
                             model::format_offset(violation.bound)));
     }
+    bool reaches = look_how_far_back(context, input, report);
     report.recomputed = model::compute_cut(input);
+    require_log_of_cut(report.mark, report.recomputed, input.members);
     // Log that cannot be read is told already; what else differs follows from it.
-    bool whole = report.differences.empty() &&
-                 std::ranges::all_of(input.members, [&](const model::CutMember& member) {
-                     return reaches_back(context, mark, member, input.previous);
-                 });
-    std::ranges::move(compare_proof(mark, report.recomputed, {.whole = whole}),
+    report.whole = reaches && report.differences.empty();
+    AuditScope scope{.whole = report.whole, .complete_since = {}};
+    for (const auto& [member, from] : report.older_gone)
+        scope.complete_since[member] = from.offset;
+    std::ranges::move(compare_proof(mark, report.recomputed, scope),
                       std::back_inserter(report.differences));
     return report;
 }

@@ -1,6 +1,9 @@
 // A stored mark that does not say what the log says is found, whatever it was that changed.
 
 #include "job/audit.h"
+
+#include "base/error.h"
+#include "job/audit_compare.h"
 #include "job/mark.h"
 #include "job/world_testing.h"
 #include "repo/layout.h"
@@ -18,6 +21,39 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+/// Removes the pieces of a member that lie between two positions; says how many.
+std::size_t remove_log(store::Storage& storage, const std::string& member, model::Offset from,
+                       model::Offset to)
+{
+    std::size_t removed = 0;
+    for (const auto& piece :
+         repo::LogCatalog::load(storage, {.group = "shop", .member = member}).pieces) {
+        if (piece.range.from < from || piece.range.to > to) continue;
+        storage.remove(piece.key);
+        storage.remove(piece.key + ".idx");
+        ++removed;
+    }
+    return removed;
+}
+
+/// Stores a mark again as it is now; its hash is right.
+void store_again(store::Storage& storage, const repo::StoredMark& mark)
+{
+    storage.remove(mark.object.key);
+    EXPECT_EQ(store::put(storage, mark.object.key, repo::encode_mark(mark.value, mark.header)),
+              store::Created::yes);
+}
+
+base::Code code_of_audit(const Context& context)
+{
+    try {
+        audit_mark(context, "latest");
+    } catch (const base::Error& error) {
+        return error.code();
+    }
+    return base::Code::ok;
+}
+
 /// The newest mark has transactions in doubt; a mark that was changed carries its own right hash.
 class AuditTest : public testing::Test {
 protected:
@@ -34,10 +70,7 @@ protected:
         EXPECT_THAT(audit().differences, IsEmpty()) << "as it was placed";
         auto stored = repo::Marks(world_.storage(), "shop").need("latest");
         change(stored.value);
-        world_.storage().remove(stored.object.key);
-        EXPECT_EQ(store::put(world_.storage(), stored.object.key,
-                             repo::encode_mark(stored.value, stored.header)),
-                  store::Created::yes);
+        store_again(world_.storage(), stored);
         auto report = audit();
         EXPECT_FALSE(report.good());
         return report.differences;
@@ -151,6 +184,176 @@ TEST_F(AuditTest, LogOfAnAbandonedBranchThatIsGoneIsNoDifference)
     auto report = audit();
     EXPECT_FALSE(report.recomputed.flags.lost_prepares) << "nothing shows it any more";
     EXPECT_THAT(report.differences, IsEmpty());
+}
+
+/// What lies between a mark and the one before it is kept with it, so it is missed.
+TEST_F(AuditTest, LogBehindTheMarkBeforeThatIsGoneIsSaid)
+{
+    auto from = world_.server(0).insert_position().offset;
+    world_.work();
+    back_up_log(world_.context());
+    auto to = world_.server(0).insert_position().offset;
+    world_.server(0).noise(2 * engine::fake::kSegmentSize); // so that reading can begin behind it
+    back_up_log(world_.context());
+    place_mark(world_.context(), {});
+    EXPECT_EQ(code_of_audit(world_.context()), base::Code::ok);
+    // The end of the mark before is in a piece of its own.
+    ASSERT_LE(mark_.members[0].e, from);
+    ASSERT_GT(remove_log(world_.storage(), "a", mark_.members[0].log_end, to), 0U);
+    EXPECT_EQ(code_of_audit(world_.context()), base::Code::log_gap);
+}
+
+/// An app that tries again after a failover uses its id twice. Only the abandoned branch shows it.
+TEST_F(AuditTest, AnIdThatWasLostAndUsedAgainIsPassedOver)
+{
+    auto now = audit().recomputed;
+    auto stored = mark_;
+    ASSERT_FALSE(stored.at.in_doubt.empty());
+    auto& doubt = stored.at.in_doubt[0];
+    doubt.verdict.decision = model::Decision::unknown;
+    doubt.verdict.reason = model::Reason::ambiguous_id;
+    stored.flags.unknown_verdicts = true;
+    EXPECT_FALSE(compare_proof(stored, now, {.whole = true, .complete_since = {}}).empty());
+    auto lost = doubt.branch;
+    lost.finish = model::Finish::lost;
+    lost.prepare_start += 8;
+    for (auto& transaction : stored.at.spanning) {
+        if (transaction.global_id == lost.global_id)
+            transaction.parts.push_back({.branch = lost, .state = model::StateAt::lost});
+    }
+    EXPECT_THAT(compare_proof(stored, now, {.whole = true, .complete_since = {}}), IsEmpty());
+    now.at.in_doubt[0].verdict.decision = model::Decision::commit;
+    stored.at.in_doubt[0].verdict.decision = model::Decision::rollback;
+    EXPECT_THAT(compare_proof(stored, now, {.whole = true, .complete_since = {}}),
+                ElementsAre(HasSubstr("the mark says rollback, the log gives commit")));
+}
+
+/// A group that worked for long before its first backup; retention then keeps no log from before
+/// the backup.
+class FirstMarkTest : public testing::Test {
+protected:
+    FirstMarkTest()
+    {
+        base::log_setup({.level = base::LogLevel::off});
+        group_.name = "shop";
+        for (const char* name : {"a", "b"}) {
+            servers_.push_back(
+                engine_.add_server({.name = name,
+                                    .system_id = std::string("70000000000000000") + name[0],
+                                    .clock = &clock_}));
+            servers_.back()->set_file("relation", base::Bytes(2000, std::byte{1}));
+            group_.members.push_back({.name = name,
+                                      .url = std::string("fake:") + name,
+                                      .data_dir = {},
+                                      .gid_pattern = "identical"});
+        }
+        base::SeededRandom random(1);
+        repository_.emplace(repo::Repository::create(storage_, random));
+        initialise(context(), {.unbounded = true});
+        live();
+    }
+
+    Context context()
+    {
+        return {.repository = *repository_,
+                .engine = [this](const model::MemberSpec&) -> engine::Engine& { return engine_; },
+                .group = group_,
+                .progress = progress_,
+                .clock = clock_,
+                .stop = {},
+                .compression_level = 1,
+                .workers = 1,
+                .command = "test",
+                .host = "here"};
+    }
+
+    void prepare(const std::string& gid)
+    {
+        for (auto& server : servers_)
+            server->prepare(gid);
+    }
+
+    void live()
+    {
+        prepare("early");
+        servers_[0]->prepare("across");
+        back_up_log(context());
+        for (auto& server : servers_) {
+            early_end_.push_back(server->insert_position().offset);
+            server->noise(2 * engine::fake::kSegmentSize);
+        }
+        back_up_log(context());
+        prepare("late");
+        prepare("half");
+        servers_[0]->finish("half", true);
+        // Ends between the mark's b and r.
+        servers_[0]->on_operation([this](const std::string& operation) {
+            if (operation != "place_restore_point" || across_ended_) return;
+            across_ended_ = true;
+            servers_[0]->finish("across", true);
+        });
+        back_up_group(context(), {});
+        servers_[0]->on_operation({});
+    }
+
+    void let_early_log_go()
+    {
+        for (std::size_t i = 0; i < servers_.size(); ++i)
+            ASSERT_GT(remove_log(storage_, group_.members[i].name, 0, early_end_[i]), 0U);
+    }
+
+    std::vector<std::string> differences_with(const std::string& gid, model::Decision decision)
+    {
+        auto stored = repo::Marks(storage_, "shop").need("latest");
+        for (auto& doubt : stored.value.at.in_doubt)
+            if (doubt.branch.member == "b" && doubt.branch.gid == gid)
+                doubt.verdict.decision = decision;
+        store_again(storage_, stored);
+        return audit_mark(context(), "latest").differences;
+    }
+
+    base::FakeClock clock_{*base::parse_time("2026-11-22T12:00:00Z")};
+    store::MemoryStorage storage_{clock_};
+    engine::fake::FakeEngine engine_;
+    std::vector<std::shared_ptr<engine::fake::FakeServer>> servers_;
+    std::vector<model::Offset> early_end_;
+    bool across_ended_ = false;
+    model::GroupSpec group_;
+    std::optional<repo::Repository> repository_;
+    Silent progress_;
+};
+
+TEST_F(FirstMarkTest, ItsEarlyLogMayGo)
+{
+    auto before = audit_mark(context(), "latest");
+    EXPECT_THAT(before.differences, IsEmpty());
+    EXPECT_TRUE(before.whole);
+    ASSERT_EQ(before.mark.value.at.in_doubt.size(), 5U);
+    let_early_log_go();
+    auto after = audit_mark(context(), "latest");
+    EXPECT_THAT(after.differences, IsEmpty());
+    EXPECT_FALSE(after.whole);
+    EXPECT_EQ(after.older_gone.size(), 2U);
+}
+
+TEST_F(FirstMarkTest, AVerdictThatTheRestOfTheLogDecidesIsCompared)
+{
+    let_early_log_go();
+    EXPECT_THAT(differences_with("half", model::Decision::rollback),
+                ElementsAre(HasSubstr("b half: the mark says rollback, the log gives commit")));
+}
+
+TEST_F(FirstMarkTest, ACommitThatNothingShowsIsADifference)
+{
+    let_early_log_go();
+    EXPECT_THAT(differences_with("late", model::Decision::commit),
+                ElementsAre(HasSubstr("b late: the mark says commit, the log gives unknown")));
+}
+
+TEST_F(FirstMarkTest, WithoutTheLogAroundItNothingIsProven)
+{
+    ASSERT_GT(remove_log(storage_, "a", 0, model::Offset{1} << 60), 0U);
+    EXPECT_EQ(code_of_audit(context()), base::Code::log_gap);
 }
 
 } // namespace

@@ -52,7 +52,9 @@ model::CutMember read_cut_member(const Context& context, const model::Mark& mark
     model::Offset chain_start = stored.log_end;
     for (const auto& chain : repo::find_chains(reader.catalog().pieces, stored.history)) {
         if (chain.start.offset < stored.log_end && stored.log_end <= chain.end.offset)
-            chain_start = chain.start.offset;
+            chain_start =
+                std::min(stored.log_end, first_readable(chain.start.offset, stored.history,
+                                                        recorded.identity.log_segment_size));
     }
     model::CutMember member;
     member.b = stored.b;

@@ -18,8 +18,9 @@ model::MemberIdentity identity_at(const Context& context, const model::MemberId&
 /// One member's part of a mark's proof, read again from the stored log's own bytes, whatever its
 /// indexes say: events from the end of what `previous` knows (or the start of the chain) to the end
 /// of the log that the mark needs, then those of tails that its history has left. `visit` sees the
-/// index of each piece on the way, with every commit and abort in `times`. Error{log_gap} when the
-/// log is not all there.
+/// index of each piece on the way, with every commit and abort in `times`. `complete_since` says
+/// how far back the log is there; it is the end of the mark's log where nothing of it is.
+/// Error{log_gap} when a piece cannot be read without the one before it.
 model::CutMember read_cut_member(const Context& context, const model::Mark& mark,
                                  const model::MarkMember& stored,
                                  const model::OpenTransactions* previous,

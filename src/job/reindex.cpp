@@ -15,15 +15,6 @@ using model::Offset;
 
 namespace {
 
-/// Where reading can begin when retention cut the chain's start off: a record may hang over there,
-/// so the next segment's first page is it.
-Offset first_readable(Offset cold, const model::History& history, std::uint32_t segment)
-{
-    bool switched = !history.ancestors().empty() && history.ancestors().back().left_at == cold;
-    if (cold % segment == 0 || switched) return cold;
-    return cold - cold % segment + segment;
-}
-
 /// The start of the chain that `at` belongs to: no log is stored right below it.
 Offset chain_start(const repo::LogCatalog& catalog, const model::History& history,
                    const LogPosition& at)
@@ -37,6 +28,14 @@ Offset chain_start(const repo::LogCatalog& catalog, const model::History& histor
 }
 
 } // namespace
+
+Offset first_readable(Offset start, const model::History& history, std::uint32_t segment_size)
+{
+    bool switched = std::ranges::any_of(history.ancestors(),
+                                        [&](const auto& step) { return step.left_at == start; });
+    if (start % segment_size == 0 || switched) return start;
+    return start - start % segment_size + segment_size;
+}
 
 repo::RebuildIndex index_rebuilder(const Context& context, const model::MemberSpec& member,
                                    const model::Identity& identity, const repo::LogCatalog& catalog,

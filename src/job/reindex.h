@@ -6,6 +6,11 @@
 
 namespace tidemark::job {
 
+/// Where reading can begin in a chain that starts at `start`: a segment's first page says how much
+/// of a record hangs over into it, and a timeline's first record begins at its switch point.
+model::Offset first_readable(model::Offset start, const model::History& history,
+                             std::uint32_t segment_size);
+
 struct RebuildOptions {
     bool every_time = false; ///< see engine::DecoderStart
 };

@@ -103,9 +103,13 @@ int run_audit(Environment& environment)
                               : "the proof does NOT hold:\n");
     for (const auto& difference : report.differences)
         output.text("  " + difference + "\n");
+    for (const auto& [member, from] : report.older_gone)
+        output.text(fmt::format("  cuts and verdicts only: log of {} older than {} is gone\n",
+                                member, model::format_position(from)));
     auto& document = output.document();
     document["mark"] = mark_summary(report.mark);
     document["log_bytes"] = report.log_bytes;
+    document["whole"] = report.whole;
     document["good"] = report.good();
     document["differences"] = report.differences;
     if (!environment.options().gid.empty()) explain(environment, report);
