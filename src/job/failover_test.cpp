@@ -290,6 +290,7 @@ TEST_F(FailoverTest, BytesAreComparedThoughTheStoredLogEndsWithItsSegment)
         other->noise(400'000);
         EXPECT_THAT(refused().what(), HasSubstr("differs"));
         // Our slot keeps that segment: a server where it is gone is not the one we told.
+        ASSERT_LT(other->slot().restart, end);
         other->discard_log_below(end);
         EXPECT_EQ(refused().code(), Code::identity_mismatch);
     }
@@ -309,6 +310,28 @@ TEST_F(FailoverTest, ASegmentThatNobodyKeptIsNotAskedFor)
     a_->noise(1000);
     expect_good(mark());
     EXPECT_GT(a_->slot().restart, end);
+}
+
+// rule 13: an older program told the slot all that was stored, or a run died between making a slot
+// and recording the new chain.
+TEST_F(FailoverTest, ASegmentThatOurSlotDidNotKeepIsWarnedOf)
+{
+    mark();
+    fill_segment(*a_);
+    auto end = a_->insert_position().offset;
+    back_up_log(context());
+    session_of_a()->drop_slot();
+    session_of_a()->create_slot();
+    ASSERT_EQ(a_->slot().restart, end);
+    a_->discard_log_below(end);
+    progress_.warnings.clear();
+    back_up_log(context());
+    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("nothing could be compared")));
+    a_->noise(1000);
+    expect_good(mark());
+    progress_.warnings.clear();
+    mark();
+    EXPECT_THAT(progress_.warnings, IsEmpty());
 }
 
 // rule 13

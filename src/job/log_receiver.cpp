@@ -67,7 +67,7 @@ void LogReceiver::open(std::stop_token stop)
         writer_->start_chain(recorded_.log_start);
         start_stream(recorded_.log_start, std::nullopt);
     } else {
-        go_on(*chain, stop);
+        go_on(*chain, slot.restart, stop);
         mend_histories(context_, id_, session_, history_);
     }
 }
@@ -87,7 +87,8 @@ void LogReceiver::refuse_one_set_back(const LogPosition& stored)
 }
 
 /// Receives the end of the chain once more and compares it before anything new is taken.
-void LogReceiver::go_on(const repo::LogChain& chain, std::stop_token stop)
+void LogReceiver::go_on(const repo::LogChain& chain, std::optional<Offset> restart,
+                        std::stop_token stop)
 {
     const auto& end = chain.end;
     refuse_one_set_back(end);
@@ -115,7 +116,7 @@ void LogReceiver::go_on(const repo::LogChain& chain, std::stop_token stop)
         }
     } catch (const Error& error) {
         if (error.code() != Code::log_gap || end.offset % identity_.log_segment_size != 0) throw;
-        require_uncompared(end, recorded_, history_);
+        require_uncompared(context_, id_.member, {end, restart, recorded_, history_});
         source_.reset();
         start_stream(end, end);
     }

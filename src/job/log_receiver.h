@@ -54,7 +54,8 @@ public:
 private:
     void check_identity();
     void refuse_one_set_back(const model::LogPosition& stored);
-    void go_on(const repo::LogChain& chain, std::stop_token stop);
+    void go_on(const repo::LogChain& chain, std::optional<model::Offset> restart,
+               std::stop_token stop);
     void warn_of_switch(const engine::LogSource::Switch& next) const;
     void start_stream(const model::LogPosition& from, std::optional<model::LogPosition> stored_end);
     void start_decoder(const model::LogPosition& end);

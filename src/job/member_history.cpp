@@ -116,16 +116,24 @@ model::Offset confirmable(model::Offset durable, std::uint32_t segment_size)
     return durable > 0 && durable % segment_size == 0 ? durable - 1 : durable;
 }
 
-void require_uncompared(const model::LogPosition& end, const model::MemberIdentity& recorded,
-                        const model::History& history)
+void require_uncompared(const Context& context, const std::string& member, const Uncompared& log)
 {
-    if (recorded.log_start.offset >= end.offset || history.current() > end.epoch) return;
+    if (log.recorded.log_start.offset >= log.end.offset || log.history.current() > log.end.epoch)
+        return;
+    if (log.restart && *log.restart >= log.end.offset) {
+        context.progress.warn(fmt::format(
+            "{}: our slot kept the server's log from {} on only, where the stored log ends, so "
+            "nothing could be compared to see that it is the same history; from the next log on "
+            "the segment before is kept",
+            member, model::format_position(log.end)));
+        return;
+    }
     throw Error{
         Code::identity_mismatch,
         fmt::format("the server no longer has its log before {}, where the stored log ends, though "
                     "our slot keeps the segment before it: the two cannot be compared, and this "
                     "may be another history of the cluster",
-                    model::format_position(end)),
+                    model::format_position(log.end)),
         {.hint = "check the member's url; if it is the right server and its slot was made by hand "
                  "or for another copy of this repository, drop that slot, and tidemark backup "
                  "begins a new chain"}};

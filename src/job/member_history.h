@@ -6,6 +6,8 @@
 #include "model/member_identity.h"
 #include "repo/log_catalog.h"
 
+#include <optional>
+
 namespace tidemark::job {
 
 /// Error{identity_mismatch} with the next step.
@@ -34,7 +36,14 @@ model::Offset confirmable(model::Offset durable, std::uint32_t segment_size);
 /// The server no longer has the segment that ends with the stored log, so nothing of it can be
 /// compared. Error{identity_mismatch} unless nobody promised to keep it: the slot was made anew
 /// just there, or belongs to a server that was failed over to (whose history file was compared).
-void require_uncompared(const model::LogPosition& end, const model::MemberIdentity& recorded,
-                        const model::History& history);
+/// With a warning also where the slot keeps (`restart`) log from `end` on only, as one does that an
+/// older program advanced, or that a run made which died before it recorded the new chain.
+struct Uncompared {
+    const model::LogPosition& end;
+    std::optional<model::Offset> restart;
+    const model::MemberIdentity& recorded;
+    const model::History& history;
+};
+void require_uncompared(const Context& context, const std::string& member, const Uncompared& log);
 
 } // namespace tidemark::job
