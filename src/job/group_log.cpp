@@ -1,6 +1,7 @@
 #include "job/group_log.h"
 
 #include "base/error.h"
+#include "job/member_history.h"
 #include "job/standby_slots.h"
 
 #include <algorithm>
@@ -179,7 +180,8 @@ void GroupLog::finish()
         // What was due with the mark is done.
         sessions_[i]->set_deadline(answer_due());
         keep_log_on_standbys(context_, context_.group.members[i], *sessions_[i],
-                             receivers_[i]->durable().offset);
+                             confirmable(receivers_[i]->durable().offset,
+                                         receivers_[i]->identity().log_segment_size));
     });
 }
 
