@@ -6,6 +6,7 @@
 #include "repo/histories.h"
 #include "repo/holds.h"
 #include "repo/intents.h"
+#include "repo/json.h"
 #include "repo/restore_book.h"
 #include "repo/runs.h"
 #include "store/faulty.h"
@@ -167,6 +168,26 @@ TEST_F(VerifyKindsTest, WhatNoMarkNeedsIsANoteThatSaysWhatItDoes)
         EXPECT_EQ(note->find("retention removes nothing") != std::string::npos,
                   kind == KeyKind::intent)
             << *note;
+    }
+}
+
+TEST_F(VerifyKindsTest, WhatANewerProgramLeftBesideTheDataIsANote)
+{
+    auto& storage = world_.storage();
+    for (const auto& [key, kind] : keys()) {
+        if (kind != KeyKind::intent && kind != KeyKind::claim) continue;
+        auto before = store::get(storage, key, 1U << 20);
+        ASSERT_TRUE(before) << key;
+        repo::JsonBuilder newer({kind == KeyKind::intent ? "intent" : "claim", 2});
+        storage.remove(key);
+        ASSERT_EQ(store::put(storage, key, newer.bytes()), store::Created::yes);
+        auto report = repo::verify(world_.repository(), "shop");
+        EXPECT_TRUE(report.ok()) << key;
+        EXPECT_TRUE(std::ranges::any_of(report.notes, [&](const std::string& note) {
+            return note.starts_with(key + ": ") && note.find("newer Tidemark") != std::string::npos;
+        })) << key;
+        storage.remove(key);
+        ASSERT_EQ(store::put(storage, key, *before), store::Created::yes);
     }
 }
 

@@ -30,6 +30,11 @@ void note_damage(store::Storage& storage, const Helper& helper, Findings& findin
         findings.count(1);
         helper.check(*bytes);
     } catch (const base::Error& error) {
+        if (error.code() == base::Code::repository_newer) {
+            findings.note(fmt::format("{}: {}; jobs that read it need a newer Tidemark", helper.key,
+                                      said_of(helper.key, error.what())));
+            return;
+        }
         if (error.code() != base::Code::failed) throw;
         findings.note(
             fmt::format("{}: {}; {}", helper.key, said_of(helper.key, error.what()), helper.cost));
