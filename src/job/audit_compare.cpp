@@ -101,11 +101,14 @@ Doubts doubts_of(const model::Evaluation& at)
     return all;
 }
 
-/// A rollback is proven by log from before the first prepare; without that log it is unknown.
+/// A rollback is proven by log from before the first prepare, and that a commit elsewhere belongs
+/// to the same use of an id as well; without that log both are unknown.
 bool proof_is_gone(const model::Verdict& stored, const model::Verdict& now)
 {
+    if (now.decision != model::Decision::unknown) return false;
+    if (stored.decision == model::Decision::commit)
+        return now.reason == model::Reason::ambiguous_id;
     return stored.decision == model::Decision::rollback &&
-           now.decision == model::Decision::unknown &&
            (now.reason == model::Reason::log_incomplete || now.reason == model::Reason::seeded ||
             now.reason == model::Reason::commit_of_unknown);
 }

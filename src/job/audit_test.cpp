@@ -340,7 +340,7 @@ TEST_F(FirstMarkTest, AVerdictThatTheRestOfTheLogDecidesIsCompared)
 {
     let_early_log_go();
     EXPECT_THAT(differences_with("half", model::Decision::rollback),
-                ElementsAre(HasSubstr("b half: the mark says rollback, the log gives commit")));
+                ElementsAre(HasSubstr("b half: the mark says rollback, the log gives unknown")));
 }
 
 TEST_F(FirstMarkTest, ACommitThatNothingShowsIsADifference)

@@ -322,7 +322,7 @@ TEST_F(FailoverTest, ASegmentThatOurSlotDidNotKeepIsWarnedOf)
     back_up_log(context());
     session_of_a()->drop_slot();
     session_of_a()->create_slot();
-    ASSERT_EQ(a_->slot().restart, end);
+    ASSERT_GE(a_->slot().restart, end);
     a_->discard_log_below(end);
     progress_.warnings.clear();
     back_up_log(context());
