@@ -232,105 +232,67 @@ TEST_F(AuditTest, AnIdThatWasLostAndUsedAgainIsPassedOver)
 /// the backup.
 class FirstMarkTest : public testing::Test {
 protected:
-    FirstMarkTest()
-    {
-        base::log_setup({.level = base::LogLevel::off});
-        group_.name = "shop";
-        for (const char* name : {"a", "b"}) {
-            servers_.push_back(
-                engine_.add_server({.name = name,
-                                    .system_id = std::string("70000000000000000") + name[0],
-                                    .clock = &clock_}));
-            servers_.back()->set_file("relation", base::Bytes(2000, std::byte{1}));
-            group_.members.push_back({.name = name,
-                                      .url = std::string("fake:") + name,
-                                      .data_dir = {},
-                                      .gid_pattern = "identical"});
-        }
-        base::SeededRandom random(1);
-        repository_.emplace(repo::Repository::create(storage_, random));
-        initialise(context(), {.unbounded = true});
-        live();
-    }
-
-    Context context()
-    {
-        return {.repository = *repository_,
-                .engine = [this](const model::MemberSpec&) -> engine::Engine& { return engine_; },
-                .group = group_,
-                .progress = progress_,
-                .clock = clock_,
-                .stop = {},
-                .compression_level = 1,
-                .workers = 1,
-                .command = "test",
-                .host = "here"};
-    }
+    FirstMarkTest() { live(); }
 
     void prepare(const std::string& gid)
     {
-        for (auto& server : servers_)
-            server->prepare(gid);
+        for (std::size_t i : {0U, 1U})
+            world_.server(i).prepare(gid);
     }
 
     void live()
     {
         prepare("early");
-        servers_[0]->prepare("across");
-        back_up_log(context());
-        for (auto& server : servers_) {
-            early_end_.push_back(server->insert_position().offset);
-            server->noise(2 * engine::fake::kSegmentSize);
+        world_.server(0).prepare("across");
+        back_up_log(world_.context());
+        for (std::size_t i : {0U, 1U}) {
+            early_end_.push_back(world_.server(i).insert_position().offset);
+            world_.server(i).noise(std::size_t{2} * engine::fake::kSegmentSize);
         }
-        back_up_log(context());
+        back_up_log(world_.context());
         prepare("late");
         prepare("half");
-        servers_[0]->finish("half", true);
+        world_.server(0).finish("half", true);
         // Ends between the mark's b and r.
-        servers_[0]->on_operation([this](const std::string& operation) {
+        world_.server(0).on_operation([this](const std::string& operation) {
             if (operation != "place_restore_point" || across_ended_) return;
             across_ended_ = true;
-            servers_[0]->finish("across", true);
+            world_.server(0).finish("across", true);
         });
-        back_up_group(context(), {});
-        servers_[0]->on_operation({});
+        back_up_group(world_.context(), {});
+        world_.server(0).on_operation({});
     }
 
     void let_early_log_go()
     {
-        for (std::size_t i = 0; i < servers_.size(); ++i)
-            ASSERT_GT(remove_log(storage_, group_.members[i].name, 0, early_end_[i]), 0U);
+        for (std::size_t i : {0U, 1U})
+            ASSERT_GT(
+                remove_log(world_.storage(), world_.group().members[i].name, 0, early_end_[i]), 0U);
     }
 
     std::vector<std::string> differences_with(const std::string& gid, model::Decision decision)
     {
-        auto stored = repo::Marks(storage_, "shop").need("latest");
+        auto stored = repo::Marks(world_.storage(), "shop").need("latest");
         for (auto& doubt : stored.value.at.in_doubt)
             if (doubt.branch.member == "b" && doubt.branch.gid == gid)
                 doubt.verdict.decision = decision;
-        store_again(storage_, stored);
-        return audit_mark(context(), "latest").differences;
+        store_again(world_.storage(), stored);
+        return audit_mark(world_.context(), "latest").differences;
     }
 
-    base::FakeClock clock_{*base::parse_time("2026-11-22T12:00:00Z")};
-    store::MemoryStorage storage_{clock_};
-    engine::fake::FakeEngine engine_;
-    std::vector<std::shared_ptr<engine::fake::FakeServer>> servers_;
+    NewGroup world_;
     std::vector<model::Offset> early_end_;
     bool across_ended_ = false;
-    model::GroupSpec group_;
-    std::optional<repo::Repository> repository_;
-    Silent progress_;
 };
 
 TEST_F(FirstMarkTest, ItsEarlyLogMayGo)
 {
-    auto before = audit_mark(context(), "latest");
+    auto before = audit_mark(world_.context(), "latest");
     EXPECT_THAT(before.differences, IsEmpty());
     EXPECT_TRUE(before.whole);
     ASSERT_EQ(before.mark.value.at.in_doubt.size(), 5U);
     let_early_log_go();
-    auto after = audit_mark(context(), "latest");
+    auto after = audit_mark(world_.context(), "latest");
     EXPECT_THAT(after.differences, IsEmpty());
     EXPECT_FALSE(after.whole);
     EXPECT_EQ(after.older_gone.size(), 2U);
@@ -352,8 +314,8 @@ TEST_F(FirstMarkTest, ACommitThatNothingShowsIsADifference)
 
 TEST_F(FirstMarkTest, WithoutTheLogAroundItNothingIsProven)
 {
-    ASSERT_GT(remove_log(storage_, "a", 0, model::Offset{1} << 60), 0U);
-    EXPECT_EQ(code_of_audit(context()), base::Code::log_gap);
+    ASSERT_GT(remove_log(world_.storage(), "a", 0, model::Offset{1} << 60), 0U);
+    EXPECT_EQ(code_of_audit(world_.context()), base::Code::log_gap);
 }
 
 } // namespace

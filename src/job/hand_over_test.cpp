@@ -2,12 +2,8 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/temp_dir.h"
 #include "job/group_log.h"
-#include "job/mark.h"
-#include "job/restore.h"
-#include "job/restore_state.h"
-#include "job/world_testing.h"
+#include "job/restored_world_testing.h"
 #include "repo/restore_plan.h"
 
 #include <algorithm>
@@ -28,45 +24,8 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-class HandOverJobTest : public ::testing::Test {
+class HandOverJobTest : public ::testing::Test, public RestoredWorld {
 protected:
-    HandOverJobTest()
-    {
-        world_.let_restores_read();
-        world_.work();
-        plan(place_mark(world_.context(), {}).mark.number());
-        options_.dir = dir_.path();
-        options_.start = true;
-    }
-
-    void plan(model::Number mark)
-    {
-        plan_ = repo::need_plan(repo::plan_restore(world_.view(), mark));
-    }
-    RestoreReport restore() { return restore_group(world_.context(), plan_, options_); }
-    Error refused()
-    {
-        try {
-            restore();
-        } catch (const Error& error) {
-            return error;
-        }
-        ADD_FAILURE() << "it was restored";
-        return {Code::ok, ""};
-    }
-
-    RestoredServer server(const std::string& member)
-    {
-        return world_.engine().restored().at(dir_.path() / member / "data");
-    }
-    fs::path state_file(const std::string& member) const
-    {
-        return dir_.path() / member / "tidemark/state.json";
-    }
-    RestoreState state(const std::string& member) const
-    {
-        return load_restore_state(state_file(member)).value();
-    }
     /// As if killed when this member had come so far and no further.
     void put_back(const std::string& member, RestorePhase phase)
     {
@@ -75,18 +34,6 @@ protected:
         changed.opened = phase == RestorePhase::handed_over;
         save_restore_state(state_file(member), changed);
     }
-    void fail(const std::string& member, const std::string& method)
-    {
-        world_.engine().restored().fail(member, method, {Code::failed, method + " went wrong"});
-    }
-    void expect_all_open()
-    {
-        for (const char* member : {"a", "b"}) {
-            EXPECT_EQ(server(member).phase, RestoredServer::Phase::handed_over) << member;
-            EXPECT_TRUE(server(member).running) << member;
-            EXPECT_EQ(state(member).phase, RestorePhase::handed_over) << member;
-        }
-    }
     void expect_all_closed()
     {
         for (const char* member : {"a", "b"}) {
@@ -94,11 +41,6 @@ protected:
             EXPECT_EQ(state(member).phase, RestorePhase::settled) << member;
         }
     }
-
-    base::TempDir dir_{"handover"};
-    World world_;
-    repo::RestorePlan plan_;
-    RestoreOptions options_;
 };
 
 // rule 22

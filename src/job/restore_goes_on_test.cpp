@@ -1,12 +1,8 @@
 // Wherever a restore stops, each member's state says how far it came, and the same command goes on.
 
 #include "base/error.h"
-#include "base/temp_dir.h"
-#include "job/mark.h"
-#include "job/restore.h"
 #include "job/restore_claim.h"
-#include "job/restore_state.h"
-#include "job/world_testing.h"
+#include "job/restored_world_testing.h"
 #include "repo/restore_plan.h"
 
 #include <algorithm>
@@ -19,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::Code;
-using base::Error;
 using engine::fake::RestoredServer;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -28,47 +23,14 @@ using testing::SizeIs;
 
 /// A group of its own for each case: the fakes always open timeline 2, and a second restore of a
 /// group would claim 3.
-class StoppedRestore {
+class StoppedRestore : public RestoredWorld {
 protected:
-    StoppedRestore()
-    {
-        world_.let_restores_read();
-        world_.work();
-        auto number = place_mark(world_.context(), {}).mark.number();
-        plan_ = repo::need_plan(repo::plan_restore(world_.view(), number));
-        options_.dir = dir_.path();
-        options_.start = true;
-    }
-
-    void restore() { restore_group(world_.context(), plan_, options_); }
-    Error refused()
-    {
-        try {
-            restore();
-        } catch (const Error& error) {
-            return error;
-        }
-        ADD_FAILURE() << "it was restored";
-        return {Code::ok, ""};
-    }
     void stop_in(const std::string& method)
     {
-        world_.engine().restored().fail("b", method, {Code::failed, method + " went wrong"});
+        fail("b", method);
         EXPECT_THAT(refused().what(), HasSubstr(method + " went wrong"));
     }
 
-    RestoredServer server(const std::string& member)
-    {
-        return world_.engine().restored().at(dir_.path() / member / "data");
-    }
-    fs::path state_file(const std::string& member) const
-    {
-        return dir_.path() / member / "tidemark/state.json";
-    }
-    RestoreState state(const std::string& member) const
-    {
-        return load_restore_state(state_file(member)).value();
-    }
     std::vector<model::Epoch> claims()
     {
         return repo::LogCatalog::load(world_.storage(), {.group = "shop", .member = "b"}).claims;
@@ -108,20 +70,6 @@ protected:
             EXPECT_FALSE(found->evidence.empty()) << doubt.branch.gid;
         }
     }
-    void expect_all_open()
-    {
-        for (const char* member : {"a", "b"}) {
-            EXPECT_EQ(server(member).phase, RestoredServer::Phase::handed_over) << member;
-            EXPECT_TRUE(server(member).running) << member;
-            EXPECT_EQ(phase_name(state(member).phase), phase_name(RestorePhase::handed_over))
-                << member;
-        }
-    }
-
-    base::TempDir dir_{"goeson"};
-    World world_;
-    repo::RestorePlan plan_;
-    RestoreOptions options_;
 };
 
 struct StopCase {

@@ -43,10 +43,10 @@ private:
     std::vector<std::string> warnings_;
 };
 
-/// Two servers that live in memory, a repository with a first backup, and some work since.
-class World {
+/// Two servers that live in memory and a repository that was just made for them.
+class NewGroup {
 public:
-    World() : clock_(*base::parse_time("2026-11-22T12:00:00Z")), storage_(clock_)
+    NewGroup() : clock_(*base::parse_time("2026-11-22T12:00:00Z")), storage_(clock_)
     {
         base::log_setup({.level = base::LogLevel::off});
         group_.name = "shop";
@@ -65,8 +65,6 @@ public:
         base::SeededRandom random(1);
         repository_.emplace(repo::Repository::create(storage_, random));
         initialise(context(), {.unbounded = true});
-        back_up_group(context(), {});
-        work();
     }
 
     Context context()
@@ -156,6 +154,16 @@ private:
     std::optional<repo::Repository> repository_;
     Silent progress_;
     int transfers_ = 0;
+};
+
+/// With a first backup, and some work since.
+class World : public NewGroup {
+public:
+    World()
+    {
+        back_up_group(context(), {});
+        work();
+    }
 };
 
 } // namespace tidemark::job
