@@ -43,19 +43,17 @@ void FolderSink::file(const model::FileEntry& entry)
 void FolderSink::extent(std::uint32_t worker, std::uint32_t index, std::uint64_t offset,
                         base::ByteView bytes)
 {
-    int fd = -1;
     {
         std::lock_guard lock{mutex_};
         if (bytes.empty() || bytes.size() > (1U << 20)) complain("an extent of odd size");
         auto [last, fresh] = last_.try_emplace({worker, index}, offset);
         if (!fresh && last->second >= offset) complain(fmt::format("file {} goes back", index));
         last->second = offset;
-        auto& file = open_[index];
-        if (!file) file = base::open_file(scratch_file(index), O_RDWR | O_CREAT);
-        fd = file.get();
         bytes_ += bytes.size();
     }
-    base::pwrite_full(fd, bytes, offset, "scratch file");
+    // Opened each time: a data directory has more files than a plain user may have open.
+    auto file = base::open_file(scratch_file(index), O_RDWR | O_CREAT);
+    base::pwrite_full(file.get(), bytes, offset, "scratch file");
 }
 
 std::string FolderSink::place(const fs::path& data, const fs::path& tablespaces)
@@ -82,8 +80,7 @@ std::string FolderSink::place(const fs::path& data, const fs::path& tablespaces)
     for (const auto& [path, entry] : entries_) {
         auto to = target(path);
         if (entry.kind == FileKind::regular) {
-            auto& file = open_[entry.index];
-            if (!file) file = base::open_file(scratch_file(entry.index), O_RDWR | O_CREAT);
+            auto file = base::open_file(scratch_file(entry.index), O_RDWR | O_CREAT);
             if (::ftruncate(file.get(), static_cast<off_t>(entry.size)) != 0) std::abort();
             fs::rename(scratch_file(entry.index), to);
         }
@@ -95,7 +92,6 @@ std::string FolderSink::place(const fs::path& data, const fs::path& tablespaces)
         ::chmod(folder.c_str(), 0700);
         app::give_to_lab_user(folder);
     }
-    open_.clear();
     return map;
 }
 

@@ -38,7 +38,6 @@ private:
     std::filesystem::path scratch_;
     std::mutex mutex_;
     std::map<std::string, model::FileEntry> entries_;
-    std::map<std::uint32_t, base::Fd> open_;
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> last_; ///< worker, file
     std::uint64_t bytes_ = 0;
     std::string complaint_;
