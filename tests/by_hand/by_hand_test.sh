@@ -4,39 +4,23 @@
 set -euo pipefail
 tidemark=$(readlink -f "$1")
 here=$(cd "$(dirname "$0")" && pwd)
-pg=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 top=$(mktemp -d /tmp/by-hand.XXXXXX)
-as=()
-if [ "$(id -u)" = 0 ]; then
-    as=(setpriv --reuid postgres --regid postgres --clear-groups)
-    chown postgres "$top"
-fi
+. "$(dirname "$0")/../support/servers.sh"
 cp "$here/restore-member.pl" "$top/"
 chmod 755 "$top/restore-member.pl"
 install -m 755 "$tidemark" "$top/tidemark"
 cd "$top"
 finish() {
-    for data in "$top"/live/* "$top"/out/*/data; do
-        [ -d "$data" ] && "${as[@]}" "$pg/pg_ctl" -D "$data" -m immediate stop >/dev/null 2>&1 || true
-    done
+    stop_servers "$top"/live/* "$top"/out/*/data
     rm -rf "$top"
 }
 trap finish EXIT
 fail() { echo "FAILED: $*"; exit 1; }
 sql() { "${as[@]}" "$pg/psql" -XAtq -h "$1" -U postgres -d postgres -c "$2"; }
 
-"${as[@]}" mkdir live out
+"${as[@]}" mkdir out
 for m in a b; do
-    "${as[@]}" "$pg/initdb" -A trust -U postgres --no-sync -D "live/$m" >/dev/null
-    "${as[@]}" mkdir "s$m"
-    "${as[@]}" tee -a "live/$m/postgresql.conf" >/dev/null <<CONF
-listen_addresses = ''
-unix_socket_directories = '$top/s$m'
-max_prepared_transactions = 10
-max_slot_wal_keep_size = '1GB'
-fsync = off
-CONF
-    "${as[@]}" "$pg/pg_ctl" -D "live/$m" -l "$m.log" -w start >/dev/null
+    start_server "$m" postgres
     sql "$top/s$m" "CREATE TABLE t (v int); CREATE TABLE filler AS SELECT i, md5(i::text) FROM generate_series(1, 30000) i"
 done
 "${as[@]}" "$top/tidemark" --config tm.toml init "a=host=$top/sa user=postgres dbname=postgres" "b=host=$top/sb user=postgres dbname=postgres" --repo "$top/repo" --group g >/dev/null

@@ -5,18 +5,11 @@
 set -euo pipefail
 tidemark=$(readlink -f "$1")
 source=$(cd "$(dirname "$0")/../.." && pwd)
-pg=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 top=$(mktemp -d /tmp/readme.XXXXXX)
-as=(env)
-if [ "$(id -u)" = 0 ]; then
-    as=(setpriv --reuid postgres --regid postgres --clear-groups env "HOME=$top")
-    chown postgres "$top"
-fi
+. "$(dirname "$0")/../support/servers.sh"
 cd "$top"
 finish() {
-    for data in "$top"/live/*; do
-        [ -d "$data" ] && "${as[@]}" "$pg/pg_ctl" -D "$data" -m immediate stop >/dev/null 2>&1 || true
-    done
+    stop_servers "$top"/live/*
     rm -rf "$top"
 }
 trap finish EXIT
@@ -32,18 +25,8 @@ for words in 'make install' 'tidemark init' 'tidemark check' 'tidemark backup' '
 done
 grep -q -- '--plan' lines || fail "README.md does not show --plan any more"
 
-"${as[@]}" mkdir live
 for m in orders billing; do
-    "${as[@]}" "$pg/initdb" -A trust -U admin --no-sync -D "live/$m" >/dev/null
-    "${as[@]}" mkdir "s$m"
-    "${as[@]}" tee -a "live/$m/postgresql.conf" >/dev/null <<CONF
-listen_addresses = ''
-unix_socket_directories = '$top/s$m'
-max_prepared_transactions = 10
-max_slot_wal_keep_size = '1GB'
-fsync = off
-CONF
-    "${as[@]}" "$pg/pg_ctl" -D "live/$m" -l "$top/$m.log" -w start >/dev/null
+    start_server "$m" admin
     "${as[@]}" "$pg/psql" -XAtq -h "$top/s$m" -U admin -d postgres -c "CREATE TABLE t AS SELECT 17 AS v"
 done
 
