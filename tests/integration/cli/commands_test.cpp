@@ -1,7 +1,7 @@
 // The way a person goes: every command once, on real clusters under load, by the real program.
 
 #include "base/clock.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
 #include <algorithm>
@@ -13,39 +13,31 @@
 namespace tidemark::support {
 namespace {
 
-class CommandsTest : public ::testing::Test {
+class CommandsTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        lab_->bank.crash_share = 0.1;
-        app::Bank load(lab_->bank, lab_->witness);
-        load.start();
-        lab_->commits(load, 50);
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        ASSERT_FALSE(backup.json().is_null()) << backup.text();
-        auto log = lab_->run({"log", "--json"});
-        ASSERT_EQ(log.code(), 0) << log.text();
-        lab_->commits(load, 50);
-        auto noon = lab_->mark("noon");
-        ASSERT_EQ(noon.code(), 0) << noon.text();
-        noon_ = noon.json().at("mark");
-        lab_->commits(load, 50);
-        between_ = lab_->moment("between");
-        lab_->commits(load, 50);
-        load.stop();
-        app::leave_orphans(lab_->bank, lab_->witness, 1, true);
-        app::leave_orphans(lab_->bank, lab_->witness, 1, false);
-        auto last = lab_->mark("last");
-        ASSERT_EQ(last.code(), 0) << last.text();
-        last_ = last.json().at("mark");
+        share_group([] {
+            must(lab_->init());
+            lab_->bank.crash_share = 0.1;
+            app::Bank load(lab_->bank, lab_->witness);
+            load.start();
+            lab_->commits(load, 50);
+            auto backup = must(lab_->backup("base"));
+            ASSERT_FALSE(backup.json().is_null()) << backup.text();
+            must(lab_->run({"log", "--json"}));
+            lab_->commits(load, 50);
+            noon_ = must(lab_->mark("noon")).json().at("mark");
+            lab_->commits(load, 50);
+            between_ = lab_->moment("between");
+            lab_->commits(load, 50);
+            load.stop();
+            app::leave_orphans(lab_->bank, lab_->witness, 1, true);
+            app::leave_orphans(lab_->bank, lab_->witness, 1, false);
+            last_ = must(lab_->mark("last")).json().at("mark");
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
 
-    void SetUp() override { ASSERT_FALSE(last_.is_null()); }
     void TearDown() override
     {
         stop_restored(lab_->target("r"));
@@ -65,13 +57,11 @@ protected:
         return run;
     }
 
-    static std::unique_ptr<GroupLab> lab_;
     static nlohmann::json noon_;
     static base::Time between_;
     static nlohmann::json last_;
 };
 
-std::unique_ptr<GroupLab> CommandsTest::lab_;
 nlohmann::json CommandsTest::noon_;
 base::Time CommandsTest::between_;
 nlohmann::json CommandsTest::last_;

@@ -2,7 +2,7 @@
 // restore refuses, or takes what is still good; never silently wrong.
 
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "repo/layout.h"
 
 #include <fcntl.h>
@@ -19,26 +19,21 @@ namespace fs = std::filesystem;
 
 enum class Harm { corrupt, cut, lose };
 
-class DamageTest : public ::testing::TestWithParam<Harm> {
+class DamageTest : public SharedGroupTest, public ::testing::WithParamInterface<Harm> {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        for (const auto& name : {"one", "two"}) {
-            auto backup = lab_->backup(name);
-            ASSERT_EQ(backup.code(), 0) << backup.text();
-        }
-        auto mark = lab_->mark("three");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        ready_ = true;
+        share_group([] {
+            must(lab_->init());
+            must(lab_->backup("one"));
+            must(lab_->backup("two"));
+            must(lab_->mark("three"));
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
 
     void SetUp() override
     {
-        ASSERT_TRUE(ready_);
+        ASSERT_NO_FATAL_FAILURE(SharedGroupTest::SetUp());
         copy_ = lab_->folder() / "copy";
         fs::remove_all(copy_);
         fs::copy(lab_->repository, copy_, fs::copy_options::recursive);
@@ -105,13 +100,8 @@ protected:
         return text.find(part) != std::string::npos;
     }
 
-    static std::unique_ptr<GroupLab> lab_;
-    static bool ready_;
     fs::path copy_;
 };
-
-std::unique_ptr<GroupLab> DamageTest::lab_;
-bool DamageTest::ready_ = false;
 
 struct Kind {
     repo::KeyKind kind;

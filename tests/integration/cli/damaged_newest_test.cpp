@@ -3,7 +3,7 @@
 
 #include "app/wiring.h"
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "repo/layout.h"
 #include "repo/marks.h"
 
@@ -17,22 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class DamagedNewestTest : public ::testing::Test {
+class DamagedNewestTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        for (const auto& name : {"one", "two"}) {
-            auto backup = lab_->backup(name);
-            ASSERT_EQ(backup.code(), 0) << backup.text();
-        }
-        ASSERT_EQ(lab_->mark("three").code(), 0);
-        ready_ = true;
+        share_group([] {
+            must(lab_->init());
+            must(lab_->backup("one"));
+            must(lab_->backup("two"));
+            must(lab_->mark("three"));
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
-    void SetUp() override { ASSERT_TRUE(ready_); }
 
     /// Its name in the repository.
     static std::string damage_newest(repo::KeyKind kind)
@@ -59,13 +54,7 @@ protected:
     {
         return run.err.find(object) != std::string::npos;
     }
-
-    static std::unique_ptr<GroupLab> lab_;
-    static bool ready_;
 };
-
-std::unique_ptr<GroupLab> DamagedNewestTest::lab_;
-bool DamagedNewestTest::ready_ = false;
 
 TEST_F(DamagedNewestTest, EveryCommandGoesOnAndNamesIt)
 {

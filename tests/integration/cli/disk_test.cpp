@@ -3,7 +3,7 @@
 
 #include "base/fd.h"
 #include "base/mount_testing.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 
 #include <algorithm>
 #include <fstream>
@@ -15,26 +15,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class DiskTest : public ::testing::Test {
+class DiskTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        app::Bank load(lab_->bank, lab_->witness);
-        load.start();
-        lab_->commits(load, 50);
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        lab_->commits(load, 100);
-        load.stop();
-        auto mark = lab_->mark("last");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        ready_ = true;
+        share_group([] {
+            must(lab_->init());
+            back_up_under_load({.before = 50, .after = 100});
+            must(lab_->mark("last"));
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
-    void SetUp() override { ASSERT_TRUE(ready_); }
 
     static void expect(const ToolRun& run, int code)
     {
@@ -70,13 +60,7 @@ protected:
         while (filler.write(block.data(), 1U << 20).flush()) {
         }
     }
-
-    static std::unique_ptr<GroupLab> lab_;
-    static bool ready_;
 };
-
-std::unique_ptr<GroupLab> DiskTest::lab_;
-bool DiskTest::ready_ = false;
 
 /// Enough bytes for the check before the start, too few files for what is written.
 TEST_F(DiskTest, AFullDiskInTheTargetCostsNothingButTime)

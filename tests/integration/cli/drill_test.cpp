@@ -2,7 +2,7 @@
 // nothing of them is left. Then the recovery sheet, followed to the letter.
 
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
 #include <csignal>
@@ -46,31 +46,24 @@ std::vector<std::string> processes_of_drills(const fs::path& lab)
     return found;
 }
 
-class DrillTest : public ::testing::Test {
+class DrillTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        EXPECT_THAT(made.out, HasSubstr("Recovery sheet: group shop"));
-        auto config = text_of(lab_->config);
-        config.insert(config.find("keep = "), "objective = { lose_at_most = \"30d\", "
-                                              "restore_within = \"1ms\", drill_every = \"1d\" }\n");
-        std::ofstream(lab_->config, std::ios::trunc) << config;
-        back_up_a_corrupted_page();
-        lab_->bank.crash_share = 0.1;
-        app::Bank load(lab_->bank, lab_->witness);
-        load.start();
-        lab_->commits(load, 30);
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        lab_->commits(load, 30);
-        load.stop();
-        app::leave_orphans(lab_->bank, lab_->witness, 1, true);
-        auto mark = lab_->mark("last");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        ready_ = true;
+        share_group([] {
+            auto made = must(lab_->init());
+            EXPECT_THAT(made.out, HasSubstr("Recovery sheet: group shop"));
+            auto config = text_of(lab_->config);
+            config.insert(config.find("keep = "),
+                          "objective = { lose_at_most = \"30d\", "
+                          "restore_within = \"1ms\", drill_every = \"1d\" }\n");
+            std::ofstream(lab_->config, std::ios::trunc) << config;
+            back_up_a_corrupted_page();
+            lab_->bank.crash_share = 0.1;
+            back_up_under_load({.before = 30, .after = 30});
+            app::leave_orphans(lab_->bank, lab_->witness, 1, true);
+            must(lab_->mark("last"));
+        });
     }
     /// Into the first backup only: the mark "damaged" has no other to be restored from.
     static void back_up_a_corrupted_page()
@@ -111,9 +104,6 @@ protected:
         base::pwrite_full(fd.get(), {&byte, 1}, 8192 + 4000, "victim");
     }
 
-    static void TearDownTestSuite() { lab_.reset(); }
-
-    void SetUp() override { ASSERT_TRUE(ready_); }
     void TearDown() override { expect_nothing_left(); }
 
     static void expect_nothing_left()
@@ -162,13 +152,7 @@ protected:
         EXPECT_TRUE(process.running()) << process.err();
         return process;
     }
-
-    static std::unique_ptr<GroupLab> lab_;
-    static bool ready_;
 };
-
-std::unique_ptr<GroupLab> DrillTest::lab_;
-bool DrillTest::ready_ = false;
 
 TEST_F(DrillTest, ProvesTheNewestMarkByEverything)
 {

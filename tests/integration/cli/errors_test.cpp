@@ -3,7 +3,7 @@
 
 #include "app/wiring.h"
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 #include "repo/json.h"
 #include "repo/layout.h"
@@ -33,21 +33,11 @@ void replace_in(const fs::path& file, const std::string& what, const std::string
     std::ofstream(file, std::ios::trunc) << text;
 }
 
-class ErrorsTest : public ::testing::Test {
+class ErrorsTest : public SharedGroupTest {
 protected:
-    static void SetUpTestSuite()
-    {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        ready_ = true;
-    }
-    static void TearDownTestSuite() { lab_.reset(); }
     void SetUp() override
     {
-        ASSERT_TRUE(ready_);
+        ASSERT_NO_FATAL_FAILURE(SharedGroupTest::SetUp());
         for (std::size_t i = 0; i < 2; ++i) {
             if (!lab_->lab.cluster(i).running()) lab_->lab.cluster(i).start();
         }
@@ -76,13 +66,7 @@ protected:
 
     static bool holds(const std::string& activity, const base::Process& process);
     static base::Process stopped_mark();
-
-    static std::unique_ptr<GroupLab> lab_;
-    static bool ready_;
 };
-
-std::unique_ptr<GroupLab> ErrorsTest::lab_;
-bool ErrorsTest::ready_ = false;
 
 TEST_F(ErrorsTest, AServerThatIsDownIsNamed)
 {

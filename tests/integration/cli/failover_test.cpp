@@ -3,7 +3,7 @@
 // 13, 14, 24, 27, 35). The variants on servers in memory: src/job/failover_test.cpp.
 
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "cli/standbys.h"
 #include "engine/postgres/pq.h"
 
@@ -20,17 +20,15 @@ namespace fs = std::filesystem;
 using engine::postgres::Connection;
 
 /// The cases are one story and run in their order, each on what the one before left.
-class FailoverTest : public ::testing::Test {
+class FailoverTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        make_standby();
-        ready_ = true;
+        share_group([] {
+            must(lab_->init());
+            must(lab_->backup("base"));
+            make_standby();
+        });
     }
     static void TearDownTestSuite()
     {
@@ -39,7 +37,6 @@ protected:
         standby_.reset();
         lab_.reset();
     }
-    void SetUp() override { ASSERT_TRUE(ready_); }
 
     static app::LabCluster& primary() { return lab_->lab.cluster(0); }
 
@@ -65,14 +62,10 @@ protected:
     }
     static fs::path old_config() { return lab_->folder() / "old.toml"; }
 
-    static std::unique_ptr<GroupLab> lab_;
     static std::unique_ptr<app::LabCluster> standby_;
-    static bool ready_;
 };
 
-std::unique_ptr<GroupLab> FailoverTest::lab_;
 std::unique_ptr<app::LabCluster> FailoverTest::standby_;
-bool FailoverTest::ready_ = false;
 
 // rule 7, 13, 14, 15
 TEST_F(FailoverTest, TheLogGoesOnOnAPromotedStandbyAndSaysSo)

@@ -1,7 +1,7 @@
 // A restore whose members come up on several hosts: here two folders, one with a configuration, the
 // other with nothing but the repository. They meet in the repository alone.
 
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 
 #include <csignal>
 #include <fstream>
@@ -16,35 +16,25 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-class HostsTest : public ::testing::Test {
+class HostsTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        app::leave_orphans(lab_->bank, lab_->witness, 1, false); // nobody knows their verdict
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        // Decided: committed at the first member, in doubt at the second.
-        app::leave_orphans(lab_->bank, lab_->witness, 1, true);
-        app::Bank load(lab_->bank, lab_->witness);
-        load.start();
-        lab_->commits(load, 50);
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        lab_->commits(load, 100);
-        lab_->commits(load, 100);
-        load.stop();
-        auto mark = lab_->mark("last");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        auto plan = lab_->run({"restore", "--plan", "--json"});
-        ASSERT_EQ(plan.code(), 0) << plan.text();
-        const auto document = plan.json();
-        for (const auto& one : document.at("plan").at("in_doubt"))
-            if (one.at("verdict") == "unknown") unknown_.push_back(one);
+        share_group([] {
+            app::leave_orphans(lab_->bank, lab_->witness, 1, false); // nobody knows their verdict
+            must(lab_->init());
+            // Decided: committed at the first member, in doubt at the second.
+            app::leave_orphans(lab_->bank, lab_->witness, 1, true);
+            back_up_under_load({.before = 50, .after = 200});
+            must(lab_->mark("last"));
+            auto plan = must(lab_->run({"restore", "--plan", "--json"}));
+            const auto document = plan.json();
+            for (const auto& one : document.at("plan").at("in_doubt"))
+                if (one.at("verdict") == "unknown") unknown_.push_back(one);
+            ASSERT_EQ(unknown_.size(), 2U) << json(unknown_);
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
 
-    void SetUp() override { ASSERT_EQ(unknown_.size(), 2U) << json(unknown_); }
     void TearDown() override
     {
         for (const char* host : {"a", "b", "c"}) {
@@ -111,11 +101,9 @@ protected:
         EXPECT_EQ(verdict.in_doubt, in_doubt) << verdict.describe();
     }
 
-    static std::unique_ptr<GroupLab> lab_;
     static std::vector<json> unknown_;
 };
 
-std::unique_ptr<GroupLab> HostsTest::lab_;
 std::vector<json> HostsTest::unknown_;
 
 TEST_F(HostsTest, EachHostBringsItsMemberAndOpensItWhenAllAreThere)

@@ -4,7 +4,7 @@
 
 #include "base/fd.h"
 #include "base/mount_testing.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "cli/standbys.h"
 #include "engine/postgres/pq.h"
 
@@ -22,24 +22,22 @@ constexpr const char* kSlots =
     "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'tidemark_shop'";
 
 /// The cases are one story and run in their order, each on what the one before left.
-class MembersTest : public ::testing::Test {
+class MembersTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        third_ = std::make_unique<LabCluster>(
-            app::LabClusterOptions{.name = "m2",
-                                   .folder = lab_->lab.folder(),
-                                   .settings = {{"max_slot_wal_keep_size", "4GB"}}});
-        third_->start();
-        standby_ = new_standby("s2", lab_->lab.folder(), *third_);
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        auto text = config() + "\n# The end, said Jim.\n";
-        std::ofstream(lab_->config, std::ios::trunc) << "# Ours.\n" << text;
-        auto backup = lab_->backup("two");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        ready_ = true;
+        share_group([] {
+            third_ = std::make_unique<LabCluster>(
+                app::LabClusterOptions{.name = "m2",
+                                       .folder = lab_->lab.folder(),
+                                       .settings = {{"max_slot_wal_keep_size", "4GB"}}});
+            third_->start();
+            standby_ = new_standby("s2", lab_->lab.folder(), *third_);
+            must(lab_->init());
+            auto text = config() + "\n# The end, said Jim.\n";
+            std::ofstream(lab_->config, std::ios::trunc) << "# Ours.\n" << text;
+            must(lab_->backup("two"));
+        });
     }
     static void TearDownTestSuite()
     {
@@ -49,7 +47,6 @@ protected:
         third_.reset();
         lab_.reset();
     }
-    void SetUp() override { ASSERT_TRUE(ready_); }
 
     static std::string config()
     {
@@ -57,18 +54,14 @@ protected:
     }
     static std::string third_url() { return url_of({third_.get(), standby_.get()}); }
 
-    static std::unique_ptr<GroupLab> lab_;
     static std::unique_ptr<LabCluster> third_;
     static std::unique_ptr<LabCluster> standby_;
     static std::string before_;
-    static bool ready_;
 };
 
-std::unique_ptr<GroupLab> MembersTest::lab_;
 std::unique_ptr<LabCluster> MembersTest::third_;
 std::unique_ptr<LabCluster> MembersTest::standby_;
 std::string MembersTest::before_;
-bool MembersTest::ready_ = false;
 
 TEST_F(MembersTest, InitSaysWhatIsMissing)
 {

@@ -1,7 +1,7 @@
 // Work that is open when Tidemark comes, or for as long as a backup runs: prepared before init
 // (rules.md 6), or a plain transaction that outlives the backup (rules.md 16).
 
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
 #include <fmt/format.h>
@@ -18,11 +18,28 @@ using engine::postgres::Connection;
 
 /// Two members. "seed" is prepared at both before init; a member commits it between the backup and
 /// the mark "after", when the open transactions end too.
-class OpenWorkTest : public ::testing::Test {
+class OpenWorkTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
+        share_group([] {
+            prepare_seeds();
+            init_ = must(lab_->init());
+            auto commits = connect(0);
+            auto gives_up = connect(0);
+            commits.exec("BEGIN; INSERT INTO public.kept VALUES ('open, committed')");
+            gives_up.exec("BEGIN; INSERT INTO public.kept VALUES ('open, rolled back')");
+            must(lab_->backup("base"));
+            connect(0).exec("INSERT INTO public.kept VALUES ('between')");
+            commits.exec("COMMIT");
+            gives_up.exec("ROLLBACK");
+            connect(1).exec("COMMIT PREPARED 'seed'");
+            connect(1).exec("ROLLBACK PREPARED 'orphan'");
+            must(lab_->mark("after"));
+        });
+    }
+    static void prepare_seeds()
+    {
         for (std::size_t i = 0; i < 2; ++i) {
             auto sql = connect(i);
             sql.exec("CREATE TABLE public.kept (what text)");
@@ -32,25 +49,7 @@ protected:
                                      gid));
             }
         }
-        init_ = lab_->init();
-        ASSERT_EQ(init_.code(), 0) << init_.text();
-        auto commits = connect(0);
-        auto gives_up = connect(0);
-        commits.exec("BEGIN; INSERT INTO public.kept VALUES ('open, committed')");
-        gives_up.exec("BEGIN; INSERT INTO public.kept VALUES ('open, rolled back')");
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        connect(0).exec("INSERT INTO public.kept VALUES ('between')");
-        commits.exec("COMMIT");
-        gives_up.exec("ROLLBACK");
-        connect(1).exec("COMMIT PREPARED 'seed'");
-        connect(1).exec("ROLLBACK PREPARED 'orphan'");
-        auto mark = lab_->mark("after");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        ready_ = true;
     }
-    static void TearDownTestSuite() { lab_.reset(); }
-    void SetUp() override { ASSERT_TRUE(ready_); }
     void TearDown() override
     {
         stop_restored(lab_->target("r"));
@@ -80,14 +79,10 @@ protected:
     }
     using Actions = std::map<std::string, std::string>;
 
-    static std::unique_ptr<GroupLab> lab_;
     static ToolRun init_;
-    static bool ready_;
 };
 
-std::unique_ptr<GroupLab> OpenWorkTest::lab_;
 ToolRun OpenWorkTest::init_;
-bool OpenWorkTest::ready_ = false;
 
 // rule 6, 16
 TEST_F(OpenWorkTest, AtTheBackupsOwnMarkAllOfItIsOpen)

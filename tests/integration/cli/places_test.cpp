@@ -2,7 +2,7 @@
 // name, and never into what others left. From a repository whose objects are not compressed.
 
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
 #include <algorithm>
@@ -33,36 +33,32 @@ std::map<std::string, std::string> contents(const fs::path& folder)
 }
 
 /// m0 has a tablespace with a table of a thousand rows; the repository says compression = "none".
-class PlacesTest : public ::testing::Test {
+class PlacesTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        original_ = lab_->folder() / "side";
-        fs::create_directory(original_);
-        app::give_to_lab_user(original_);
-        auto sql = Connection::open(lab_->lab.cluster(0).url());
-        sql.exec("CREATE TABLESPACE side LOCATION " + Connection::literal(original_.native()));
-        sql.exec("CREATE TABLE public.kept_aside (v int, line text) TABLESPACE side");
-        sql.exec("INSERT INTO public.kept_aside SELECT i, repeat('plainly stored ', 20) "
-                 "FROM generate_series(1, 1000) i");
-        oid_ = sql.exec("SELECT oid FROM pg_tablespace WHERE spcname = 'side'").text(0, 0).value();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        store_plainly();
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        sql.exec("INSERT INTO public.kept_aside VALUES (1001, 'after the base backup')");
-        auto mark = lab_->mark("last");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        // What the original holds can be compared only when nobody writes to it.
-        for (std::size_t i = 0; i < lab_->lab.size(); ++i)
-            lab_->lab.cluster(i).stop();
-        before_ = contents(original_);
-        ready_ = true;
+        share_group([] {
+            original_ = lab_->folder() / "side";
+            fs::create_directory(original_);
+            app::give_to_lab_user(original_);
+            auto sql = Connection::open(lab_->lab.cluster(0).url());
+            sql.exec("CREATE TABLESPACE side LOCATION " + Connection::literal(original_.native()));
+            sql.exec("CREATE TABLE public.kept_aside (v int, line text) TABLESPACE side");
+            sql.exec("INSERT INTO public.kept_aside SELECT i, repeat('plainly stored ', 20) "
+                     "FROM generate_series(1, 1000) i");
+            oid_ =
+                sql.exec("SELECT oid FROM pg_tablespace WHERE spcname = 'side'").text(0, 0).value();
+            must(lab_->init());
+            store_plainly();
+            must(lab_->backup("base"));
+            sql.exec("INSERT INTO public.kept_aside VALUES (1001, 'after the base backup')");
+            must(lab_->mark("last"));
+            // What the original holds can be compared only when nobody writes to it.
+            for (std::size_t i = 0; i < lab_->lab.size(); ++i)
+                lab_->lab.cluster(i).stop();
+            before_ = contents(original_);
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
-    void SetUp() override { ASSERT_TRUE(ready_); }
 
     static void store_plainly()
     {
@@ -98,18 +94,14 @@ protected:
         stop_restored(lab_->target(dir));
     }
 
-    static std::unique_ptr<GroupLab> lab_;
     static fs::path original_;
     static std::string oid_;
     static std::map<std::string, std::string> before_;
-    static bool ready_;
 };
 
-std::unique_ptr<GroupLab> PlacesTest::lab_;
 fs::path PlacesTest::original_;
 std::string PlacesTest::oid_;
 std::map<std::string, std::string> PlacesTest::before_;
-bool PlacesTest::ready_ = false;
 
 // rule 29
 TEST_F(PlacesTest, TablespacesGoBelowTheMemberUnlessTheyAreMapped)

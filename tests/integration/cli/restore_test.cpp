@@ -1,7 +1,7 @@
 // A restore that is disturbed: killed at any moment, sent to places that are taken, with work in
 // doubt that nobody can judge. All members are opened, or none.
 
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 
 #include <algorithm>
 #include <csignal>
@@ -22,31 +22,22 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-class RestoreTest : public ::testing::Test {
+class RestoreTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        // Prepared before our log begins: nobody can know their verdict.
-        app::leave_orphans(lab_->bank, lab_->witness, 1, false);
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        app::Bank load(lab_->bank, lab_->witness);
-        load.start();
-        lab_->commits(load, 50);
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        lab_->commits(load, 200);
-        load.stop();
-        auto mark = lab_->mark("last");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
-        auto plan = lab_->run({"restore", "--plan", "--json"});
-        ASSERT_EQ(plan.code(), 0) << plan.text();
-        in_doubt_ = plan.json().at("plan").at("in_doubt");
+        share_group([] {
+            // Prepared before our log begins: nobody can know their verdict.
+            app::leave_orphans(lab_->bank, lab_->witness, 1, false);
+            must(lab_->init());
+            back_up_under_load({.before = 50, .after = 200});
+            must(lab_->mark("last"));
+            auto plan = must(lab_->run({"restore", "--plan", "--json"}));
+            in_doubt_ = plan.json().at("plan").at("in_doubt");
+            ASSERT_EQ(in_doubt_.size(), 2U) << in_doubt_;
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
 
-    void SetUp() override { ASSERT_EQ(in_doubt_.size(), 2U) << in_doubt_; }
     void TearDown() override
     {
         stop_restored(dir());
@@ -73,11 +64,9 @@ protected:
         EXPECT_EQ(verdict.in_doubt, in_doubt) << verdict.describe();
     }
 
-    static std::unique_ptr<GroupLab> lab_;
     static nlohmann::json in_doubt_;
 };
 
-std::unique_ptr<GroupLab> RestoreTest::lab_;
 nlohmann::json RestoreTest::in_doubt_;
 
 TEST_F(RestoreTest, WhatNobodyKnowsIsKeptUntilTheOperatorDecides)

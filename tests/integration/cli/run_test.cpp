@@ -2,7 +2,7 @@
 
 #include "app/wiring.h"
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 #include "repo/lease.h"
 #include "repo/open_runs.h"
@@ -26,20 +26,24 @@ std::string text_of(const fs::path& file)
     return std::string(base::as_text(bytes));
 }
 
-class RunTest : public ::testing::Test {
+class RunTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        auto first = lab_->run({"status"});
-        EXPECT_EQ(first.err.find("has not seen"), std::string::npos) << first.text();
-        auto memory = listing(lab_->folder());
-        EXPECT_TRUE(std::ranges::any_of(memory, [](const auto& file) {
-            return file.first.ends_with("places.json");
-        })) << "init remembers where the repository is";
-        // Tell us of whatever does not end well: the hook writes down what it was told.
+        share_group([] {
+            must(lab_->init());
+            auto first = lab_->run({"status"});
+            EXPECT_EQ(first.err.find("has not seen"), std::string::npos) << first.text();
+            auto memory = listing(lab_->folder());
+            EXPECT_TRUE(std::ranges::any_of(memory, [](const auto& file) {
+                return file.first.ends_with("places.json");
+            })) << "init remembers where the repository is";
+            tell_of_failures();
+        });
+    }
+    /// Of whatever does not end well: the hook writes down what it was told.
+    static void tell_of_failures()
+    {
         auto hook = lab_->folder() / "tell";
         std::ofstream(hook) << "#!/bin/sh\nprintf '%s %s %s\\n' \"$TIDEMARK_GROUP\" "
                                "\"$TIDEMARK_RESULT\" \"$TIDEMARK_MESSAGE\" >> \"$1\"\n";
@@ -51,7 +55,6 @@ protected:
                               hook.string() + "\", \"" + told().string() + "\"]\n");
         std::ofstream(lab_->config, std::ios::trunc) << config;
     }
-    static void TearDownTestSuite() { lab_.reset(); }
 
     static fs::path told() { return lab_->folder() / "told"; }
     static nlohmann::json run_ok(int code = 0)
@@ -61,11 +64,7 @@ protected:
         auto document = run.json();
         return document.is_null() ? nlohmann::json::object() : document;
     }
-
-    static std::unique_ptr<GroupLab> lab_;
 };
-
-std::unique_ptr<GroupLab> RunTest::lab_;
 
 TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
 {

@@ -1,7 +1,7 @@
 // A slot that does not keep the log any more: said by every job that needs it, healed by a base
 // backup.
 
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
 #include <fmt/format.h>
@@ -13,20 +13,8 @@ namespace {
 
 using engine::postgres::Connection;
 
-class SlotTest : public ::testing::Test {
+class SlotTest : public SharedGroupTest {
 protected:
-    static void SetUpTestSuite()
-    {
-        lab_ = std::make_unique<GroupLab>();
-        auto made = lab_->init();
-        ASSERT_EQ(made.code(), 0) << made.text();
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        ready_ = true;
-    }
-    static void TearDownTestSuite() { lab_.reset(); }
-    void SetUp() override { ASSERT_TRUE(ready_); }
-
     /// log and mark end with 23, say what the slot is and what to do next.
     static void expect_gap(const std::string& state)
     {
@@ -70,13 +58,7 @@ protected:
         }
         return false;
     }
-
-    static std::unique_ptr<GroupLab> lab_;
-    static bool ready_;
 };
-
-std::unique_ptr<GroupLab> SlotTest::lab_;
-bool SlotTest::ready_ = false;
 
 TEST_F(SlotTest, OneThatWasDroppedIsAGapThatABackupHeals)
 {

@@ -3,7 +3,7 @@
 // log goes on without a gap through a failover, a switchover and back (rules 13, 14, 24).
 
 #include "base/fd.h"
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "cli/standbys.h"
 #include "engine/postgres/pq.h"
 
@@ -23,19 +23,19 @@ constexpr const char* kSlotRestart =
     "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'tidemark_shop'";
 
 /// The cases are one story and run in their order, each on what the one before left.
-class StandbyTest : public ::testing::Test {
+class StandbyTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        s0_ = new_standby("s0", lab_->lab.folder(), m0());
-        auto made = lab_->run({"init", "m0=" + url_of({&m0(), s0_.get()}), "m1=" + m1().url(),
-                               "--repo", lab_->repository.string(), "--group", "shop"});
-        ASSERT_EQ(made.code(), 0) << made.text();
-        EXPECT_NE(made.err.find("our slot was made on standby"), std::string::npos) << made.text();
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        ready_ = true;
+        share_group([] {
+            s0_ = new_standby("s0", lab_->lab.folder(), m0());
+            auto made =
+                must(lab_->run({"init", "m0=" + url_of({&m0(), s0_.get()}), "m1=" + m1().url(),
+                                "--repo", lab_->repository.string(), "--group", "shop"}));
+            EXPECT_NE(made.err.find("our slot was made on standby"), std::string::npos)
+                << made.text();
+            must(lab_->backup("base"));
+        });
     }
     static void TearDownTestSuite()
     {
@@ -44,7 +44,6 @@ protected:
         s0_.reset();
         lab_.reset();
     }
-    void SetUp() override { ASSERT_TRUE(ready_); }
 
     static LabCluster& m0() { return lab_->lab.cluster(0); }
     static LabCluster& m1() { return lab_->lab.cluster(1); }
@@ -86,14 +85,10 @@ protected:
         fs::remove_all(lab_->target(dir));
     }
 
-    static std::unique_ptr<GroupLab> lab_;
     static std::unique_ptr<LabCluster> s0_;
-    static bool ready_;
 };
 
-std::unique_ptr<GroupLab> StandbyTest::lab_;
 std::unique_ptr<LabCluster> StandbyTest::s0_;
-bool StandbyTest::ready_ = false;
 
 // rule 14, 15
 TEST_F(StandbyTest, TheSlotOnTheStandbyKeepsWhatIsNotStoredAndNoMore)
