@@ -1,7 +1,7 @@
 #include "job/reading.h"
 
 #include "base/error.h"
-#include "model/retention.h"
+#include "model/log_ranges.h"
 #include "repo/layout.h"
 #include "repo/tombstones.h"
 

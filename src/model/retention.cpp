@@ -1,38 +1,13 @@
 #include "model/retention.h"
 
+#include "model/log_ranges.h"
+
 #include <algorithm>
 #include <fmt/format.h>
-#include <tuple>
 
 namespace tidemark::model {
 
 namespace {
-
-bool before(const LogRange& a, const LogRange& b)
-{
-    return std::tie(a.epoch, a.from, a.to) < std::tie(b.epoch, b.from, b.to);
-}
-
-bool overlap(const LogRange& a, const LogRange& b)
-{
-    return a.epoch == b.epoch && a.from < b.to && b.from < a.to;
-}
-
-/// Is there a range in `sorted` (merged) that overlaps?
-bool touches(const std::vector<LogRange>& sorted, const LogRange& range)
-{
-    auto after = std::partition_point(sorted.begin(), sorted.end(), [&](const LogRange& one) {
-        return one.epoch < range.epoch || (one.epoch == range.epoch && one.to <= range.from);
-    });
-    return after != sorted.end() && overlap(*after, range);
-}
-
-bool covered(const std::vector<LogRange>& sorted, const LogRange& range)
-{
-    return std::any_of(sorted.begin(), sorted.end(), [&](const LogRange& one) {
-        return one.epoch == range.epoch && one.from <= range.from && range.to <= one.to;
-    });
-}
 
 /// The epoch of `history` whose part holds some of the range; nothing on abandoned branches.
 bool on_history(const History& history, const LogRange& range)
@@ -402,42 +377,6 @@ private:
 RetentionPlan plan_retention(const RetentionInput& input)
 {
     return Judge{input}.run();
-}
-
-std::vector<LogRange> merge_ranges(std::vector<LogRange> ranges)
-{
-    std::sort(ranges.begin(), ranges.end(), before);
-    std::vector<LogRange> out;
-    for (const LogRange& range : ranges) {
-        if (range.from >= range.to) continue;
-        if (!out.empty() && out.back().epoch == range.epoch && range.from <= out.back().to)
-            out.back().to = std::max(out.back().to, range.to);
-        else
-            out.push_back(range);
-    }
-    return out;
-}
-
-std::vector<LogRange> subtract_ranges(std::vector<LogRange> from, std::vector<LogRange> taken)
-{
-    std::vector<LogRange> out;
-    taken = merge_ranges(std::move(taken));
-    auto next = taken.begin();
-    for (LogRange range : merge_ranges(std::move(from))) {
-        auto passed = [&](const LogRange& one) {
-            return one.epoch < range.epoch || (one.epoch == range.epoch && one.to <= range.from);
-        };
-        while (next != taken.end() && passed(*next))
-            ++next;
-        for (auto at = next; at != taken.end() && overlap(*at, range); ++at) {
-            if (range.from < at->from)
-                out.push_back({.epoch = range.epoch, .from = range.from, .to = at->from});
-            range.from = at->to;
-            if (range.from >= range.to) break;
-        }
-        if (range.from < range.to) out.push_back(range);
-    }
-    return out;
 }
 
 } // namespace tidemark::model

@@ -117,9 +117,4 @@ struct RetentionPlan {
 /// log goes.
 RetentionPlan plan_retention(const RetentionInput& input);
 
-// Sets of log ranges. Results ascend by epoch and start, without overlap or contact.
-std::vector<LogRange> merge_ranges(std::vector<LogRange> ranges);
-/// What of `from` no range of `taken` holds.
-std::vector<LogRange> subtract_ranges(std::vector<LogRange> from, std::vector<LogRange> taken);
-
 } // namespace tidemark::model

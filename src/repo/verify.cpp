@@ -1,7 +1,7 @@
 #include "repo/verify.h"
 
 #include "base/error.h"
-#include "model/retention.h"
+#include "model/log_ranges.h"
 #include "repo/damage.h"
 #include "repo/verify_parts.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/task_group.h"
-#include "model/retention.h"
+#include "model/log_ranges.h"
 #include "repo/damage.h"
 #include "repo/histories.h"
 #include "repo/layout.h"

@@ -1,0 +1,63 @@
+// Which marks stay, rule by rule; over random repositories: retention_property_test.cpp.
+
+#include "model/retention.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+
+namespace tidemark::model {
+namespace {
+
+using std::chrono::hours;
+
+RetentionInput marks_every(base::Duration step, base::Duration since, int keep_days)
+{
+    RetentionInput in;
+    in.now = base::Time{hours{24 * 20000}};
+    in.policy.keep_days = keep_days;
+    Number number = 0;
+    for (auto at = in.now - since; at <= in.now; at += step)
+        in.marks.push_back({.number = ++number, .created = at, .previous = {}, .restorable = true});
+    return in;
+}
+
+std::size_t staying(const std::map<Number, Fate>& fates)
+{
+    return static_cast<std::size_t>(std::count_if(
+        fates.begin(), fates.end(), [](const auto& one) { return one.second.stays; }));
+}
+
+TEST(RetentionTest, ThinsToOneAnHourAndThenOneADay)
+{
+    auto in = marks_every(std::chrono::minutes{10}, hours{24 * 60}, 60);
+    // 2 days of all, 28 days of hours, 30 days of days; the slots at the edges are not closed yet.
+    auto left = staying(plan_retention(in).marks);
+    EXPECT_GE(left, 2U * 144 + 28U * 24 + 29U);
+    EXPECT_LE(left, 2U * 144 + 6 + 29U * 24 + 31U);
+}
+
+TEST(RetentionTest, PrefersTheNewestRestorableOfAnHour)
+{
+    auto in = marks_every(std::chrono::minutes{10}, hours{24 * 4}, 14);
+    in.marks[5].restorable = false; // the last of the first hour
+    auto plan = plan_retention(in);
+    EXPECT_TRUE(plan.marks.at(5).stays);
+    EXPECT_FALSE(plan.marks.at(6).stays);
+    EXPECT_EQ(plan.marks.at(6).why, "thinned: m-5 stays for its hour");
+}
+
+TEST(RetentionTest, AnOldGroupKeepsItsNewestRestorableAndProvenMarks)
+{
+    auto in = marks_every(hours{1}, hours{10}, 14);
+    in.now += hours{24 * 365};
+    in.proven = {2, 3};
+    in.marks.back().restorable = false;
+    auto plan = plan_retention(in);
+    EXPECT_EQ(plan.marks.at(11).why, "the newest mark");
+    EXPECT_EQ(plan.marks.at(10).why, "the newest restorable mark");
+    EXPECT_EQ(plan.marks.at(3).why, "the newest proven mark");
+    EXPECT_EQ(staying(plan.marks), 3U);
+}
+
+} // namespace
+} // namespace tidemark::model
