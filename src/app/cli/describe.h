@@ -21,6 +21,10 @@ std::string point_title(model::Number mark, const std::string& name, base::Time 
 /// "m-12"; null for a moment that nobody recorded.
 nlohmann::json mark_id_json(model::Number mark);
 nlohmann::json mark_summary(const repo::StoredMark& mark);
+/// "b-12", as its member counts them
+std::string backup_id(model::Number number);
+nlohmann::json backup_json(const repo::StoredManifest& backup);
+nlohmann::json set_json(const repo::StoredSet& set);
 nlohmann::json open_run_json(const repo::OpenRun& run);
 /// A transaction whose part at a member was lost in a failover (rules.md 13).
 std::string mark_text(const repo::StoredMark& mark);

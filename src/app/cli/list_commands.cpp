@@ -9,7 +9,6 @@
 #include "repo/restore_plan.h"
 
 #include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -22,11 +21,6 @@ using base::Error;
 using nlohmann::json;
 
 namespace {
-
-std::string backup_id(model::Number number)
-{
-    return fmt::format("b-{}", number);
-}
 
 /// How many of the newest are shown; 0: all.
 std::size_t limit_of(const Environment& environment)
@@ -140,26 +134,6 @@ void list_marks(Environment& environment, repo::RepositoryView& view)
     environment.output().text(table.render());
 }
 
-json manifest_json(const repo::StoredManifest& backup)
-{
-    const auto& value = backup.value;
-    json out = {{"member", value.member},
-                {"id", backup_id(backup.number())},
-                {"started", base::format_time(value.started)},
-                {"ended", base::format_time(value.ended)},
-                {"start", model::format_position(value.start)},
-                {"stop", model::format_position(value.stop)},
-                {"version", value.identity.version},
-                {"over_wire", value.over_wire},
-                {"files", value.totals.files},
-                {"file_bytes", value.totals.file_bytes},
-                {"stored_bytes", value.totals.stored_bytes},
-                {"pages_verified", value.totals.pages_verified},
-                {"packs", value.packs.size()},
-                {"damaged", value.damaged_pages()}};
-    return out;
-}
-
 void list_backups(Environment& environment, const repo::RepositoryView& view)
 {
     Table table({"MEMBER", "BACKUP", "STARTED", "SIZE", "STORED", "CONSISTENT FROM", "STATE"});
@@ -172,26 +146,10 @@ void list_backups(Environment& environment, const repo::RepositoryView& view)
                        base::format_size(backup.value.totals.stored_bytes),
                        model::format_position(backup.value.stop),
                        backup.value.is_damaged() ? "damaged" : "good"});
-            list.push_back(manifest_json(backup));
+            list.push_back(backup_json(backup));
         }
     }
     environment.output().text(table.render());
-}
-
-json set_json(const repo::StoredSet& set)
-{
-    json out = {{"id", fmt::format("s-{}", set.number())},
-                {"kind", set.value.kind == model::SetKind::full ? "full" : "log"},
-                {"mark", repo::mark_id(set.value.mark)},
-                {"started", base::format_time(set.value.started)},
-                {"ended", base::format_time(set.value.ended)}};
-    for (const auto& [name, member] : set.value.members) {
-        json one = {{"name", name}, {"pieces", member.pieces.size()}};
-        if (member.backup) one["backup"] = backup_id(*member.backup);
-        if (member.log_to) one["log_to"] = model::format_position(*member.log_to);
-        out["members"].push_back(std::move(one));
-    }
-    return out;
 }
 
 void list_sets(Environment& environment, const repo::RepositoryView& view)
@@ -314,58 +272,6 @@ void list_drills(Environment& environment)
     environment.output().text(table.render());
 }
 
-std::optional<model::Number> number_after(std::string_view text, std::string_view prefix)
-{
-    if (!text.starts_with(prefix)) return std::nullopt;
-    text.remove_prefix(prefix.size());
-    model::Number number = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size() || number == 0)
-        return std::nullopt;
-    return number;
-}
-
-/// Each member has a backup of that number.
-void refuse_bare_backup(Environment& environment, const std::string& id)
-{
-    if (!number_after(id, "b-")) return;
-    std::string names;
-    for (const auto& member : environment.group().members)
-        names += fmt::format("{}{}/{}", names.empty() ? "" : ", ", member.name, id);
-    throw Error{Code::usage,
-                id + " is a backup of one member, and each member has its own",
-                {.hint = "name the member, too: " + names}};
-}
-
-[[noreturn]] void throw_unknown(const std::string& id)
-{
-    throw Error{
-        Code::usage,
-        "there is no " + id,
-        {.hint =
-             "tidemark list marks|backups|sets|runs|drills|holds|restores shows what there is"}};
-}
-
-/// A stored JSON object, as it lies in the repository.
-json stored_json(Environment& environment, const std::string& key)
-{
-    auto bytes = store::get(environment.repository().storage(), key, 64U << 20);
-    if (!bytes) throw_unknown(key);
-    return json::parse(base::as_text(*bytes));
-}
-
-int show_drill(Environment& environment, model::Number number)
-{
-    auto found =
-        repo::Drills(environment.repository().storage(), environment.group().name).load(number);
-    if (!found) throw_unknown(repo::drill_id(number));
-    environment.output().document()["drill"] = drill_json(found->value, number);
-    environment.output().text(drill_text(found->value, number));
-    if (const auto& file = environment.options().report)
-        write_drill_report(std::filesystem::absolute(*file), found->value, number);
-    return 0;
-}
-
 /// A listing reads no more than it shows, or asks the question "can it be restored?".
 repo::ViewOptions needed_for(const Environment& environment)
 {
@@ -419,65 +325,6 @@ int run_list(Environment& environment)
     else
         list_view(environment);
     return environment.done();
-}
-
-int run_show(Environment& environment)
-{
-    const auto& id = environment.options().subject;
-    auto& output = environment.output();
-    const auto& group = environment.group().name;
-    auto& storage = environment.repository().storage();
-    if (auto set = number_after(id, "s-")) {
-        auto found = repo::Sets(storage, group).load(*set);
-        if (!found) throw_unknown(id);
-        output.document()["set"] = stored_json(environment, found->object.key);
-        output.text(json_text(set_json(*found)));
-        return 0;
-    }
-    if (auto slash = id.find('/'); slash != std::string::npos) {
-        auto number = number_after(std::string_view(id).substr(slash + 1), "b-");
-        if (!number) throw_unknown(id);
-        auto found =
-            repo::Backups(storage, {.group = group, .member = id.substr(0, slash)}).load(*number);
-        if (!found) throw_unknown(id);
-        output.document()["backup"] = stored_json(environment, found->object.key);
-        output.text(json_text(manifest_json(*found)));
-        for (const auto& page : found->value.damaged)
-            output.text(fmt::format("damaged: {} block {}: {}\n", page.path, page.block, page.why));
-        if (auto all = found->value.totals.pages_damaged; all != 0)
-            output.text(fmt::format("damaged: {} pages in all\n", all));
-        return 0;
-    }
-    if (auto number = number_after(id, "run-")) {
-        for (const auto& run : repo::Runs(storage, group).list()) {
-            if (run.number() != *number) continue;
-            output.document()["run"] = stored_json(environment, run.object.key);
-            output.text(json_text(output.document()["run"]));
-            return 0;
-        }
-        throw_unknown(id);
-    }
-    if (auto number = number_after(id, "drill-")) return show_drill(environment, *number);
-    repo::Marks marks(storage, group);
-    if (!marks.find(repo::parse_mark_selector(id))) refuse_bare_backup(environment, id);
-    auto mark = marks.need(id);
-    output.document()["mark"] = stored_json(environment, mark.object.key);
-    output.text(mark_text(mark));
-    auto proofs = repo::Drills(storage, group).proofs();
-    auto proof = proofs.by_mark.find(mark.number());
-    bool proven = proof != proofs.by_mark.end();
-    output.document()["proven"] = proven ? proof_json(proof->second) : json(nullptr);
-    output.text(proven ? "proven " + proof_text(proof->second, environment.clock().now()) + "\n"
-                       : "not proven: no drill or restore brought it up\n");
-    for (const auto& hold : repo::HoldBook(storage, group).holds()) {
-        if (hold.mark != mark.number()) continue;
-        output.document()["hold"] = {{"note", hold.note}, {"by", hold.by}};
-        output.text(fmt::format("held by {} since {}{}{}\n", hold.by,
-                                base::format_time_human(hold.since),
-                                hold.until ? " until " + base::format_time_human(*hold.until) : "",
-                                hold.note.empty() ? "" : ": " + hold.note));
-    }
-    return 0;
 }
 
 } // namespace tidemark::app
