@@ -1,6 +1,5 @@
 #include "engine/postgres/restore_target.h"
 
-#include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -8,7 +7,9 @@
 #include "engine/postgres/control_file.h"
 #include "engine/postgres/hand_over.h"
 #include "engine/postgres/page_check.h"
+#include "engine/postgres/plain_start.h"
 #include "engine/postgres/preflight.h"
+#include "engine/postgres/recovery_data.h"
 #include "engine/postgres/recovery_log.h"
 #include "engine/postgres/recovery_run.h"
 #include "engine/postgres/restore_work.h"
@@ -16,14 +17,12 @@
 #include "engine/postgres/trial_start.h"
 
 #include <fmt/format.h>
-#include <thread>
 
 namespace tidemark::engine::postgres {
 
 namespace {
 
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
 using base::Code;
 using base::Error;
 
@@ -120,13 +119,11 @@ private:
         });
     }
     void refuse_strangers();
-    void clear_leftovers(const RecoverySpec& spec);
     void start(ServerPurpose purpose);
     void close_handed_over();
     model::LogPosition branch_point(model::Epoch epoch);
     void find_superuser();
     RestoredServer server();
-    void start_handed_over(HandOver& result);
     /// How its users start it.
     ServerLaunch plain_launch();
 
@@ -167,20 +164,7 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
                     fmt::format("{} has been promoted already", config_.dir.native()),
                     {.hint = "discard that restore and begin anew"}};
     }
-    RestoreMemory memory;
-    memory.goal = spec.goal;
-    memory.restore_command = spec.restore_command;
-    memory.superuser = spec.superuser.empty() ? "postgres" : spec.superuser;
-    memory.collations = spec.collation_versions;
-    memory.limits = spec.limits;
-    auto at_least = [&](const std::string& name, std::uint32_t value) {
-        memory.limits[name] = larger_limit(memory.limits[name], std::to_string(value));
-    };
-    at_least("max_connections", control_file.max_connections);
-    at_least("max_prepared_transactions", control_file.max_prepared_transactions);
-    at_least("max_worker_processes", control_file.max_worker_processes);
-    at_least("max_locks_per_transaction", control_file.max_locks_per_transaction);
-
+    auto memory = memory_of(spec, control_file);
     // An earlier run of ours got into recovery: it goes on from its last restartpoint. The label is
     // the server's to remove, and must not come back.
     bool under_way = work_.has_memory() && !work_.data().exists("backup_label") &&
@@ -195,33 +179,9 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
     if (!under_way) {
         work_.set_reached(std::nullopt);
         work_.folder().remove("handed-over");
-        clear_leftovers(spec);
+        clear_leftovers(work_.data(), spec);
     }
     work_.remember(memory);
-}
-
-void PostgresTarget::clear_leftovers(const RecoverySpec& spec)
-{
-    const auto& data = work_.data();
-    for (const char* name : {"postmaster.pid", "postmaster.opts", "standby.signal",
-                             "backup_label.old", "tablespace_map.old", "recovery.done"}) {
-        data.remove(name);
-    }
-    for (const char* name : {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_dynshmem", "pg_notify",
-                             "pg_serial", "pg_snapshots", "pg_subtrans"}) {
-        data.empty(name);
-    }
-    // The server makes the links anew, from tablespace_map: never to the original places.
-    data.remove_links("pg_tblspc");
-    adopt_configuration(data);
-    data.set_aside("postgresql.auto.conf");
-    data.write("recovery.signal", "");
-    if (spec.tablespace_map.empty()) {
-        data.remove("tablespace_map");
-    } else {
-        data.write("tablespace_map", spec.tablespace_map);
-    }
-    data.write("backup_label", spec.backup_label);
 }
 
 void PostgresTarget::start(ServerPurpose purpose)
@@ -418,33 +378,8 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
 void PostgresTarget::hand_over(HandOver& result, bool start)
 {
     work_.folder().write("handed-over", "");
-    if (start) start_handed_over(result);
-}
-
-void PostgresTarget::start_handed_over(HandOver& result)
-{
-    auto options = server_process_options(plain_launch());
-    options.new_session = true;
-    const auto log = config_.dir / "server.log";
-    std::error_code none;
-    auto before = fs::file_size(log, none);
-    if (none) before = 0;
-    const bool within = pg_ctl_misreads(config_.dir);
-    if (within) options.directory = config_.dir;
-    auto started =
-        base::run({bin_dir() / "pg_ctl", "-D", within ? fs::path(".") : config_.dir, "-l",
-                   within ? fs::path("server.log") : log, "-w", "-t", "600", "start"},
-                  {.process = options});
-    if (!started.exit.success()) {
-        // pg_ctl only says where to look.
-        auto said = complaints(work_.data().read("server.log").value_or(""), before);
-        throw Error{Code::failed,
-                    fmt::format("the handed-over server does not start: {}",
-                                said.empty() ? started.out + started.err : said),
-                    {.hint = "mend what it names, then run the same command again; its log is " +
-                             log.native()}};
-    }
-    auto place = read_pid_file(config_.dir);
+    if (!start) return;
+    auto place = start_plainly(plain_launch(), work_.data());
     result.port = place.port;
     result.socket_dir = place.socket_dir;
     result.start_command.clear();

@@ -1,0 +1,50 @@
+#include "engine/postgres/recovery_data.h"
+
+#include "engine/postgres/hand_over.h"
+
+#include <string>
+
+namespace tidemark::engine::postgres {
+
+RestoreMemory memory_of(const RecoverySpec& spec, const ControlFile& control)
+{
+    RestoreMemory memory;
+    memory.goal = spec.goal;
+    memory.restore_command = spec.restore_command;
+    memory.superuser = spec.superuser.empty() ? "postgres" : spec.superuser;
+    memory.collations = spec.collation_versions;
+    memory.limits = spec.limits;
+    auto at_least = [&](const std::string& name, std::uint32_t value) {
+        memory.limits[name] = larger_limit(memory.limits[name], std::to_string(value));
+    };
+    at_least("max_connections", control.max_connections);
+    at_least("max_prepared_transactions", control.max_prepared_transactions);
+    at_least("max_worker_processes", control.max_worker_processes);
+    at_least("max_locks_per_transaction", control.max_locks_per_transaction);
+    return memory;
+}
+
+void clear_leftovers(const TargetFolder& data, const RecoverySpec& spec)
+{
+    for (const char* name : {"postmaster.pid", "postmaster.opts", "standby.signal",
+                             "backup_label.old", "tablespace_map.old", "recovery.done"}) {
+        data.remove(name);
+    }
+    for (const char* name : {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_dynshmem", "pg_notify",
+                             "pg_serial", "pg_snapshots", "pg_subtrans"}) {
+        data.empty(name);
+    }
+    // The server makes the links anew, from tablespace_map: never to the original places.
+    data.remove_links("pg_tblspc");
+    adopt_configuration(data);
+    data.set_aside("postgresql.auto.conf");
+    data.write("recovery.signal", "");
+    if (spec.tablespace_map.empty()) {
+        data.remove("tablespace_map");
+    } else {
+        data.write("tablespace_map", spec.tablespace_map);
+    }
+    data.write("backup_label", spec.backup_label);
+}
+
+} // namespace tidemark::engine::postgres
