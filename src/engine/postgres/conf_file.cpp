@@ -135,11 +135,7 @@ std::optional<Include> parse_include(std::string_view line)
 {
     auto parsed = parse_conf_line(line);
     if (!parsed || parsed->value.empty()) return std::nullopt;
-    auto path = parsed->value;
-    // hba files quote with double quotes.
-    if (path.size() >= 2 && path.front() == '"' && path.back() == '"') {
-        path = path.substr(1, path.size() - 2);
-    }
+    const auto& path = parsed->value;
     if (parsed->name == "include") return Include{Include::Kind::file, path};
     if (parsed->name == "include_if_exists") return Include{Include::Kind::file_if_exists, path};
     if (parsed->name == "include_dir") return Include{Include::Kind::directory, path};
@@ -167,11 +163,8 @@ EditedConf edit_conf(std::string_view text, const ConfEdit& edit)
                 fresh = "#" + line;
                 shown = fmt::format("{} -> a remark: the backup holds nothing of it", trim(line));
             } else if (moved != edit.includes.end() && *moved->second != include->path) {
-                auto written = *parse_conf_line(line);
-                bool doubled = edit.access_rules || written.value.starts_with('"');
-                fresh = fmt::format("{} {}", written.name,
-                                    doubled ? fmt::format("\"{}\"", *moved->second)
-                                            : quote_conf_value(*moved->second));
+                fresh = fmt::format("{} {}", parse_conf_line(line)->name,
+                                    quote_conf_value(*moved->second));
                 shown = fmt::format("{} -> {}", trim(line), fresh);
             }
         } else if (auto setting = parse_conf_line(line)) {

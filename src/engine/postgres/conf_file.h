@@ -28,7 +28,7 @@ std::string conf_line(std::string_view name, std::string_view value);
 /// commands) and by words in its name and value. Such a value is never printed.
 bool may_hold_secret(const ConfLine& line);
 
-/// What hba and ident files (16 and later) and postgresql.conf include: the directive and its path.
+/// What a configuration file includes. For access rules see access_rules.h.
 struct Include {
     enum class Kind { file, file_if_exists, directory };
     Kind kind = Kind::file;
@@ -36,13 +36,14 @@ struct Include {
 };
 std::optional<Include> parse_include(std::string_view line);
 
+/// Path as written -> new path; an absent one turns the line into a remark.
+using IncludePaths = std::map<std::string, std::optional<std::string>>;
+
 /// Replaces settings in the text of a configuration file.
 struct ConfEdit {
     /// New values by name; an absent value turns the line into a remark.
     std::map<std::string, std::optional<std::string>> settings;
-    /// Path as written -> new path; an absent one turns the line into a remark.
-    std::map<std::string, std::optional<std::string>> includes;
-    bool access_rules = false; ///< an hba or ident file: these quote with double quotes only
+    IncludePaths includes;
 };
 struct EditedConf {
     std::string text;

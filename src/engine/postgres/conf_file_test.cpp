@@ -43,7 +43,6 @@ TEST(ConfFileTest, Includes)
 {
     EXPECT_EQ(parse_include("include_dir 'conf.d'")->path, "conf.d");
     EXPECT_EQ(parse_include("include_if_exists = '/etc/x'")->kind, Include::Kind::file_if_exists);
-    EXPECT_EQ(parse_include("include \"more.hba\"")->path, "more.hba");
     EXPECT_FALSE(parse_include("included = 'x'"));
     EXPECT_FALSE(parse_include("#include 'x'"));
 }

@@ -1,6 +1,7 @@
 #include "engine/postgres/config_capture.h"
 
 #include "base/fd.h"
+#include "engine/postgres/access_rules.h"
 #include "engine/postgres/conf_file.h"
 
 #include <algorithm>
@@ -38,25 +39,23 @@ public:
     {
     }
 
-    void follow(const std::string& path, const std::string& role, int depth = 0)
+    enum class Grammar { settings, rules };
+    void follow(const std::string& path, const std::string& role, Grammar grammar, int depth = 0)
     {
         if (path.empty() || depth > kDepthLimit || found.size() >= kFilesLimit) return;
         if (!seen_.insert(path).second) return;
         auto content = reader_.read(path);
         if (!lies_inside(path, places_.data_directory)) found.push_back({path, role, content});
         if (!content) return;
-        auto folder = fs::path(path).parent_path();
-        for (const auto& line : split_lines(*content)) {
-            auto include = parse_include(line);
-            if (!include) continue;
-            auto target = (folder / include->path).lexically_normal().string();
-            if (include->kind != Include::Kind::directory) {
-                follow(target, "include", depth + 1);
+        for (const auto& include : includes_of(*content, grammar)) {
+            auto target = (fs::path(path).parent_path() / include.path).lexically_normal().string();
+            if (include.kind != Include::Kind::directory) {
+                follow(target, "include", grammar, depth + 1);
             } else if (auto names = reader_.list(target)) {
                 std::sort(names->begin(), names->end());
                 for (const auto& name : *names) {
                     if (name.starts_with('.') || !name.ends_with(".conf")) continue;
-                    follow((fs::path(target) / name).string(), "include", depth + 1);
+                    follow((fs::path(target) / name).string(), "include", grammar, depth + 1);
                 }
             }
         }
@@ -65,6 +64,20 @@ public:
     std::vector<CapturedFile> found;
 
 private:
+    static std::vector<Include> includes_of(const std::string& text, Grammar grammar)
+    {
+        std::vector<Include> out;
+        if (grammar == Grammar::settings) {
+            for (const auto& line : split_lines(text))
+                if (auto include = parse_include(line)) out.push_back(*include);
+            return out;
+        }
+        for (const auto& rule : split_rules(text))
+            for (auto& found : rule_includes(rule))
+                out.push_back(std::move(found.include));
+        return out;
+    }
+
     const ConfigPlaces& places_;
     const ConfigReader& reader_;
     std::set<std::string> seen_;
@@ -148,9 +161,9 @@ std::vector<CapturedFile> capture_configuration(const ConfigPlaces& places,
                                                 const ConfigReader& reader)
 {
     Capture capture{places, reader};
-    capture.follow(places.config_file, "config");
-    capture.follow(places.hba_file, "hba");
-    capture.follow(places.ident_file, "ident");
+    capture.follow(places.config_file, "config", Capture::Grammar::settings);
+    capture.follow(places.hba_file, "hba", Capture::Grammar::rules);
+    capture.follow(places.ident_file, "ident", Capture::Grammar::rules);
     for (const auto& name : places.tls_files) {
         auto path = (fs::path(places.data_directory) / name).lexically_normal().string();
         if (!lies_inside(path, places.data_directory)) capture.found.push_back({path, "tls", {}});

@@ -67,6 +67,26 @@ TEST(ConfigCaptureTest, FollowsIncludesOutsideTheDataDirectory)
                             "tls /etc/ssl/private/server.key (name only)"));
 }
 
+TEST(ConfigCaptureTest, FollowsWhatAccessRulesName)
+{
+    Host host{{{"/etc/pg_hba.conf", "local @dbs \"@word\" peer\ninclude \"more rules\"\n"},
+               {"/etc/dbs", "one, @sub/two"},
+               {"/etc/sub/two", "three"},
+               {"/etc/more rules", "local all @users peer"},
+               {"/etc/users", "ann"},
+               {"/etc/postgresql.conf", "search_path = @dbs"}}};
+    ConfigPlaces places;
+    places.data_directory = "/data";
+    places.config_file = "/etc/postgresql.conf";
+    places.hba_file = "/etc/pg_hba.conf";
+    std::vector<std::string> seen;
+    for (const auto& file : capture_configuration(places, host.reader()))
+        seen.push_back(file.role + " " + file.path);
+    EXPECT_THAT(seen, ElementsAre("config /etc/postgresql.conf", "hba /etc/pg_hba.conf",
+                                  "include /etc/dbs", "include /etc/sub/two",
+                                  "include /etc/more rules", "include /etc/users"));
+}
+
 TEST(ConfigCaptureTest, CirclesEnd)
 {
     Host host{{{"/etc/a.conf", "include 'b.conf'"}, {"/etc/b.conf", "include 'a.conf'"}}};

@@ -1,6 +1,7 @@
 #include "engine/postgres/hand_over.h"
 
 #include "base/error.h"
+#include "engine/postgres/access_rules.h"
 #include "engine/postgres/conf_file.h"
 
 #include <algorithm>
@@ -27,8 +28,9 @@ struct ConfigFile {
     const char* name;
 };
 constexpr ConfigFile kMainConf = {"config", "postgresql.conf"};
-constexpr std::array<ConfigFile, 4> kConfigFiles = {
-    {{"hba", "pg_hba.conf"}, {"ident", "pg_ident.conf"}, {"", kAutoConf}, kMainConf}};
+constexpr ConfigFile kHba = {"hba", "pg_hba.conf"};
+constexpr ConfigFile kIdent = {"ident", "pg_ident.conf"};
+constexpr std::array<ConfigFile, 4> kConfigFiles = {{kHba, kIdent, {"", kAutoConf}, kMainConf}};
 
 bool is_ours(const std::optional<std::string>& text)
 {
@@ -155,6 +157,9 @@ public:
             auto setting = parse_conf_line(line);
             if (setting && setting->name == "data_directory") old_data_ = setting->value;
         }
+        for (const auto& file : {kHba, kIdent}) {
+            if (auto text = original(data, captured, file)) find_rules(path_of(file), *text);
+        }
     }
 
     /// The backup's text of one of kConfigFiles, made fit; absent when it held none.
@@ -167,31 +172,37 @@ public:
     {
         auto text = original(data_, captured_, wanted);
         if (!text) return std::nullopt;
-        const auto* file = find_role(captured_, wanted.role);
-        auto path = file != nullptr ? file->path : (data_.path() / wanted.name).native();
         auto known = result_.changed_lines.size();
-        auto after = move({wanted.role, shown.c_str()}, path, *text);
+        auto after = move({wanted.role, shown.c_str()}, path_of(wanted), *text);
         return Moved{*text, after, result_.changed_lines.size() > known};
     }
 
     /// The text of the file that lay at `path`, made fit; listed under the name of `file`.
     std::string move(const ConfigFile& file, const std::string& path, const std::string& text)
     {
-        ConfEdit edit;
-        const std::string_view role = file.role;
-        edit.access_rules = role == "hba" || role == "ident";
-        edit.settings = settings_;
         auto folder = fs::path(path).parent_path();
-        for (const auto& line : split_lines(text)) {
-            if (auto include = parse_include(line)) {
-                auto target = (folder / include->path).lexically_normal();
-                // What the data directory's own files name there is where it was.
-                if (!below(target, data_.path())) edit.includes[include->path] = place_of(target);
-            } else if (auto setting = parse_conf_line(line)) {
-                adapt(*setting, edit);
+        ConfEdit edit{.settings = settings_, .includes = {}};
+        auto note = [&](const Include& include) {
+            auto target = (folder / include.path).lexically_normal();
+            // What the data directory's own files name there is where it was.
+            if (!below(target, data_.path())) edit.includes[include.path] = place_of(target);
+        };
+        const std::string_view role = file.role;
+        EditedConf edited;
+        if (role == "hba" || role == "ident" || rules_.contains(path)) {
+            for (const auto& rule : split_rules(text))
+                for (const auto& found : rule_includes(rule))
+                    note(found.include);
+            edited = edit_rules(text, edit.includes);
+        } else {
+            for (const auto& line : split_lines(text)) {
+                if (auto include = parse_include(line))
+                    note(*include);
+                else if (auto setting = parse_conf_line(line))
+                    adapt(*setting, edit);
             }
+            edited = edit_conf(text, edit);
         }
-        auto edited = edit_conf(text, edit);
         for (const auto& change : edited.changed) {
             result_.changed_lines.push_back(fmt::format("{}: {}", file.name, change));
         }
@@ -213,6 +224,35 @@ public:
     }
 
 private:
+    /// Where it lay when it was in force.
+    std::string path_of(const ConfigFile& wanted) const
+    {
+        const auto* file = find_role(captured_, wanted.role);
+        return file != nullptr ? file->path : (data_.path() / wanted.name).native();
+    }
+
+    /// Which captured includes are read as access rules; the manifest does not say.
+    void find_rules(const std::string& path, const std::string& text)
+    {
+        for (const auto& rule : split_rules(text)) {
+            for (const auto& found : rule_includes(rule)) {
+                auto target = (fs::path(path).parent_path() / found.include.path);
+                for (const auto& file : captured_) {
+                    if (is_included(file, target.lexically_normal()) &&
+                        rules_.insert(file.path).second)
+                        find_rules(file.path, *file.content);
+                }
+            }
+        }
+    }
+
+    /// Is it the file `target`, or one in that folder?
+    static bool is_included(const CapturedFile& file, const fs::path& target)
+    {
+        return file.role == "include" && file.content &&
+               (file.path == target.native() || file.path.starts_with((target / "").native()));
+    }
+
     /// The path of `target` from `folder` on, if it lies in it.
     static std::optional<fs::path> below(const fs::path& target, const fs::path& folder)
     {
@@ -226,10 +266,8 @@ private:
     std::optional<std::string> place_of(const fs::path& target) const
     {
         for (const auto& file : captured_) {
-            if (file.role != "include" || !file.content) continue;
-            auto inside =
-                file.path == target.native() || file.path.starts_with((target / "").native());
-            if (inside) return (data_.path() / kCapturedFolder / target.relative_path()).native();
+            if (is_included(file, target))
+                return (data_.path() / kCapturedFolder / target.relative_path()).native();
         }
         // The data directory is in the backup itself.
         auto inner = below(target, old_data_);
@@ -272,7 +310,8 @@ private:
     const std::vector<CapturedFile>& captured_;
     HandOver& result_;
     std::map<std::string, std::optional<std::string>> settings_;
-    fs::path old_data_; ///< as the configuration says; empty when it does not
+    std::set<std::string> rules_; ///< paths of captured includes
+    fs::path old_data_;           ///< as the configuration says; empty when it does not
 };
 
 /// Leaves the backup's files beside as *.from-backup, such that they can be put back as they are
@@ -338,7 +377,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                       HandOver& result)
 {
-    for (const auto& needed : {kMainConf, ConfigFile{"hba", "pg_hba.conf"}}) {
+    for (const auto& needed : {kMainConf, kHba}) {
         if (!original(data, captured, needed).value_or("").empty()) continue;
         throw base::Error{base::Code::not_restorable,
                           "the backup holds no postgresql.conf or pg_hba.conf to put back",

@@ -233,14 +233,23 @@ TEST_F(HandOverTest, WhatAnEarlierRestoreWroteIsTheBackupsOwn)
 TEST_F(HandOverTest, IncludesOfAccessRulesAreQuotedAsTheServerReadsThem)
 {
     write_quarantine(data, setup(dir.path()),
-                     {{"/etc/pg/pg_hba.conf", "hba", "include more.hba\n"},
-                      {"/etc/pg/more.hba", "include", "include \"most.hba\"\n"},
-                      {"/etc/pg/most.hba", "include", "local all all peer\n"}},
+                     {{"/etc/pg/pg_hba.conf", "hba", "include more.hba\nlocal @dbs all peer\n"},
+                      {"/etc/pg/more.hba", "include", "include most.hba\n"},
+                      {"/etc/pg/most.hba", "include", "local all @\"some users\" peer\n"},
+                      {"/etc/pg/some users", "include", "ann, @sub/others\n"},
+                      {"/etc/pg/sub/others", "include", "bob\n"},
+                      {"/etc/pg/dbs", "include", "shop\n"}},
                      result);
     EXPECT_THAT(*data.read("pg_hba.conf.from-backup"),
-                HasSubstr("\ninclude \"" + at("captured/etc/pg/more.hba") + "\"\n"));
+                HasSubstr("\ninclude \"" + at("captured/etc/pg/more.hba") + "\"\nlocal @\"" +
+                          at("captured/etc/pg/dbs") + "\" all peer\n"));
     EXPECT_EQ(data.read("captured/etc/pg/more.hba"),
               "include \"" + at("captured/etc/pg/most.hba") + "\"\n");
+    EXPECT_EQ(data.read("captured/etc/pg/most.hba"),
+              "local all @\"" + at("captured/etc/pg/some users") + "\" peer\n");
+    EXPECT_EQ(data.read("captured/etc/pg/some users"),
+              "ann, @\"" + at("captured/etc/pg/sub/others") + "\"\n");
+    EXPECT_EQ(result.changed_lines.size(), 5U);
 }
 
 // rule 29

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "engine/postgres/conf_file.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The grammar of pg_hba.conf, pg_ident.conf and what these include (hba.c, next_token): fields
+/// between blanks, words between commas, only double quotes quote, two of them stand for one.
+namespace tidemark::engine::postgres {
+
+/// Rules as written; one that a backslash continues on the next line is one.
+std::vector<std::string> split_rules(std::string_view text);
+
+/// A file that a rule names: with a directive (16 and later) or in a field, as `@file`.
+struct RuleInclude {
+    Include include;
+    std::size_t at = 0; ///< where the path stands in the rule, with its quotes
+    std::size_t length = 0;
+    std::string word; ///< for people: `@` or the directive
+};
+std::vector<RuleInclude> rule_includes(std::string_view rule);
+
+/// Replaces paths. A rule that names an absent one becomes a remark; where it rejects, the names
+/// that nobody knows become `all`: fewer may come in then, never more.
+EditedConf edit_rules(std::string_view text, const IncludePaths& includes);
+
+} // namespace tidemark::engine::postgres
