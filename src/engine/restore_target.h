@@ -63,7 +63,10 @@ struct HandOverOptions {
 struct HandOver {
     std::vector<std::string> changed_lines; ///< of the backup's configuration, "file: old -> new"
     std::vector<std::string> neutralised;   ///< what quarantine keeps switched off
-    std::string socket_dir;                 ///< when running
+    /// Beside the files written now, in the data directory: what was found changed there, now and
+    /// at earlier hand-overs.
+    std::vector<std::string> kept_files;
+    std::string socket_dir; ///< when running
     int port = 0;
     std::string start_command; ///< when stopped
 };

@@ -210,6 +210,7 @@ json report_json(const job::RestoreReport& report)
                     {"open_us", member.open_time.count()},
                     {"neutralised", member.hand_over.neutralised},
                     {"changed_lines", member.hand_over.changed_lines},
+                    {"kept_files", member.hand_over.kept_files},
                     {"warnings", member.warnings},
                     {"socket_dir", member.hand_over.socket_dir},
                     {"port", member.hand_over.port},
@@ -284,6 +285,8 @@ std::string report_text(const job::RestoreReport& report)
             out += "  switched off: " + line + "\n";
         for (const auto& line : member.hand_over.changed_lines)
             out += "  changed: " + line + "\n";
+        for (const auto& name : member.hand_over.kept_files)
+            out += "  kept as it was found: " + name + "\n";
         for (const auto& line : member.warnings)
             out += "  warning: " + line + "\n";
         if (!member.hand_over.socket_dir.empty())

@@ -1,6 +1,7 @@
 #include "app/cli/describe.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace tidemark::app {
 namespace {
@@ -45,6 +46,16 @@ TEST(DescribeTest, MarksCountBranchesThatEndedWithoutAPrepare)
     mark.value.at.unknown_finishes.resize(2);
     EXPECT_NE(mark_text(mark).find("\n2 branches " + said + "\n"), std::string::npos)
         << mark_text(mark);
+}
+
+TEST(DescribeTest, ReportsNameWhatAHandOverKept)
+{
+    job::RestoreReport report;
+    report.members.resize(1);
+    report.members[0].hand_over.kept_files = {"pg_hba.conf.kept"};
+    EXPECT_EQ(report_json(report)["members"][0]["kept_files"].dump(), R"(["pg_hba.conf.kept"])");
+    auto text = report_text(report);
+    EXPECT_NE(text.find("  kept as it was found: pg_hba.conf.kept\n"), std::string::npos) << text;
 }
 
 } // namespace

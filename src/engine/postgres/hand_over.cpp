@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/postgres/access_rules.h"
 #include "engine/postgres/conf_file.h"
+#include "engine/postgres/neutralised.h"
 
 #include <algorithm>
 #include <array>
@@ -42,15 +43,19 @@ std::string aside_name(const std::string& name)
     return name + ".from-backup";
 }
 
+std::string kept_name(const std::string& name, int number)
+{
+    return number == 1 ? name + ".kept" : fmt::format("{}.kept-{}", name, number);
+}
+
 /// Keeps the text of `name` as NAME.kept, .kept-2 and so on: no such file is ever overwritten.
 void keep_copy(const TargetFolder& data, const std::string& name, const std::string& text)
 {
-    auto kept = name + ".kept";
-    for (int number = 2; data.exists(kept); ++number) {
-        if (data.read(kept) == text) return;
-        kept = fmt::format("{}.kept-{}", name, number);
+    int number = 1;
+    for (; data.exists(kept_name(name, number)); ++number) {
+        if (data.read(kept_name(name, number)) == text) return;
     }
-    data.write(kept, text);
+    data.write(kept_name(name, number), text);
 }
 
 /// Writes the file. What lies there and is neither this nor `known` may be a person's: it is kept.
@@ -90,6 +95,33 @@ void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captur
     data.set_aside(file.name);
 }
 
+/// Where a captured include goes. The path is what a manifest says: it stays below the folder
+/// whatever that is.
+fs::path captured_place(const CapturedFile& file)
+{
+    return fs::path(kCapturedFolder) /
+           (fs::path("/") / file.path).lexically_normal().relative_path();
+}
+
+/// Names all that lies there: of two passes with a kill between them the second finds no more to
+/// keep, and its report is the one that is read.
+void note_kept(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+               HandOver& result)
+{
+    auto note = [&](const std::string& name) {
+        for (int number = 1; data.exists(kept_name(name, number)); ++number)
+            result.kept_files.push_back(kept_name(name, number));
+    };
+    for (const auto& file : kConfigFiles) {
+        const auto aside = aside_name(file.name);
+        for (const auto& name : {std::string(file.name), aside, aside + ".original"})
+            note(name);
+    }
+    for (const auto& file : captured) {
+        if (file.role == "include" && file.content) note(captured_place(file).string());
+    }
+}
+
 /// The backup's own text of one file: captured, or from the data directory.
 std::optional<std::string> original(const TargetFolder& data,
                                     const std::vector<CapturedFile>& captured,
@@ -101,39 +133,6 @@ std::optional<std::string> original(const TargetFolder& data,
     if (auto text = data.read(aside)) return text;
     auto text = data.read(wanted.name);
     return text && !is_ours(text) ? text : std::nullopt;
-}
-
-void note_neutralised(std::string_view text, const std::vector<std::string>& libraries,
-                      std::set<std::string>& out)
-{
-    // Names only where the value may hold a secret.
-    constexpr std::array<std::string_view, 6> kSilenced = {
-        "archive_command",  "archive_library",         "restore_command",
-        "primary_conninfo", "archive_cleanup_command", "recovery_end_command"};
-    constexpr std::array<std::string_view, 5> kShown = {
-        "archive_mode", "listen_addresses", "synchronous_standby_names",
-        "session_preload_libraries", "local_preload_libraries"};
-    for (const auto& line : split_lines(text)) {
-        auto setting = parse_conf_line(line);
-        if (!setting || setting->value.empty()) continue;
-        const auto& [name, value] = *setting;
-        if (name.starts_with("cron.") ||
-            std::find(kSilenced.begin(), kSilenced.end(), name) != kSilenced.end()) {
-            out.insert(name + " is not in force");
-        } else if (std::find(kShown.begin(), kShown.end(), name) != kShown.end()) {
-            out.insert(fmt::format("{} = {} is not in force", name, value));
-        } else if (name == "shared_preload_libraries") {
-            for (std::string_view rest = value; !rest.empty();) {
-                auto library = rest.substr(0, rest.find(','));
-                rest.remove_prefix(std::min(rest.size(), library.size() + 1));
-                while (library.starts_with(' '))
-                    library.remove_prefix(1);
-                if (std::find(libraries.begin(), libraries.end(), library) == libraries.end()) {
-                    out.insert(fmt::format("library {} is not preloaded", library));
-                }
-            }
-        }
-    }
 }
 
 /// Rewrites the files of one production configuration for its new place.
@@ -214,9 +213,7 @@ public:
     {
         for (const auto& file : captured_) {
             if (file.role != "include" || !file.content) continue;
-            // The path is what a manifest says: it stays below the folder whatever that is.
-            auto relative = fs::path(kCapturedFolder) /
-                            (fs::path("/") / file.path).lexically_normal().relative_path();
+            auto relative = captured_place(file);
             make_folders(relative.parent_path());
             put_file(data_, relative.string(),
                      move({"include", file.path.c_str()}, file.path, *file.content));
@@ -372,6 +369,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
     put_file(data, "pg_ident.conf", std::string(kOurMark) + ".\n");
     put_file(data, kAutoConf, std::string(kOurMark) + "; ALTER SYSTEM writes below.\n");
     put_file(data, "postgresql.conf", server_configuration(setup));
+    note_kept(data, captured, result);
 }
 
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
@@ -395,6 +393,7 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
         auto text = mover.move(file, file.name);
         put_file(data, file.name, mark + (text ? text->after : ""));
     }
+    note_kept(data, captured, result);
 }
 
 } // namespace tidemark::engine::postgres

@@ -16,7 +16,8 @@ void adopt_configuration(const TargetFolder& data);
 
 /// Writes the configuration under which a restored server is handed over (rules.md 27), such that
 /// `pg_ctl -D DIR start` starts it. The server must be stopped. May be repeated: what people have
-/// written in the meantime in place of a file, or in one that lies beside, is kept as NAME.kept.
+/// written in the meantime in place of a file, or in one that lies beside, is kept as NAME.kept and
+/// named in `kept_files`.
 ///
 /// Quarantine: `setup` (purpose keep) becomes postgresql.conf; what the backup held, captured or in
 /// the data directory, lies beside as *.from-backup, with every path that would lead to the old

@@ -13,8 +13,10 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 /// As a server has them whose configuration lies outside its data directory.
 std::vector<CapturedFile> debian_files()
@@ -137,6 +139,7 @@ TEST_F(HandOverTest, WhatPeopleMadeOfTheCapturedConfigurationIsKept)
     const auto captured = debian_files();
     const std::string include = "captured/etc/pg/conf.d/10.conf";
     write_quarantine(data, setup(dir.path()), captured, result);
+    EXPECT_THAT(result.kept_files, IsEmpty());
     const auto conf = *data.read("postgresql.conf.from-backup");
     // As the guide says: put back, and gone on with.
     std::filesystem::rename(at("postgresql.conf.from-backup"), at("postgresql.conf"));
@@ -145,7 +148,11 @@ TEST_F(HandOverTest, WhatPeopleMadeOfTheCapturedConfigurationIsKept)
     data.write("pg_hba.conf.from-backup", "local all beside md5\n");
     data.write(include, "work_mem = '9MB'\n");
     for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        result = {};
         write_quarantine(data, setup(dir.path()), captured, result);
+        EXPECT_THAT(result.kept_files,
+                    UnorderedElementsAre("postgresql.conf.kept", "pg_hba.conf.kept",
+                                         "pg_hba.conf.from-backup.kept", include + ".kept"));
         EXPECT_EQ(data.read("postgresql.conf.kept"), conf + "work_mem = '8MB'\n");
         EXPECT_EQ(data.read("pg_hba.conf.kept"), "local all app md5\n");
         EXPECT_EQ(data.read("pg_hba.conf.from-backup.kept"), "local all beside md5\n");
@@ -157,7 +164,9 @@ TEST_F(HandOverTest, WhatPeopleMadeOfTheCapturedConfigurationIsKept)
         EXPECT_FALSE(data.exists(include + ".kept-2"));
     }
     data.write("pg_hba.conf", "local all other md5\n");
+    result = {};
     write_production(data, captured, result);
+    EXPECT_THAT(result.kept_files, IsSupersetOf({"pg_hba.conf.kept", "pg_hba.conf.kept-2"}));
     EXPECT_EQ(data.read("pg_hba.conf.kept"), "local all app md5\n");
     EXPECT_EQ(data.read("pg_hba.conf.kept-2"), "local all other md5\n");
     // What bears our mark can be edited, too.
