@@ -194,8 +194,11 @@ void LogFeeder::build(const Segment&, const Extent& extent, const std::string& n
 FeedAnswer LogFeeder::provide_history(const std::string& name, Epoch epoch)
 {
     auto text = repo::load_history_text(storage_, id_, epoch);
-    // Ancestors' files are not asked for to know the history: that of the target names them all.
-    if (!text && epoch != 1 && epoch == plan_.history.current()) {
+    // The target's own names all of its ancestors; of these the server asks for those behind the
+    // backup. One that the plan counted on must not look as if it had never been.
+    bool planned =
+        epoch == plan_.history.current() || std::ranges::count(plan_.history_files, epoch) != 0;
+    if (!text && epoch != 1 && planned) {
         throw Error{Code::not_restorable,
                     fmt::format("the history file of timeline {} is not in the repository", epoch),
                     {.hint = "run `tidemark log`, which fetches it from the server"}};

@@ -134,6 +134,30 @@ TEST_F(LogFeederTest, HistoryFilesOfThePlanAreServedAndTakenNumbersLookTaken)
     EXPECT_EQ(feeder.failure_code(), base::Code::not_restorable);
 }
 
+// rule 28
+TEST_F(LogFeederTest, AnAncestorsHistoryFileOfThePlanIsNotAbsentWhenItIsGone)
+{
+    group_.full();
+    group_.fail_over("orders");
+    group_.log();
+    group_.fail_over("orders");
+    auto mark = group_.log();
+    auto goal = plan(mark);
+    ASSERT_EQ(goal.history.current(), 3U);
+    {
+        LogFeeder feeder(t_.storage, goal, options());
+        EXPECT_EQ(fetch("00000002.history"), 0);
+        t_.storage.remove(repo::history_key({"shop", "orders"}, 2));
+        EXPECT_EQ(fetch("00000002.history"), 200);
+        EXPECT_EQ(feeder.failure_code(), base::Code::not_restorable);
+        EXPECT_EQ(fetch("00000001.history"), 1);
+    }
+    // As where the first log that was stored is a later timeline's.
+    goal = plan(mark);
+    LogFeeder feeder(t_.storage, goal, options());
+    EXPECT_EQ(fetch("00000002.history"), 1) << "no plan counts on it";
+}
+
 // rule 29
 TEST_F(LogFeederTest, WhoSaysNothingKeepsNobodyWaiting)
 {
