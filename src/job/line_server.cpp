@@ -17,8 +17,11 @@ using std::chrono::steady_clock;
 
 namespace {
 
-/// At once; more wait until one of them is answered or out of time.
+/// At once; more push out the first of them.
 constexpr std::size_t kMostClients = 16;
+/// Nobody is pushed out before: who connects sends its line right away, and a crowd that comes anew
+/// all the time must not be quicker than that.
+constexpr std::chrono::milliseconds kGrace{100};
 
 } // namespace
 
@@ -51,25 +54,40 @@ void LineServer::serve(const std::stop_token& stop)
 /// Until there is something to do.
 bool LineServer::wait()
 {
-    std::vector<pollfd> waits{{wake_.get(), POLLIN, 0}};
-    if (clients_.size() < kMostClients) waits.push_back({listener_.get(), POLLIN, 0});
-    int timeout = -1;
     auto now = steady_clock::now();
-    for (const auto& client : clients_) {
-        waits.push_back({client.socket.get(), POLLIN, 0});
-        auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(client.until, now) - now);
+    std::vector<pollfd> waits{{wake_.get(), POLLIN, 0}};
+    int timeout = -1;
+    auto wake_at = [&](steady_clock::time_point at) {
+        auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(at, now) - now);
         auto count = static_cast<int>(left.count());
         timeout = timeout < 0 ? count : std::min(timeout, count);
+    };
+    if (has_room(now))
+        waits.push_back({listener_.get(), POLLIN, 0});
+    else
+        wake_at(clients_.front().since + kGrace);
+    for (const auto& client : clients_) {
+        waits.push_back({client.socket.get(), POLLIN, 0});
+        wake_at(client.since + options_.patience);
     }
     return ::poll(waits.data(), waits.size(), timeout) >= 0 || errno == EINTR;
 }
 
+bool LineServer::has_room(steady_clock::time_point now) const
+{
+    return clients_.size() < kMostClients || clients_.front().since + kGrace <= now;
+}
+
 void LineServer::admit()
 {
-    while (clients_.size() < kMostClients) {
+    for (auto now = steady_clock::now(); has_room(now); now = steady_clock::now()) {
         base::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!socket) return;
-        clients_.push_back({std::move(socket), {}, steady_clock::now() + options_.patience});
+        if (clients_.size() >= kMostClients) {
+            is_done(clients_.front()); // its line may have come this very moment
+            clients_.erase(clients_.begin());
+        }
+        clients_.push_back({std::move(socket), {}, now});
     }
 }
 
@@ -81,7 +99,8 @@ bool LineServer::is_done(Client& client)
     while (true) {
         auto got = ::recv(client.socket.get(), part.data(), part.size(), 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && errno == EAGAIN) return steady_clock::now() >= client.until;
+        if (got < 0 && errno == EAGAIN)
+            return steady_clock::now() >= client.since + options_.patience;
         if (got <= 0) return true; // it went away
         client.line.append(part.data(), static_cast<std::size_t>(got));
         auto end = client.line.find('\n');

@@ -13,7 +13,8 @@
 namespace tidemark::job {
 
 /// Answers the clients of a socket: each sends one line and gets one back. They are not trusted:
-/// none keeps another one waiting by saying nothing, nor the end of the server.
+/// none keeps another one waiting by saying nothing, nor the end of the server. Many who say
+/// nothing do not either: who comes pushes out whoever has let others wait longest.
 class LineServer {
 public:
     /// Called on one thread, for one client after the other; must not throw. The line comes without
@@ -33,13 +34,14 @@ public:
 
 private:
     struct Client {
-        base::Fd socket; ///< does not block
-        std::string line;
-        std::chrono::steady_clock::time_point until;
+        base::Fd socket;  ///< does not block
+        std::string line; ///< not complete
+        std::chrono::steady_clock::time_point since;
     };
 
     void serve(const std::stop_token& stop);
     bool wait();
+    bool has_room(std::chrono::steady_clock::time_point now) const;
     void admit();
     bool is_done(Client& client);
 
@@ -47,7 +49,7 @@ private:
     Options options_;
     Answer answer_;
     base::Fd wake_;
-    std::vector<Client> clients_; ///< of the thread
+    std::vector<Client> clients_; ///< of the thread; who came first stands first
     std::jthread thread_;
 };
 

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <vector>
 
 namespace tidemark::job {
 namespace {
@@ -173,6 +174,27 @@ TEST_F(LogFeederTest, WhoSaysNothingKeepsNobodyWaiting)
     EXPECT_EQ(served.wait_for(kSoon), std::future_status::ready);
     silent.reset(); // a feeder that waited for them would go on now
     halting.reset();
+    EXPECT_EQ(served.get(), 0);
+}
+
+// rule 29
+TEST_F(LogFeederTest, ACrowdThatSaysNothingIsPushedOut)
+{
+    auto goal = plan(group_.full());
+    auto patient = options();
+    patient.patience = std::chrono::hours{1};
+    LogFeeder feeder(t_.storage, goal, patient);
+    std::vector<base::Fd> crowd;
+    for (int i = 0; i < 20; ++i) {
+        crowd.push_back(mute());
+        if (i % 2 == 0) {
+            ASSERT_EQ(::send(crowd.back().get(), "0", 1, MSG_NOSIGNAL), 1);
+        }
+    }
+    auto served = std::async(std::launch::async,
+                             [&] { return fetch(name(1, goal.log_from.offset / kFedSegment)); });
+    EXPECT_EQ(served.wait_for(kSoon), std::future_status::ready);
+    crowd.clear(); // a feeder that waited for them would go on now
     EXPECT_EQ(served.get(), 0);
 }
 
