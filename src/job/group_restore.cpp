@@ -84,6 +84,23 @@ bool more_can_be_settled(const std::vector<std::unique_ptr<MemberRestore>>& memb
                        [](const auto& member) { return member->would_settle_more(); });
 }
 
+/// Empty when the repository knows of all timelines that were begun.
+std::string unclaimed_timelines(const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    std::string numbers, why;
+    for (const auto& member : members) {
+        const auto& state = member->state();
+        if (state.unclaimed.empty()) continue;
+        numbers +=
+            fmt::format("{}{} at {}", numbers.empty() ? "" : ", ", state.claimed, state.member);
+        why = state.unclaimed;
+    }
+    if (numbers.empty()) return {};
+    return fmt::format("the repository does not know of the new timelines ({}), so another restore "
+                       "may take the same numbers: of such copies let it back up one only ({})",
+                       numbers, why);
+}
+
 } // namespace
 
 std::vector<std::unique_ptr<MemberRestore>>
@@ -299,6 +316,8 @@ RestoreReport GroupRestore::report() const
         report.members.push_back(member->report());
         report.unsettled = report.unsettled || member->unsettled();
     }
+    if (auto warning = unclaimed_timelines(members_); !warning.empty())
+        report.warnings.push_back(std::move(warning));
     return report;
 }
 

@@ -23,6 +23,8 @@ std::vector<std::string> check_restore(const Context& context, const repo::Resto
     if (!options.force) refuse_finished(members);
     for (auto& warning : preflight(context, plan, options, members))
         warnings.push_back(std::move(warning));
+    if (auto warning = foreseen_unclaimed(context, plan, members))
+        warnings.push_back(std::move(*warning));
     return warnings;
 }
 

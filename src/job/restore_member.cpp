@@ -285,6 +285,25 @@ void MemberRestore::recover(std::stop_token stop)
     context_.progress.finished(member_.member);
 }
 
+void MemberRestore::take_epoch()
+{
+    auto next = member_.history.current() + 1;
+    if (!options_.scratch) {
+        try {
+            state_.claimed = repo::claim_epoch(context_.storage(), id_, next,
+                                               context_.host + ":" + folder_.string());
+            return;
+        } catch (const Error& error) {
+            // A repository that can only be read is where many a restore begins. Two copies under
+            // one number are told apart by their bytes when both are backed up into it.
+            if (error.code() != Code::repository_unreachable && error.code() != Code::out_of_space)
+                throw;
+            state_.unclaimed = error.what();
+        }
+    }
+    state_.claimed = repo::free_epoch(context_.storage(), id_, next);
+}
+
 void MemberRestore::promote(std::stop_token stop)
 {
     auto start = steady_clock::now();
@@ -295,11 +314,7 @@ void MemberRestore::promote(std::stop_token stop)
     }
     context_.progress.stage(member_.member, "promote");
     if (state_.phase < RestorePhase::claimed) {
-        auto next = member_.history.current() + 1;
-        state_.claimed = options_.scratch
-                             ? repo::free_epoch(context_.storage(), id_, next)
-                             : repo::claim_epoch(context_.storage(), id_, next,
-                                                 context_.host + ":" + folder_.string());
+        take_epoch();
         enter(RestorePhase::claimed);
     }
     start_feeder();

@@ -44,7 +44,7 @@ public:
     void take_back();
     /// Does the folder hold an unfinished restore that this one goes on with?
     bool continues() const;
-    /// Will promote() take a timeline's number in the repository?
+    /// Will promote() go for a timeline's number in the repository?
     bool will_claim() const;
     /// How far the restore to this plan's mark in the folder is; empty when there is none.
     std::optional<RestorePhase> phase_here() const;
@@ -85,6 +85,8 @@ private:
     const LogNeeds& needs();
     engine::RecoverySpec recovery_spec();
     std::string helper_path() const;
+    /// A number for the new timeline; see RestoreState::unclaimed.
+    void take_epoch();
     void start_feeder();
     bool is_same_restore(const RestoreState& stored) const;
 
@@ -117,5 +119,10 @@ std::string tablespace_line(std::uint32_t oid, const std::filesystem::path& plac
 std::vector<std::string> preflight(const Context& context, const repo::RestorePlan& plan,
                                    const RestoreOptions& options,
                                    const std::vector<std::unique_ptr<MemberRestore>>& members);
+
+/// A warning when the repository will not know of the timelines that a restore begins.
+std::optional<std::string>
+foreseen_unclaimed(const Context& context, const repo::RestorePlan& plan,
+                   const std::vector<std::unique_ptr<MemberRestore>>& members);
 
 } // namespace tidemark::job

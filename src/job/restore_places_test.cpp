@@ -143,64 +143,6 @@ TEST_F(RestorePlacesTest, TheServersUserMustGetThere)
     expect(Code::ok);
 }
 
-/// Begins no object, as a folder that is mounted read-only.
-class ReadOnly final : public store::Storage {
-public:
-    explicit ReadOnly(store::Storage& inner) : inner_(inner) {}
-    store::Traits traits() override { return inner_.traits(); }
-    std::unique_ptr<store::ObjectWriter> create(std::string_view) override
-    {
-        throw Error{Code::repository_unreachable, "read-only file system"};
-    }
-    std::unique_ptr<base::ByteSource> open(std::string_view key,
-                                           std::optional<store::Range> range) override
-    {
-        return inner_.open(key, range);
-    }
-    std::optional<store::ObjectInfo> stat(std::string_view key) override
-    {
-        return inner_.stat(key);
-    }
-    std::vector<store::ObjectInfo> list(std::string_view prefix) override
-    {
-        return inner_.list(prefix);
-    }
-    bool remove(std::string_view key) override { return inner_.remove(key); }
-    base::Time now() override { return inner_.now(); }
-
-private:
-    store::Storage& inner_;
-};
-
-TEST_F(RestorePlacesTest, TheRepositoryMustTakeTheNewTimelinesNumbers)
-{
-    for (auto& [name, member] : plan_.members)
-        member.backup.value.facts.tablespaces.clear();
-    ReadOnly storage(world_.storage());
-    auto repository = repo::Repository::open(storage);
-    auto context = world_.context();
-    Context reading{.repository = repository,
-                    .engine = context.engine,
-                    .group = context.group,
-                    .progress = context.progress,
-                    .clock = context.clock,
-                    .stop = {},
-                    .command = "test",
-                    .host = "here"};
-    EXPECT_NO_THROW(check_restore(context, plan_, options_));
-    try {
-        check_restore(reading, plan_, options_);
-        FAIL() << "it would end before its opening";
-    } catch (const Error& error) {
-        EXPECT_EQ(error.code(), Code::repository_unreachable);
-        EXPECT_THAT(error.what(), HasSubstr("new timelines"));
-        EXPECT_THAT(error.hint(), HasSubstr("copy"));
-    }
-    // A drill takes none.
-    options_.scratch = true;
-    EXPECT_NO_THROW(check_restore(reading, plan_, options_));
-}
-
 /// A member with a tablespace, and the folder that is production's on this very host.
 class RestoredTablespaceTest : public ::testing::Test {
 protected:

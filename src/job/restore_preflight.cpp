@@ -245,22 +245,33 @@ void MemberRestore::require_discardable() const
 
 namespace {
 
-/// Asked by beginning an object that is never finished, so nothing is to be seen of it.
-void require_writable_repository(const Context& context, const std::string& group)
+/// Why the repository takes no new object; asked by beginning one that is never finished, so that
+/// nothing is to be seen of it.
+std::optional<Error> refusal_to_write(const Context& context, const std::string& group)
 {
     try {
         context.storage().create(fmt::format("groups/{}/probe", group));
     } catch (const Error& error) {
-        throw Error{error.code(),
-                    fmt::format("the repository cannot be written to, and a restore that is opened "
-                                "takes the numbers of its new timelines there: {}",
-                                error.what()),
-                    {.hint = "make it writable for this account, or restore from a copy of it that "
-                             "is"}};
+        return error;
     }
+    return std::nullopt;
 }
 
 } // namespace
+
+std::optional<std::string>
+foreseen_unclaimed(const Context& context, const repo::RestorePlan& plan,
+                   const std::vector<std::unique_ptr<MemberRestore>>& members)
+{
+    if (std::none_of(members.begin(), members.end(),
+                     [](const auto& member) { return member->will_claim(); }))
+        return std::nullopt;
+    auto refusal = refusal_to_write(context, plan.group);
+    if (!refusal) return std::nullopt;
+    return fmt::format("the repository cannot be written to, so it will not know of the new "
+                       "timelines, and another restore may take the same numbers ({})",
+                       refusal->what());
+}
 
 std::vector<std::string> preflight(const Context& context, const repo::RestorePlan& plan,
                                    const RestoreOptions& options,
@@ -276,9 +287,14 @@ std::vector<std::string> preflight(const Context& context, const repo::RestorePl
             needs.push_back(std::move(need));
     }
     require_room(needs);
-    if (std::any_of(members.begin(), members.end(),
-                    [](const auto& member) { return member->will_claim(); }))
-        require_writable_repository(context, plan.group);
+    if (!options.joint) return warnings;
+    if (auto refusal = refusal_to_write(context, plan.group))
+        throw Error{refusal->code(),
+                    fmt::format("the repository cannot be written to, and the hosts of a restore "
+                                "meet there: {}",
+                                refusal->what()),
+                    {.hint = "make it writable for this account; all members on one host, or one "
+                             "with --only MEMBER --alone, are restored without that"}};
     return warnings;
 }
 

@@ -129,7 +129,8 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
                             .decisions = std::move(decisions),
                             .opened = json.value("opened", false),
                             .joint = json.value("joint", model::Number{0}),
-                            .ticket = json.value("ticket", std::string{})};
+                            .ticket = json.value("ticket", std::string{}),
+                            .unclaimed = json.value("unclaimed", std::string{})};
     } catch (const nlohmann::json::exception& error) {
         throw Error{Code::failed,
                     fmt::format("{} cannot be understood: {}", file.string(), error.what()),
@@ -161,6 +162,7 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
         json["joint"] = state.joint;
         json["ticket"] = state.ticket;
     }
+    if (!state.unclaimed.empty()) json["unclaimed"] = state.unclaimed;
     base::replace_file_in(base::open_real_folder(file.parent_path()), file.filename().native(),
                           base::as_bytes(json.dump(2) + "\n"), file.native());
 }

@@ -18,7 +18,7 @@ enum class RestorePhase : std::uint8_t {
     writing = 1, ///< files are being written
     written,     ///< all files are there
     at_mark,     ///< recovered to exactly the mark's position and shut down there
-    claimed,     ///< the number of the new timeline is taken in the repository
+    claimed,     ///< the new timeline has its number, which is taken in the repository
     promoted,    ///< writable on its private socket
     compared,    ///< what is prepared is what the mark says
     settled,     ///< in-doubt transactions have their verdicts
@@ -58,6 +58,8 @@ struct RestoreState {
     /// Part of a restore over several hosts: its number, and what tells this copy from others.
     model::Number joint = 0;
     std::string ticket = {};
+    /// Why the repository does not know of `claimed`; empty when it does.
+    std::string unclaimed = {};
     friend bool operator==(const RestoreState&, const RestoreState&) = default;
 };
 

@@ -203,7 +203,10 @@ int to_mark(Environment& environment)
                                                  repo::mark_id(plan.mark->number()))};
     job::keep_backups(view, options, plan);
     environment.output().document()["plan"] = plan_json(plan, options);
-    if (asked.plan) return show_restore_plan(environment, plan, options);
+    if (asked.plan) {
+        options.joint.emplace(); // held against what stands in its way
+        return show_restore_plan(environment, plan, options);
+    }
     auto outcome = job::restore_to_mark(environment.context(), plan, options, joint);
     auto& output = environment.output();
     for (const auto& member : outcome.report.members)

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace tidemark::support {
 namespace {
@@ -62,6 +63,43 @@ protected:
     }
 };
 
+/// A copy of a repository that can only be read: mounted so or, where root's rights do not stand
+/// in the way, by its permissions.
+class ReadOnlyCopy {
+public:
+    ReadOnlyCopy(const fs::path& repository, const fs::path& place)
+        : disk_(place, "size=400m"), path_(place / "repository")
+    {
+        fs::copy(repository, path_, fs::copy_options::recursive);
+        if (disk_.mounted())
+            disk_.read_only();
+        else
+            permit(false);
+    }
+    ReadOnlyCopy(const ReadOnlyCopy&) = delete;
+    ReadOnlyCopy& operator=(const ReadOnlyCopy&) = delete;
+    ~ReadOnlyCopy()
+    {
+        if (!disk_.mounted()) permit(true);
+    }
+    bool holds() const { return disk_.mounted() || ::geteuid() != 0; }
+    const fs::path& path() const { return path_; }
+
+private:
+    void permit(bool writing) const
+    {
+        constexpr auto kWrite = fs::perms::owner_write | fs::perms::group_write;
+        auto how = writing ? fs::perm_options::add : fs::perm_options::remove;
+        std::error_code error;
+        fs::permissions(path_, kWrite, how, error);
+        for (const auto& entry : fs::recursive_directory_iterator(path_, error))
+            fs::permissions(entry.path(), kWrite, how, error);
+    }
+
+    SmallDisk disk_;
+    fs::path path_;
+};
+
 /// Enough bytes for the check before the start, too few files for what is written.
 TEST_F(DiskTest, AFullDiskInTheTargetCostsNothingButTime)
 {
@@ -90,6 +128,52 @@ TEST_F(DiskTest, AFullDiskInTheTargetCostsNothingButTime)
     auto small = lab_->restore(arguments, "r2");
     EXPECT_EQ(small.code(), 32) << small.text();
     EXPECT_FALSE(fs::exists(lab_->target("r2") / "m0/data")) << "nothing is begun";
+}
+
+// rule 24
+TEST_F(DiskTest, ARepositoryThatCanOnlyBeReadIsRestoredFrom)
+{
+    ReadOnlyCopy copy(lab_->repository, lab_->folder() / "snapshot");
+    ASSERT_TRUE(copy.holds() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!copy.holds()) GTEST_SKIP() << base::kNoMount;
+    const auto before = listing(copy.path());
+    const auto config = config_for(copy.path()).string();
+    Tool elsewhere(lab_->folder() / "elsewhere"); // a host that never saw the repository
+    auto run = [&](Tool::Arguments command) {
+        command.insert(command.end(), {"--config", config});
+        return elsewhere.run(command);
+    };
+    for (const auto& reading : std::vector<Tool::Arguments>{{"list", "marks"},
+                                                            {"list", "sets"},
+                                                            {"show", "last"},
+                                                            {"status"},
+                                                            {"verify"},
+                                                            {"audit", "last"},
+                                                            {"restore", "--plan", "--to", "last"}})
+        expect(run(reading), 0);
+    const auto dir = lab_->target("from-snapshot");
+    Tool::Arguments restore{"restore", "--to", "last", "--start", "--json", "--dir", dir.string()};
+    auto said = [](const ToolRun& one) {
+        return one.err.find("of the new timelines") != std::string::npos;
+    };
+    auto planning = restore;
+    planning.emplace_back("--plan");
+    auto plan = run(planning);
+    EXPECT_EQ(plan.code(), 3) << plan.text();
+    EXPECT_TRUE(said(plan)) << plan.text();
+    auto several = run({"restore", "--to", "last", "--only", "m0", "--dir", dir.string()});
+    expect(several, 13);
+    EXPECT_FALSE(fs::exists(dir)) << "nothing is begun";
+
+    auto restored = run(restore);
+    EXPECT_EQ(restored.code(), 3) << restored.text();
+    EXPECT_TRUE(said(restored)) << restored.text();
+    if (restored.code() == 3) {
+        auto verdict = lab_->check(restored, "last");
+        EXPECT_TRUE(verdict.clean()) << verdict.describe();
+    }
+    stop_restored(dir);
+    EXPECT_EQ(listing(copy.path()), before);
 }
 
 TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
