@@ -8,10 +8,12 @@
 #include "repo/log_reader.h"
 #include "repo/restore_plan.h"
 
+#include <csignal>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 namespace tidemark::job {
 namespace {
@@ -290,6 +292,26 @@ TEST(ScratchTest, NeedsRoom)
     base::TempDir dir;
     EXPECT_NO_THROW(require_space(dir.path(), 1));
     EXPECT_THROW(require_space(dir.path(), 1ULL << 60), Error);
+}
+
+TEST(ScratchTest, OneThatIsNotMadeWholeIsRemoved)
+{
+    base::TempDir dir;
+    struct rlimit before = {};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    auto* handler = std::signal(SIGXFSZ, SIG_IGN);
+    struct rlimit full = {.rlim_cur = 0, .rlim_max = before.rlim_max}; // no file may grow
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    bool made = true;
+    try {
+        Scratch scratch(dir.path(), {});
+    } catch (const Error&) {
+        made = false;
+    }
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    EXPECT_FALSE(made);
+    EXPECT_TRUE(fs::is_empty(dir.path()));
 }
 
 } // namespace

@@ -57,9 +57,7 @@ base::Fd lock_of_the_dead(const fs::path& folder)
     return got == kMagic.size() && base::as_text(text) == kMagic ? std::move(fd) : base::Fd{};
 }
 
-} // namespace
-
-Scratch::Scratch(const fs::path& parent, const std::optional<base::User>& owner)
+fs::path make_scratch_folder(const fs::path& parent, const std::optional<base::User>& owner)
 {
     auto place = base::resolve_links(parent);
     if (owner) require_enterable(place, *owner);
@@ -70,7 +68,15 @@ Scratch::Scratch(const fs::path& parent, const std::optional<base::User>& owner)
                     error.message(),
                     {.hint = "name another folder for the drill with --dir"}};
     }
-    path_ = name;
+    return name;
+}
+
+} // namespace
+
+Scratch::Scratch(const fs::path& parent, const std::optional<base::User>& owner)
+    : Scratch(make_scratch_folder(parent, owner))
+{
+    // What throws from here on leaves no folder: it would be nobody's for ever.
     lock_ = base::open_file(path_ / kOwnerFile, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (::flock(lock_.get(), LOCK_EX) != 0)
         throw base::system_error("cannot lock " + path_.string(), errno);
@@ -113,8 +119,9 @@ std::vector<fs::path> remove_abandoned(const fs::path& parent,
         auto lock = lock_of_the_dead(entry.path());
         if (!lock.valid()) continue;
         stop_servers(entry.path());
-        fs::remove_all(entry.path(), error);
-        removed.push_back(entry.path());
+        std::error_code stays;
+        fs::remove_all(entry.path(), stays);
+        if (!stays) removed.push_back(entry.path());
     }
     return removed;
 }

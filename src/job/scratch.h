@@ -28,6 +28,8 @@ public:
     void keep();
 
 private:
+    explicit Scratch(std::filesystem::path made) : path_(std::move(made)) {}
+
     std::filesystem::path path_;
     base::Fd lock_;
 };

@@ -176,6 +176,44 @@ TEST_F(DiskTest, ARepositoryThatCanOnlyBeReadIsRestoredFrom)
     EXPECT_EQ(listing(copy.path()), before);
 }
 
+TEST_F(DiskTest, ADrillWithoutRoomSaysNothingAboutTheBackupAndLeavesNothing)
+{
+    SmallDisk disk(lab_->folder() / "scratch-disk", "size=2g,nr_inodes=300");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    auto reports = [] {
+        return lab_->run({"list", "drills", "--json"}).json().at("drills").size();
+    };
+    const auto before = reports();
+    auto drill = [&](int code, const std::vector<std::string>& words) {
+        auto run = lab_->run({"drill", "--to", "last", "--dir", disk.path().string()});
+        expect(run, code);
+        for (const auto& word : words)
+            EXPECT_NE(run.err.find(word), std::string::npos) << word << '\n' << run.text();
+        EXPECT_TRUE(processes_of_drills(disk.path()).empty()) << run.text();
+        return run.err;
+    };
+    const std::string full = "No space left on device";
+    drill(32, {full}); // files are being written by then
+    EXPECT_TRUE(fs::is_empty(disk.path()));
+    disk.change("size=2g,nr_inodes=2"); // the folder, and nothing in it
+    drill(32, {full});
+    EXPECT_TRUE(fs::is_empty(disk.path()));
+    disk.change("size=20m,nr_inodes=300");
+    drill(32, {"the drill needs", "--dir"});
+    EXPECT_TRUE(fs::is_empty(disk.path()));
+
+    disk.change("size=2g,nr_inodes=300");
+    const auto dead = disk.path() / "tidemark-drill-dead";
+    fs::create_directory(dead);
+    std::ofstream(dead / "owner") << "a drill of tidemark works here\n";
+    disk.read_only();
+    auto said = drill(21, {"Read-only file system", "--dir"});
+    EXPECT_EQ(said.find("removed"), std::string::npos) << said;
+    EXPECT_TRUE(fs::exists(dead));
+    EXPECT_EQ(reports(), before);
+}
+
 TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
 {
     SmallDisk disk(lab_->folder() / "repository-disk", "size=400m");

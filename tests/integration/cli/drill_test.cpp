@@ -32,20 +32,6 @@ std::string text_of(const fs::path& file)
     return std::string(base::as_text(bytes));
 }
 
-/// Processes that work in the folder of a drill below `lab`; other suites may run drills, too.
-std::vector<std::string> processes_of_drills(const fs::path& lab)
-{
-    auto prefix = (fs::canonical(lab) / "tidemark-drill-").string();
-    std::vector<std::string> found;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator("/proc", error)) {
-        auto folder = fs::read_symlink(entry.path() / "cwd", error);
-        if (!error && folder.string().starts_with(prefix))
-            found.push_back(entry.path().filename().string() + " in " + folder.string());
-    }
-    return found;
-}
-
 class DrillTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()

@@ -217,6 +217,19 @@ bool any_server_runs(const fs::path& dir)
                        [](const auto& entry) { return server_runs(entry.path() / "data"); });
 }
 
+std::vector<std::string> processes_of_drills(const fs::path& folder)
+{
+    auto prefix = (fs::canonical(folder) / "tidemark-drill-").string();
+    std::vector<std::string> found;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator("/proc", error)) {
+        auto place = fs::read_symlink(entry.path() / "cwd", error);
+        if (!error && place.string().starts_with(prefix))
+            found.push_back(entry.path().filename().string() + " in " + place.string());
+    }
+    return found;
+}
+
 void stop_restored(const fs::path& dir)
 {
     if (!fs::exists(dir)) return;

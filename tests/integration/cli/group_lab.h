@@ -100,6 +100,8 @@ std::map<std::string, std::uintmax_t> listing(const std::filesystem::path& folde
 /// Whether the server of a data directory is at work, and whether one below a restore's folder is.
 bool server_runs(const std::filesystem::path& data_dir);
 bool any_server_runs(const std::filesystem::path& dir);
+/// Processes that work in the folder of a drill below `folder`; other suites may run drills, too.
+std::vector<std::string> processes_of_drills(const std::filesystem::path& folder);
 /// Ends the servers that run below a restore's folder, hard; nothing in them is worth more.
 void stop_restored(const std::filesystem::path& dir);
 
