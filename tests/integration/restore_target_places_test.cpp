@@ -181,6 +181,24 @@ TEST_F(RestoreTargetTest, TheConfigurationBesideAQuarantinedServerCanBePutBack)
 }
 
 // rule 27
+TEST_F(RestoreTargetTest, ABackupOfARestoredServerBringsItsPresentConfiguration)
+{
+    // The member was handed over by a restore, changed by its people, and backed up like that.
+    write_text(data_ / "pg_hba.conf", "# Written by tidemark\nlocal all present trust\n");
+    for (const char* former : {"pg_hba.conf.from-backup", "pg_hba.conf.from-backup.original"})
+        write_text(data_ / former, "local all former trust\n");
+    auto target = recovered();
+    target->promote({});
+    hand_over(*target, {}, false);
+    auto text_of = [&](const char* name) {
+        return std::string(base::as_text(base::read_file(data_ / name, 1U << 20)));
+    };
+    EXPECT_THAT(text_of("pg_hba.conf.from-backup"), HasSubstr("local all present trust\n"));
+    EXPECT_THAT(text_of("pg_hba.conf.from-backup"), Not(HasSubstr("former")));
+    EXPECT_THAT(text_of("pg_hba.conf"), Not(HasSubstr("present")));
+}
+
+// rule 27
 TEST_F(RestoreTargetTest, AsProductionPutsTheCapturedConfigurationBack)
 {
     auto target = recovered();
