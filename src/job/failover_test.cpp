@@ -7,6 +7,7 @@
 #include "job/backup.h"
 #include "job/init.h"
 #include "job/mark.h"
+#include "job/segment_testing.h"
 #include "job/status.h"
 #include "repo/restore_plan.h"
 #include "repo/verify.h"
@@ -38,20 +39,6 @@ public:
 
     std::vector<std::string> warnings;
 };
-
-/// Noise, and one record that ends exactly where the segment does.
-void fill_segment(engine::fake::FakeServer& server)
-{
-    constexpr std::size_t kRoom = 36; // of a record without text
-    auto left = [&] {
-        return engine::fake::kSegmentSize -
-               server.insert_position().offset % engine::fake::kSegmentSize;
-    };
-    while (left() > 2000 || left() < 100)
-        server.noise(1);
-    server.commit(std::string(left() - kRoom, 'x'));
-    ASSERT_EQ(left(), engine::fake::kSegmentSize);
-}
 
 /// Members a and b with a full backup; a's server is then failed over in many ways.
 class FailoverTest : public testing::Test {
