@@ -86,6 +86,14 @@ protected:
         return made.json().at("mark");
     }
 
+    /// A file of these lines.
+    std::string decisions(const std::string& lines) const
+    {
+        auto file = work_.path() / "decisions";
+        std::ofstream(file, std::ios::trunc) << lines;
+        return file.string();
+    }
+
     void prepare(std::size_t member, const std::string& gid)
     {
         at(member).exec(fmt::format("BEGIN; INSERT INTO public.ledger VALUES ('{0}'); "
@@ -265,11 +273,77 @@ TEST_F(DecisionTest, WithoutATableNothingIsRolledBackWithoutEvidence)
     for (const auto& member : document.at("report").at("members"))
         for (const auto& decision : member.at("decisions"))
             EXPECT_EQ(decision.at("action"), "kept") << decision;
-    auto file = work_.path() / "decisions";
-    std::ofstream(file) << "m1 open rollback\nm2 open rollback\n";
-    auto settled =
-        run({"restore", "--dir", dir("s").string(), "--start", "--decisions", file.string()});
+    auto settled = run({"restore", "--dir", dir("s").string(), "--start", "--decisions",
+                        decisions("m1 open rollback\nm2 open rollback\n")});
     EXPECT_EQ(settled.code(), 0) << settled.text();
+}
+
+/// A row, or that there is none, is evidence like a commit in a log: no word is taken against it.
+TEST_F(DecisionTest, AWordAgainstTheTableSettlesNothing)
+{
+    make_group("coordinator.Outcome.gid");
+    if (HasFailure()) return;
+    for (const char* gid : {"yes", "no"}) {
+        prepare(1, gid);
+        prepare(2, gid);
+    }
+    decide("yes");
+    mark("mark", "half");
+    const auto target = dir("r");
+    auto with_words = [&](Tool::Arguments line, const std::string& words) {
+        line.insert(line.end(), {"--to", "half", "--decisions", decisions(words)});
+        return run(line);
+    };
+    auto refused = [&](const Tool::Arguments& line, const std::string& words,
+                       const std::string& why) {
+        auto told = with_words(line, words);
+        EXPECT_EQ(told.code(), 2) << told.text();
+        EXPECT_TRUE(told.explained()) << told.text();
+        EXPECT_NE(told.err.find("decisions:1"), std::string::npos) << told.text();
+        EXPECT_NE(told.err.find(why), std::string::npos) << told.text();
+        EXPECT_FALSE(any_server_runs(target));
+    };
+    const Tool::Arguments restore{"restore", "--dir", target.string(), "--start"};
+    const std::string present = "the decision table says commit: its decision stands in";
+    const std::string absent = "the decision table says rollback: no commit at any member";
+    // The plan reads no table; the restore and the drill do, and the same command goes on.
+    auto plan = with_words({"restore", "--plan"}, "m1 yes rollback\n");
+    EXPECT_EQ(plan.code(), 0) << plan.text();
+    refused({"drill", "--dir", work_.path().string()}, "m1 yes rollback\n", present);
+    refused(restore, "m1 yes rollback\n", present);
+    refused(restore, "m2 no commit\n", absent);
+    EXPECT_TRUE(run({"list", "drills"}).json().at("drills").empty());
+    auto agreed = with_words(restore, "m1 yes commit\nm2 no rollback\n");
+    ASSERT_EQ(agreed.code(), 0) << agreed.text();
+    const auto document = agreed.json();
+    for (const auto& member : document.at("report").at("members"))
+        EXPECT_EQ(ledger(member), std::set<std::string>{"yes"}) << member.at("name");
+}
+
+/// Once it was handed over with everything kept, its users may have tidied the table.
+TEST_F(DecisionTest, WhatWasKeptIsSettledByWordsAlone)
+{
+    make_group("coordinator.Outcome.gid");
+    if (HasFailure()) return;
+    prepare(1, "yes");
+    prepare(2, "yes");
+    decide("yes");
+    mark("mark", "half");
+    Tool::Arguments restore{"restore", "--to", "half", "--dir", dir("k").string(), "--start"};
+    auto keeping = restore;
+    keeping.insert(keeping.end(), {"--in-doubt", "keep"});
+    auto kept = run(keeping);
+    EXPECT_EQ(kept.code(), 3) << kept.text();
+    EXPECT_NE(kept.err.find("no decision table was asked"), std::string::npos) << kept.text();
+    restore.insert(restore.end(), {"--decisions", decisions("m1 yes rollback\nm2 yes rollback\n")});
+    auto settled = run(restore);
+    ASSERT_EQ(settled.code(), 0) << settled.text();
+    const auto document = settled.json();
+    for (const auto& member : document.at("report").at("members")) {
+        EXPECT_EQ(ledger(member).contains("yes"), member.at("name") == "m0") << member;
+        for (const auto& decision : member.at("decisions"))
+            EXPECT_EQ(decision.at("action"), "rollback") << decision;
+    }
 }
 
 /// A coordinator at work: whatever a mark catches of it comes back whole, or is refused.
