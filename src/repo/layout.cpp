@@ -32,13 +32,6 @@ std::string member_prefix(const MemberId& id)
 
 constexpr std::string_view kBarrier = "barrier-";
 
-std::string piece_stem(const MemberId& id, const PieceId& piece)
-{
-    CHECK(piece.range.from < piece.range.to);
-    return fmt::format("{}{:016x}-{:016x}.{}", log_prefix(id, piece.range.epoch), piece.range.from,
-                       piece.range.to, ten(piece.lease));
-}
-
 } // namespace
 
 std::string groups_prefix()
@@ -142,11 +135,13 @@ std::string pack_key(const MemberId& id, const PackId& pack)
 }
 std::string piece_key(const MemberId& id, const PieceId& piece)
 {
-    return piece_stem(id, piece);
+    CHECK(piece.range.from < piece.range.to);
+    return fmt::format("{}{:016x}-{:016x}.{}", log_prefix(id, piece.range.epoch), piece.range.from,
+                       piece.range.to, ten(piece.lease));
 }
 std::string index_key(const MemberId& id, const PieceId& piece)
 {
-    return piece_stem(id, piece) + ".idx";
+    return piece_key(id, piece) + ".idx";
 }
 std::string history_key(const MemberId& id, model::Epoch epoch, Number generation)
 {
