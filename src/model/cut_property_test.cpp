@@ -1,85 +1,15 @@
+#include "model/cut_oracle_test.h"
 #include "model/simulated_group_test.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <numeric>
-#include <tuple>
 
 namespace tidemark::model {
 namespace {
 
-using Vector = std::vector<Offset>;
 using TrueBranch = SimulatedGroup::TrueBranch;
-
-/// design.md section 2, word for word: if a commit is contained, so is every prepare of its
-/// transaction.
-bool consistent(const SimulatedGroup& group, const Vector& cut)
-{
-    for (const auto& transaction : group.transactions()) {
-        bool committed = false;
-        bool complete = true;
-        for (std::size_t b : transaction.branches) {
-            const TrueBranch& branch = group.branches()[b];
-            committed = committed || branch.committed_in(cut[branch.member]);
-            complete = complete && (!branch.prepare_start || branch.in(cut[branch.member]));
-        }
-        if (committed && !complete) return false;
-    }
-    return true;
-}
-
-/// Retreats one record at a time, as slowly and simply as can be.
-Vector greatest_by_retreating(const SimulatedGroup& group, Vector cut)
-{
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (const auto& transaction : group.transactions()) {
-            for (std::size_t p : transaction.branches) {
-                const TrueBranch& late = group.branches()[p];
-                if (!late.prepare_start || late.in(cut[late.member])) continue;
-                for (std::size_t c : transaction.branches) {
-                    const TrueBranch& early = group.branches()[c];
-                    if (!early.committed_in(cut[early.member])) continue;
-                    cut[early.member] = early.finish_start;
-                    changed = true;
-                }
-            }
-        }
-    }
-    return cut;
-}
-
-/// Tries all vectors at or below `top`; nullopt when there are too many. The join of all consistent
-/// ones is the greatest only if it is consistent itself.
-std::optional<Vector> greatest_by_search(const SimulatedGroup& group, const Vector& top)
-{
-    std::vector<Vector> choices;
-    double size = 1;
-    for (std::size_t m = 0; m < top.size(); ++m) {
-        choices.push_back(group.record_starts(m, top[m]));
-        size *= static_cast<double>(choices.back().size());
-    }
-    if (size > 3000) return std::nullopt;
-    Vector join(top.size(), 0);
-    std::vector<std::size_t> at(top.size(), 0);
-    for (;;) {
-        Vector cut;
-        for (std::size_t m = 0; m < top.size(); ++m)
-            cut.push_back(choices[m][at[m]]);
-        if (consistent(group, cut)) {
-            for (std::size_t m = 0; m < top.size(); ++m)
-                join[m] = std::max(join[m], cut[m]);
-        }
-        std::size_t m = 0;
-        while (m < top.size() && ++at[m] == choices[m].size())
-            at[m++] = 0;
-        if (m == top.size()) break;
-    }
-    EXPECT_TRUE(consistent(group, join)) << "consistent vectors have no greatest";
-    return join;
-}
 
 struct Totals {
     std::size_t marks = 0;
@@ -138,9 +68,9 @@ public:
     }
 
 private:
-    static Vector cut_of(const CutResult& result)
+    static Positions cut_of(const CutResult& result)
     {
-        Vector cut;
+        Positions cut;
         for (const MemberCut& member : result.members)
             cut.push_back(member.cut.offset);
         return cut;
@@ -148,11 +78,11 @@ private:
 
     void check_cut(const CutInput& input, const CutResult& result)
     {
-        Vector top;
+        Positions top;
         for (const CutMember& member : input.members)
             top.push_back(member.r);
-        Vector cut = cut_of(result);
-        Vector greatest = greatest_by_retreating(group_, top);
+        Positions cut = cut_of(result);
+        Positions greatest = greatest_by_retreating(group_, top);
         if (auto searched = greatest_by_search(group_, top)) {
             ++totals_.searched;
             EXPECT_EQ(*searched, greatest) << "the oracles disagree";
@@ -195,7 +125,7 @@ private:
         return nullptr;
     }
 
-    bool committed_inside(const TrueBranch& branch, const Vector& cut) const
+    bool committed_inside(const TrueBranch& branch, const Positions& cut) const
     {
         const auto& parts = group_.transactions()[branch.transaction].branches;
         return std::ranges::any_of(parts, [&](std::size_t b) {
@@ -206,7 +136,7 @@ private:
 
     void check_verdicts(const CutInput& input, const CutResult& result)
     {
-        Vector cut = cut_of(result);
+        Positions cut = cut_of(result);
         std::set<const TrueBranch*> expected;
         for (const TrueBranch& branch : group_.branches()) {
             if (branch.member < cut.size() && branch.in(cut[branch.member]) &&
@@ -264,7 +194,7 @@ private:
     /// Restores the cut in thought, settles by the verdicts, and looks at each transaction.
     void check_restored(const CutResult& result)
     {
-        Vector cut = cut_of(result);
+        Positions cut = cut_of(result);
         std::map<const TrueBranch*, Decision> verdicts;
         for (const InDoubt& entry : result.at.in_doubt)
             verdicts[find(entry.branch)] = entry.verdict.decision;
@@ -313,7 +243,7 @@ private:
         if (disturbed_) return;
         std::vector<MemberLog> logs;
         Sweep at;
-        Vector vector;
+        Positions vector;
         for (std::size_t m = 0; m < input.members.size(); ++m) {
             const CutMember& member = input.members[m];
             logs.push_back(member.log);
@@ -326,17 +256,7 @@ private:
         for (const TransactionAt& transaction : evaluate_at(logs, at, input.previous).torn) {
             torn.insert(transaction.global_id);
         }
-        std::set<std::string> truly;
-        for (const auto& transaction : group_.transactions()) {
-            bool committed = false;
-            bool complete = true;
-            for (std::size_t p : transaction.branches) {
-                const TrueBranch& part = group_.branches()[p];
-                committed = committed || part.committed_in(vector[part.member]);
-                complete = complete && part.in(vector[part.member]);
-            }
-            if (committed && !complete) truly.insert(transaction.id);
-        }
+        auto truly = torn_in(group_, vector);
         EXPECT_EQ(torn, truly);
         totals_.torn += truly.size();
     }
