@@ -1,94 +1,21 @@
-#include "engine/postgres/base_backup.h"
+// What a base backup holds, and how it reads what changes meanwhile.
 
-#include "app/demo/lab_cluster.h"
-#include "app/demo/lab_folder.h"
-#include "base/error.h"
-#include "engine/postgres/backup_rules.h"
-#include "engine/postgres/pq.h"
+#include "base/fd.h"
+#include "base/subprocess.h"
+#include "integration/base_backup_lab.h"
 #include "support/folder_sink.h"
 
 #include <fcntl.h>
-#include <filesystem>
-#include <fmt/format.h>
-#include <future>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <set>
 #include <thread>
 
 namespace tidemark::engine::postgres {
 namespace {
 
 namespace fs = std::filesystem;
-using app::LabCluster;
-using app::LabFolder;
 using support::FolderSink;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-/// One cluster for all cases, with a tablespace, an unlogged table and a prepared transaction.
-class BaseBackupTest : public ::testing::TestWithParam<bool> {
-protected:
-    static void SetUpTestSuite()
-    {
-        folder_ = new LabFolder;
-        cluster_ = new LabCluster{{.name = "m", .folder = folder_->path()}};
-        cluster_->start();
-        auto space = folder_->make("space");
-        auto sql = connect();
-        sql.exec(fmt::format("CREATE TABLESPACE far LOCATION '{}'", space.native()));
-        sql.exec("CREATE TABLE big(id int, filler text)");
-        sql.exec(
-            "INSERT INTO big SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 60000) i");
-        sql.exec("CREATE TABLE distant(id int) TABLESPACE far");
-        sql.exec("INSERT INTO distant SELECT generate_series(1, 1000)");
-        sql.exec("CREATE UNLOGGED TABLE scratch(id int)");
-        sql.exec("INSERT INTO scratch SELECT generate_series(1, 1000)");
-        sql.exec("BEGIN; INSERT INTO big VALUES (-1, 'in doubt'); PREPARE TRANSACTION 'doubt-1'");
-    }
-    static void TearDownTestSuite()
-    {
-        delete cluster_;
-        delete folder_;
-    }
-
-    static Connection connect()
-    {
-        return Connection::open(cluster_->url(), {.settings = {"search_path=public"}});
-    }
-
-    static MemberConfig member(bool wire)
-    {
-        MemberConfig config;
-        config.name = "m";
-        config.url = cluster_->url();
-        if (!wire) config.data_dir = cluster_->data_dir();
-        return config;
-    }
-
-    static BackupOptions options() { return {.label = "test 'backup'", .workers = 2}; }
-
-    static std::string ask(const std::string& query)
-    {
-        return std::string(connect().exec(query).get(0, 0));
-    }
-
-    static fs::path relation(const std::string& name)
-    {
-        return cluster_->data_dir() / ask(fmt::format("SELECT pg_relation_filepath('{}')", name));
-    }
-
-    std::set<std::string> names_of_another();
-
-    static LabFolder* folder_;
-    static LabCluster* cluster_;
-};
-
-LabFolder* BaseBackupTest::folder_ = nullptr;
-LabCluster* BaseBackupTest::cluster_ = nullptr;
-
-INSTANTIATE_TEST_SUITE_P(Ways, BaseBackupTest, ::testing::Values(false, true),
-                         [](const auto& way) { return way.param ? "Wire" : "Local"; });
 
 std::set<std::string> names_below(const fs::path& root)
 {
@@ -99,6 +26,8 @@ std::set<std::string> names_below(const fs::path& root)
     }
     return names;
 }
+
+} // namespace
 
 /// What pg_basebackup copies; where it is not installed, what our own other way does.
 std::set<std::string> BaseBackupTest::names_of_another()
@@ -127,6 +56,11 @@ std::set<std::string> BaseBackupTest::names_of_another()
     fs::remove_all(space);
     return names;
 }
+
+namespace {
+
+INSTANTIATE_TEST_SUITE_P(Ways, BaseBackupTest, ::testing::Values(false, true),
+                         [](const auto& way) { return way.param ? "Wire" : "Local"; });
 
 TEST_P(BaseBackupTest, HoldsWhatPgBasebackupHolds)
 {
@@ -279,135 +213,6 @@ TEST_P(BaseBackupTest, SurvivesDropsAndGrowthMeanwhile)
         EXPECT_THAT(end.damaged, IsEmpty());
         EXPECT_THAT(sink.complaint(), IsEmpty());
     }
-}
-
-TEST_P(BaseBackupTest, ALostSessionIsUnreachableAndLeavesNoBackupBehind)
-{
-    auto source = begin_postgres_backup(member(GetParam()), options());
-    auto sql = connect();
-    sql.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-             "WHERE application_name LIKE 'tidemark%b%' AND pid <> pg_backend_pid()");
-    FolderSink sink{folder_->path() / (GetParam() ? "scratch-uw" : "scratch-ul")};
-    try {
-        support::take_backup(*source, sink);
-        FAIL() << "a void backup was called good";
-    } catch (const base::Error& error) {
-        EXPECT_EQ(error.code(), base::Code::member_unreachable) << error.what();
-    }
-    source.reset();
-    begin_postgres_backup(member(GetParam()), options());
-}
-
-// rule 16
-TEST_P(BaseBackupTest, TheServersOwnArchiveIsNotWaitedFor)
-{
-    LabCluster stuck{{.name = GetParam() ? "stuck-w" : "stuck-l",
-                      .folder = folder_->path(),
-                      .settings = {{"archive_mode", "on"}, {"archive_command", "false"}}}};
-    stuck.start();
-    auto config = member(GetParam());
-    config.url = stuck.url();
-    if (config.data_dir) config.data_dir = stuck.data_dir();
-    FolderSink sink{folder_->path() / (GetParam() ? "scratch-aw" : "scratch-al")};
-    auto taken = std::async(std::launch::async, [&] {
-        auto source = begin_postgres_backup(config, options());
-        return support::take_backup(*source, sink);
-    });
-    if (taken.wait_for(std::chrono::seconds{30}) != std::future_status::ready) {
-        ADD_FAILURE() << "the backup waits for log to be archived";
-        Connection::open(stuck.url())
-            .exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                  "WHERE pid <> pg_backend_pid() AND application_name LIKE 'tidemark%'");
-    }
-    EXPECT_GT(taken.get().stop.offset, 0U);
-}
-
-// rule 16
-TEST_P(BaseBackupTest, OneSessionWithoutATransactionHoldsTheBackup)
-{
-    auto sessions = [] {
-        return connect().exec(
-            "SELECT pid, state, xact_start IS NULL AND backend_xmin IS NULL FROM pg_stat_activity "
-            "WHERE application_name = 'tidemark backup'");
-    };
-    for (int i = 0; i < 1000 && sessions().rows() > 0; ++i) // of the cases before
-        std::this_thread::sleep_for(std::chrono::milliseconds{10});
-    auto source = begin_postgres_backup(member(GetParam()), options());
-    auto begun = sessions();
-    ASSERT_EQ(begun.rows(), 1);
-    FolderSink sink{folder_->path() / (GetParam() ? "scratch-ow1" : "scratch-ol1")};
-    std::atomic<std::uint64_t> progress{0};
-    source->copy(sink, progress, {});
-    auto copied = sessions();
-    ASSERT_EQ(copied.rows(), 1);
-    EXPECT_EQ(copied.get(0, 0), begun.get(0, 0));
-    for (const auto* rows : {&begun, &copied}) {
-        EXPECT_EQ(rows->get(0, 1), "idle");
-        EXPECT_EQ(rows->get(0, 2), "t") << "a transaction is held open";
-    }
-    source->finish();
-}
-
-TEST_P(BaseBackupTest, StopsWhenAsked)
-{
-    auto slow = options();
-    slow.bytes_per_second = 1U << 20;
-    auto source = begin_postgres_backup(member(GetParam()), slow);
-    FolderSink sink{folder_->path() / (GetParam() ? "scratch-sw" : "scratch-sl")};
-    std::atomic<std::uint64_t> progress{0};
-    std::stop_source stop;
-    std::jthread stopper{[&] {
-        while (progress.load() == 0)
-            std::this_thread::sleep_for(std::chrono::milliseconds{1});
-        stop.request_stop();
-    }};
-    auto before = std::chrono::steady_clock::now();
-    try {
-        source->copy(sink, progress, stop.get_token());
-        FAIL();
-    } catch (const base::Error& error) {
-        EXPECT_EQ(error.code(), base::Code::cancelled) << error.what();
-    }
-    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds{10});
-}
-
-TEST_F(BaseBackupTest, AnotherClustersFolderIsRefused)
-{
-    LabCluster other{{.name = "other", .folder = folder_->path()}};
-    auto config = member(false);
-    config.data_dir = other.data_dir();
-    try {
-        begin_postgres_backup(config, options());
-        FAIL();
-    } catch (const base::Error& error) {
-        EXPECT_EQ(error.code(), base::Code::identity_mismatch) << error.what();
-    }
-}
-
-TEST_F(BaseBackupTest, ACopyOfTheFolderIsRefused)
-{
-    auto copy = folder_->make("copy");
-    ASSERT_TRUE(base::run({"cp", "-a", cluster_->data_dir(), copy / "d"}).exit.success());
-    auto config = member(false);
-    config.data_dir = copy / "d";
-    try {
-        begin_postgres_backup(config, options());
-        FAIL();
-    } catch (const base::Error& error) {
-        EXPECT_EQ(error.code(), base::Code::identity_mismatch) << error.what();
-        EXPECT_THAT(error.what(), HasSubstr("older than the one just made"));
-    }
-    fs::remove_all(copy);
-}
-
-TEST_F(BaseBackupTest, FactsAreWhatARestoreNeeds)
-{
-    auto facts = begin_postgres_backup(member(false), options())->facts();
-    auto oid = ask("SELECT oid FROM pg_database WHERE datname = 'postgres'");
-    EXPECT_EQ(facts.databases[static_cast<std::uint32_t>(std::stoul(oid))], "postgres");
-    EXPECT_EQ(facts.tablespaces.size(), 1U);
-    EXPECT_EQ(facts.settings.count("primary_conninfo"), 0U);
-    EXPECT_GT(facts.settings.count("max_prepared_transactions"), 0U);
 }
 
 } // namespace
