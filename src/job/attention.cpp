@@ -103,6 +103,13 @@ std::vector<AttentionReason> GroupStatus::attention() const
                        .member = {},
                        .text = fmt::format("run-{}, exit {}; tidemark show tells why",
                                            failed_run->number(), failed_run->value.exit_code)});
+    if (unrecorded_run)
+        out.push_back({.name = "last run failed",
+                       .member = {},
+                       .text = fmt::format(
+                           "tidemark {} at {}, exit {}, and the repository could not be told",
+                           unrecorded_run->command, base::format_time_human(unrecorded_run->ended),
+                           unrecorded_run->exit_code)});
     if (!broken_off.empty())
         out.push_back({.name = "run broken off",
                        .member = {},

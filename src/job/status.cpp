@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <set>
 
 namespace tidemark::job {
 
@@ -118,25 +117,22 @@ bool is_mistyped(const model::Run& run)
 }
 
 /// What became of the latest runs, and how old the newest mark may be by their rhythm.
-void read_runs(GroupStatus& out, const Context& context)
+void read_runs(GroupStatus& out, const Context& context, const StatusOptions& options)
 {
-    constexpr std::size_t kLatest = 16;
     std::vector<base::Time> starts;
-    std::set<std::string> made_good; // by something newer
-    for (auto& run : repo::Runs(context.storage(), out.group).list(kLatest)) {
+    std::vector<model::Run> newer;
+    const auto latest = repo::Runs(context.storage(), out.group).list(kLatestRuns);
+    out.unrecorded_run = not_made_good(options.unrecorded, latest);
+    for (const auto& run : latest) {
         if (!stores_something(run.value.command) || is_mistyped(run.value)) continue;
         if (run.value.broken_off) ++out.broken_off_lately;
         const auto& command = run.value.command;
         if (command != "log") starts.push_back(run.value.started);
         if (!out.last_run) out.last_run = run;
-        if (!run_failed(run.value.exit_code)) {
-            made_good.insert(command);
-            // Both do all that the others do.
-            if (run.value.set && (command == "run" || command == "backup"))
-                made_good.insert({"run", "backup", "mark", "log"});
-        } else if (!out.failed_run && !made_good.contains(command)) {
-            out.failed_run = run;
-        }
+        bool made_good = std::ranges::any_of(
+            newer, [&](const model::Run& later) { return makes_good(later, command); });
+        if (!out.failed_run && !made_good && counts_as_failed(run.value)) out.failed_run = run;
+        newer.push_back(run.value);
     }
     out.broken_off = repo::open_runs(context.storage(), out.group);
     std::erase_if(out.broken_off, [](const repo::OpenRun& run) {
@@ -162,6 +158,31 @@ bool run_failed(int exit_code)
 bool stores_something(const std::string& command)
 {
     return command == "run" || command == "backup" || command == "mark" || command == "log";
+}
+
+bool counts_as_failed(const model::Run& run)
+{
+    return stores_something(run.command) && run_failed(run.exit_code) && !is_mistyped(run);
+}
+
+bool makes_good(const model::Run& run, const std::string& command)
+{
+    using base::Code;
+    if (run.exit_code != static_cast<int>(Code::ok) &&
+        run.exit_code != static_cast<int>(Code::warnings))
+        return false;
+    // Both do all that the others do.
+    return run.command == command || (run.set && (run.command == "run" || run.command == "backup"));
+}
+
+std::optional<model::Run> not_made_good(const std::optional<model::Run>& failed,
+                                        const std::vector<repo::StoredRun>& recorded)
+{
+    if (!failed || !counts_as_failed(*failed)) return std::nullopt;
+    bool good = std::ranges::any_of(recorded, [&](const repo::StoredRun& run) {
+        return run.value.ended > failed->ended && makes_good(run.value, failed->command);
+    });
+    return good ? std::nullopt : failed;
 }
 
 std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
@@ -200,7 +221,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         context.group.objective,
         out.restorable ? std::optional{out.restorable->value.created} : std::nullopt, out.proof,
         out.now);
-    read_runs(out, context);
+    read_runs(out, context, options);
     for (const auto& set : view.sets) {
         if (set.value.kind != model::SetKind::full) continue;
         out.last_full = set;

@@ -69,6 +69,8 @@ struct GroupStatus {
     std::optional<repo::StoredRun> last_run; ///< of those that store something
     /// The newest one that failed and that none has made good since.
     std::optional<repo::StoredRun> failed_run;
+    /// Likewise, as this host remembers it: the repository could not be told.
+    std::optional<model::Run> unrecorded_run;
     std::vector<repo::OpenRun> broken_off; ///< of those that store something, not yet recorded
     std::size_t broken_off_lately = 0;     ///< these and those among the latest recorded ones
     std::vector<MemberStatus> members;
@@ -93,6 +95,15 @@ struct GroupStatus {
 bool run_failed(int exit_code);
 /// Jobs that make what can be restored: run, backup, mark, log.
 bool stores_something(const std::string& command);
+/// A failure that somebody must be told of until a later run worked.
+bool counts_as_failed(const model::Run& run);
+/// `run` worked, and did all that one of `command` is for.
+bool makes_good(const model::Run& run, const std::string& command);
+/// `failed` when it counts and no later one among those recorded made it good.
+std::optional<model::Run> not_made_good(const std::optional<model::Run>& failed,
+                                        const std::vector<repo::StoredRun>& recorded);
+/// How many of the latest recorded runs tell how a group stands.
+inline constexpr std::size_t kLatestRuns = 16;
 
 struct StatusOptions {
     bool ask_members = true; ///< else from the repository alone
@@ -101,7 +112,10 @@ struct StatusOptions {
     std::vector<std::string> known_slots = {};
     /// Members that did not answer just now, with why: they are not asked again.
     std::map<std::string, base::Error> absent = {};
+    /// A run that failed and could not be recorded, as this host remembers it.
+    std::optional<model::Run> unrecorded = {};
 };
+
 /// Slots at this server that are named like ours and that nothing in `known` names.
 std::vector<engine::OwnSlot> stray_slots(engine::Session& session,
                                          const std::vector<std::string>& known);

@@ -256,6 +256,33 @@ TEST(Status, EveryReasonToLookIsNamed)
     EXPECT_THAT(reasons(look()), testing::Contains("no answer"));
 }
 
+TEST(Status, AFailureThatOnlyThisHostKnowsOfIsToldUntilALaterRunWorked)
+{
+    World world;
+    model::Run failed;
+    failed.command = "run";
+    failed.exit_code = 13;
+    failed.ended = world.clock().now();
+    auto look = [&] {
+        return read_status(world.context(), world.view(),
+                           {.ask_members = false, .unrecorded = failed});
+    };
+    EXPECT_FALSE(look().failed_run);
+    EXPECT_THAT(reasons(look()), testing::ElementsAre("last run failed"));
+    EXPECT_THAT(look().attention()[0].text, HasSubstr("exit 13"));
+    world.clock().advance(1min);
+    record(world, "mark", 0);
+    record(world, "run", 11);
+    EXPECT_THAT(reasons(look()), testing::ElementsAre("last run failed"));
+    record(world, "run", 0);
+    EXPECT_THAT(reasons(look()), testing::IsEmpty());
+    failed.ended = world.clock().now() + 1min;
+    EXPECT_TRUE(look().unrecorded_run) << "it came after the one that worked";
+    failed.command = "mark";
+    failed.exit_code = 2;
+    EXPECT_FALSE(look().unrecorded_run) << "a mistake at the terminal was told there";
+}
+
 TEST(Status, AMarkFromTheFutureIsNotYoung)
 {
     World world;

@@ -5,6 +5,7 @@
 #include "model/log_position.h"
 #include "model/object_ref.h"
 #include "model/open_transactions.h"
+#include "model/run.h"
 #include "repo/json.h"
 
 #include <optional>
@@ -29,6 +30,10 @@ model::Identity identity(const JsonObject& from);
 /// Positions by member.
 JsonBuilder sweep_to_json(const model::Sweep& sweep);
 model::Sweep sweep(const JsonObject& from);
+
+/// Into and from the object itself.
+void put_run(JsonBuilder& into, const model::Run& run);
+model::Run get_run(const JsonObject& from);
 
 /// Absent stands for the default in each of these.
 void put_position(JsonBuilder& into, std::string_view name, const model::LogPosition& value);

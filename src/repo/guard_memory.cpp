@@ -4,7 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "repo/json.h"
-#include "stream/checksum.h"
+#include "repo/memory_file.h"
 
 #include <algorithm>
 #include <utility>
@@ -23,8 +23,7 @@ GuardMemory::GuardMemory(const std::filesystem::path& folder, const std::string&
                          std::string group)
     : group_(std::move(group))
 {
-    auto digest = stream::sha256(base::as_bytes(repository + '\n' + group_));
-    path_ = folder / ("guard-" + base::to_hex(digest).substr(0, 32) + ".json");
+    path_ = memory_file(folder, "guard", repository, group_);
 }
 
 GuardMemory::Content GuardMemory::read() const

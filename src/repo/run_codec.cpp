@@ -9,11 +9,9 @@ constexpr DocumentKind kRunDocument{"run", 1};
 
 } // namespace
 
-base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
+void put_run(JsonBuilder& into, const model::Run& run)
 {
-    JsonBuilder out{kRunDocument};
-    write_header(out, header);
-    out.text("group", run.group)
+    into.text("group", run.group)
         .text("command", run.command)
         .text("host", run.host)
         .time("started", run.started)
@@ -24,31 +22,33 @@ base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
         error.text("code", run.error->code)
             .text("message", run.error->message)
             .text("hint", run.error->hint);
-        out.object("error", std::move(error));
+        into.object("error", std::move(error));
     }
-    put_flag(out, "broken_off", run.broken_off);
-    out.texts("warnings", run.warnings);
-    if (run.set) out.number("set", *run.set);
-    if (run.mark) out.number("mark", *run.mark);
+    put_flag(into, "broken_off", run.broken_off);
+    into.texts("warnings", run.warnings);
+    if (run.set) into.number("set", *run.set);
+    if (run.mark) into.number("mark", *run.mark);
     if (run.retention) {
         JsonBuilder retention;
         retention.number("removed", run.retention->removed)
             .number("removed_bytes", run.retention->removed_bytes)
             .number("joined", run.retention->joined)
             .number("waiting", run.retention->waiting);
-        out.object("retention", std::move(retention));
+        into.object("retention", std::move(retention));
     }
+}
+
+base::Bytes encode_run(const model::Run& run, const CommitHeader& header)
+{
+    JsonBuilder out{kRunDocument};
+    write_header(out, header);
+    put_run(out, run);
     return out.bytes();
 }
 
-StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
+model::Run get_run(const JsonObject& from)
 {
-    auto document = JsonDocument::parse(bytes, object.key);
-    JsonObject from = document.expect(kRunDocument);
-    StoredRun out;
-    out.header = read_header(from);
-    out.object = object;
-    model::Run& value = out.value;
+    model::Run value;
     value.group = from.text("group");
     value.command = from.text("command");
     value.host = from.text("host");
@@ -70,6 +70,17 @@ StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
                                               .removed_bytes = retention->u64("removed_bytes"),
                                               .joined = retention->u64("joined"),
                                               .waiting = retention->u64("waiting")};
+    return value;
+}
+
+StoredRun decode_run(base::ByteView bytes, const model::ObjectRef& object)
+{
+    auto document = JsonDocument::parse(bytes, object.key);
+    JsonObject from = document.expect(kRunDocument);
+    StoredRun out;
+    out.header = read_header(from);
+    out.object = object;
+    out.value = get_run(from);
     return out;
 }
 

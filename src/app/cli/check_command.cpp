@@ -4,6 +4,7 @@
 #include "app/cli/hooks.h"
 #include "app/cli/sheet.h"
 #include "app/cli/table.h"
+#include "app/cli/unrecorded.h"
 #include "app/wiring.h"
 #include "engine/postgres/pq.h"
 #include "engine/postgres/redact.h"
@@ -167,6 +168,29 @@ std::optional<engine::Check> sheet_check(Environment& environment)
     return check;
 }
 
+/// A run that failed without a trace in the repository.
+std::optional<engine::Check> last_run_check(Environment& environment)
+{
+    auto run = unrecorded_run(environment);
+    if (!run) return std::nullopt;
+    std::vector<repo::StoredRun> recorded;
+    try {
+        recorded = repo::Runs(environment.repository().storage(), environment.group().name)
+                       .list(job::kLatestRuns);
+    } catch (const Error&) {
+        recorded.clear(); // that is another check's finding
+    }
+    if (!job::not_made_good(run, recorded)) return std::nullopt;
+    auto check = failed(
+        "last_run",
+        fmt::format("tidemark {} failed at {} (exit {}), and the repository could not be told{}",
+                    run->command, base::format_time_human(run->ended), run->exit_code,
+                    run->error ? ": " + run->error->message : ""),
+        "tidemark run; when it works, this goes away");
+    check.state = engine::CheckState::waiting;
+    return check;
+}
+
 std::string state_word(engine::CheckState state)
 {
     return state == engine::CheckState::ok        ? "ok"
@@ -305,7 +329,8 @@ Findings find_everything(Environment& environment)
     if (auto check = compare_clocks(clocks)) findings.checks.push_back({"group", *check});
     for (auto& check : repository_checks(environment, findings.repository))
         findings.checks.push_back({"group", std::move(check)});
-    for (const auto& check : {hook_check(environment.group()), sheet_check(environment)})
+    for (const auto& check :
+         {hook_check(environment.group()), sheet_check(environment), last_run_check(environment)})
         if (check) findings.checks.push_back({"group", *check});
     if (!findings.worst) findings.worst = findings.repository;
     return findings;
@@ -360,7 +385,8 @@ int describe_for_nagios(Environment& environment, const Findings& findings)
         return each.check.name == "reachable" && each.check.state == engine::CheckState::failed;
     });
     auto status =
-        job::read_status(environment.context(), environment.recent_view(), {.ask_members = !hangs});
+        job::read_status(environment.context(), environment.recent_view(),
+                         {.ask_members = !hangs, .unrecorded = unrecorded_run(environment)});
     std::string figures = fmt::format("failed_checks={};;0", failures);
     if (!status.restorable) return answer(2, "CRITICAL", "no mark can be restored", figures);
     auto age = std::chrono::duration_cast<std::chrono::seconds>(status.now -

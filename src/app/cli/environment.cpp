@@ -191,7 +191,6 @@ repo::Repository& Environment::repository()
     return *repository_;
 }
 
-/// One name for one place, however it is written.
 std::string Environment::place_name()
 {
     return plain_path(repository_spec().url).string();

@@ -61,13 +61,14 @@ public:
     /// Error{repository_unreachable} when the place is empty and this host saw a repository there:
     /// its disk is not mounted, perhaps.
     void require_mounted();
+    /// One name for the repository's place, however it is written.
+    std::string place_name();
 
 private:
     void compare_heads();
     void watch_signals();
     void pick_group();
     bool names_another_repository();
-    std::string place_name();
     std::optional<Config> load_or_leave(const std::filesystem::path& path);
 
     const Options& options_;
@@ -84,15 +85,16 @@ private:
     ConsoleProgress progress_;
 };
 
-/// Runs `work` and records the run in the repository's history, also when it fails.
-/// `work` fills the run's set and mark; returns the exit code. `recorded` is called when the record
-/// is in the repository.
-int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work,
-                 const std::function<void()>& recorded = {});
-
 std::string host_name();
 
 /// Where this host remembers what it saw of repositories; empty when it can be nowhere.
 std::filesystem::path state_folder();
+
+/// Runs `work` and records the run in the repository's history, also when it fails.
+/// `work` fills the run's set and mark; returns the exit code. `recorded` is called when the record
+/// is in the repository; a failure that cannot be recorded there is kept in `memory`.
+int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work,
+                 const std::function<void()>& recorded = {},
+                 const std::filesystem::path& memory = state_folder());
 
 } // namespace tidemark::app

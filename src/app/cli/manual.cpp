@@ -133,7 +133,8 @@ configuration.
 .TQ
 .I /var/lib/tidemark
 The newest mark seen in each repository, the latter for root: a repository that was rolled back as a
-whole is noticed. And what the log guard must know while the repository is away.
+whole is noticed. What the log guard must know while the repository is away. And the last run that
+failed when it could not be recorded there.
 .SH ENVIRONMENT
 .TP
 .B TIDEMARK_CONFIG

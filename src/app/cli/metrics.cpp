@@ -120,6 +120,16 @@ void set_run(Gauges& out, const LastRun& run)
             seconds(run.ended));
 }
 
+/// The newest that the repository or this host knows of.
+std::optional<LastRun> newest_run(const job::GroupStatus& status)
+{
+    const model::Run* run = status.last_run ? &status.last_run->value : nullptr;
+    const auto& unrecorded = status.unrecorded_run;
+    if (unrecorded && (run == nullptr || run->ended < unrecorded->ended)) run = &*unrecorded;
+    if (run == nullptr) return std::nullopt;
+    return LastRun{.exit = run->exit_code, .ended = run->ended};
+}
+
 /// A gauge of the whole group in metrics that were written before.
 std::optional<double> find_gauge(std::string_view metrics, const std::string& group,
                                  const std::string& name)
@@ -141,11 +151,7 @@ std::string render_metrics(const job::GroupStatus& status, const std::optional<L
     Gauges out(status.group);
     set_read(out, status.now);
     set_repository(out, true);
-    if (run)
-        set_run(out, *run);
-    else if (status.last_run)
-        set_run(out,
-                {.exit = status.last_run->value.exit_code, .ended = status.last_run->value.ended});
+    if (auto last = run ? run : newest_run(status)) set_run(out, *last);
     out.set("runs_broken_off", "of the latest runs, those that were killed or whose host went down",
             static_cast<double>(status.broken_off_lately));
     out.set("restorable", "1 when some mark can be restored", status.is_restorable() ? 1 : 0);

@@ -16,7 +16,7 @@ struct LastRun {
 };
 
 /// A group's status in Prometheus' text format (exposition format 0.0.4). Without `run` the
-/// newest that the repository knows of. Pure.
+/// newest that the repository or this host knows of. Pure.
 std::string render_metrics(const job::GroupStatus& status,
                            const std::optional<LastRun>& run = std::nullopt);
 

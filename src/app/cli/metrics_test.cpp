@@ -37,6 +37,14 @@ TEST(Metrics, TellHowTheLastRunEnded)
     EXPECT_THAT(text, HasSubstr("\ntidemark_needs_attention{group=\"shop\"} 0\n"));
     EXPECT_THAT(text, HasSubstr("\ntidemark_repository_up{group=\"shop\"} 1\n"));
     EXPECT_THAT(text, HasSubstr("\ntidemark_mark_age_limit_seconds{group=\"shop\"} 10800\n"));
+    auto unrecorded = healthy();
+    unrecorded.unrecorded_run.emplace();
+    unrecorded.unrecorded_run->exit_code = 32;
+    unrecorded.unrecorded_run->ended = kNow + std::chrono::minutes{1};
+    EXPECT_THAT(render_metrics(unrecorded),
+                HasSubstr("\ntidemark_last_run_exit{group=\"shop\"} 32\n"));
+    EXPECT_THAT(render_metrics(unrecorded),
+                HasSubstr("\ntidemark_needs_attention{group=\"shop\"} 1\n"));
     // The repository could be read but not written: it does not know of this one.
     text = render_metrics(healthy(), LastRun{.exit = 13, .ended = kNow});
     EXPECT_THAT(text, HasSubstr("\ntidemark_last_run_exit{group=\"shop\"} 13\n"));

@@ -1,4 +1,5 @@
 #include "app/cli/environment.h"
+#include "app/cli/unrecorded.h"
 #include "base/log.h"
 #include "job/status.h"
 #include "repo/open_runs.h"
@@ -41,7 +42,7 @@ std::unique_ptr<repo::Lease> begin_trace(Environment& environment, const std::st
 } // namespace
 
 int recorded_run(Environment& environment, const std::function<int(model::Run&)>& work,
-                 const std::function<void()>& recorded)
+                 const std::function<void()>& recorded, const std::filesystem::path& memory)
 {
     model::Run run;
     run.group = environment.group().name;
@@ -57,8 +58,10 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
             repo::Runs(environment.repository().storage(), run.group).append(run);
         } catch (const Error& error) {
             base::log_warning("this run could not be recorded in the repository: {}", error.what());
+            keep_unrecorded(environment, run, memory);
             return;
         }
+        forget_unrecorded(environment, run, memory);
         if (recorded) recorded();
     };
     auto failed = [&](const Error& error) {

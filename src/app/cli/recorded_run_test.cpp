@@ -1,5 +1,6 @@
 #include "app/cli/environment.h"
 
+#include "app/cli/unrecorded.h"
 #include "base/temp_dir.h"
 #include "repo/open_runs.h"
 
@@ -74,6 +75,72 @@ TEST_F(RecordedRunTest, OneThatWasKilledIsRecordedAndToldByTheNext)
     ASSERT_EQ(runs.size(), 2U);
     EXPECT_EQ(runs[0].value.warnings.size(), 1U);
     EXPECT_TRUE(runs[1].value.broken_off);
+}
+
+/// What one process of the job has; there is one at a time.
+struct OneRun {
+    explicit OneRun(const std::filesystem::path& repository)
+    {
+        environment.set_repository(
+            {.name = "main", .url = repository.string(), .compression_level = 2});
+        model::GroupSpec group;
+        group.name = "shop";
+        environment.set_group(group);
+    }
+
+    /// Ends with `code`; what `memory` holds then.
+    std::optional<model::Run> remembered_after(int code, const std::filesystem::path& memory)
+    {
+        auto work = [&](model::Run& run) -> int {
+            if (code != 0) throw base::Error(base::Code{code}, "the disk is away");
+            run.set = 1;
+            return 0;
+        };
+        if (code == 0)
+            EXPECT_EQ(recorded_run(environment, work, {}, memory), 0);
+        else
+            EXPECT_THROW(recorded_run(environment, work, {}, memory), base::Error);
+        return unrecorded_run(environment, memory);
+    }
+
+    static Options quiet_run()
+    {
+        Options out;
+        out.command = "run";
+        out.quiet = true;
+        return out;
+    }
+
+    Options options = quiet_run();
+    Output output{"run", false};
+    Environment environment{options, output};
+};
+
+TEST(UnrecordedRun, IsRememberedOnThisHostUntilALaterOneWorked)
+{
+    base::TempDir dir;
+    const auto place = dir.path() / "repository";
+    const auto memory = dir.path() / "state";
+    {
+        base::SeededRandom random(1);
+        repo::Repository::create(OneRun(place).environment.open_place(true), random);
+    }
+    EXPECT_FALSE(OneRun(place).remembered_after(13, memory)) << "the repository holds it";
+    std::filesystem::rename(place, dir.path() / "away");
+    EXPECT_FALSE(OneRun(place).remembered_after(11, memory)) << "another run was at work";
+    auto failed = OneRun(place).remembered_after(32, memory);
+    ASSERT_TRUE(failed);
+    EXPECT_EQ(failed->command, "run");
+    EXPECT_EQ(failed->exit_code, 32);
+    ASSERT_TRUE(failed->error);
+    EXPECT_EQ(failed->error->message, "the disk is away");
+    EXPECT_GE(failed->ended, failed->started);
+
+    std::filesystem::rename(dir.path() / "away", place);
+    failed = OneRun(place).remembered_after(13, memory);
+    ASSERT_TRUE(failed) << "none has worked since";
+    EXPECT_EQ(failed->exit_code, 32);
+    EXPECT_FALSE(OneRun(place).remembered_after(0, memory));
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "app/cli/hooks.h"
 #include "app/cli/metrics.h"
 #include "app/cli/sheet.h"
+#include "app/cli/unrecorded.h"
 #include "base/fd.h"
 #include "job/expire.h"
 #include "job/run.h"
@@ -104,7 +105,8 @@ void refresh_metrics(Environment& environment, RunGuard& guard, int exit)
     std::string text;
     try {
         text = render_metrics(job::read_status(environment.context(), environment.recent_view(),
-                                               {.absent = guard.absent().all()}),
+                                               {.absent = guard.absent().all(),
+                                                .unrecorded = unrecorded_run(environment)}),
                               run);
     } catch (const Error& error) {
         environment.progress().note(

@@ -3,6 +3,7 @@
 #include "app/cli/drill_report.h"
 #include "app/cli/metrics.h"
 #include "app/cli/table.h"
+#include "app/cli/unrecorded.h"
 #include "base/log.h"
 #include "job/log_guard.h"
 #include "job/status.h"
@@ -66,13 +67,15 @@ std::string runs_text(const job::GroupStatus& status)
     for (const auto& run : status.broken_off)
         out += fmt::format("  A RUN WAS BROKEN OFF: {}; the next run records it and goes on\n",
                            repo::broken_off_run(status.group, run).error->message);
-    if (status.failed_run) {
-        const auto& run = status.failed_run->value;
-        out += fmt::format("  LAST RUN FAILED: tidemark {} at {} (run-{}), exit {}{}\n",
-                           run.command, base::format_time_human(run.ended),
-                           status.failed_run->number(), run.exit_code,
+    auto failed = [](const model::Run& run, const std::string& where) {
+        return fmt::format("  LAST RUN FAILED: tidemark {} at {} ({}), exit {}{}\n", run.command,
+                           base::format_time_human(run.ended), where, run.exit_code,
                            run.error ? ": " + base::escape_controls(run.error->message) : "");
-    }
+    };
+    if (status.failed_run)
+        out += failed(status.failed_run->value, fmt::format("run-{}", status.failed_run->number()));
+    if (status.unrecorded_run)
+        out += failed(*status.unrecorded_run, "the repository could not be told");
     if (status.is_late() && *status.rhythm->actual >= base::Duration::zero())
         out +=
             fmt::format("  THE NEWEST MARK IS OLD: {}, and by the rhythm of this group's runs it "
@@ -253,13 +256,19 @@ json objective_json(const job::GroupStatus& status)
     return out;
 }
 
+json run_json(const model::Run& run)
+{
+    return {{"command", run.command},
+            {"ended", base::format_time(run.ended)},
+            {"exit", run.exit_code},
+            {"error", run.error ? json(run.error->message) : json(nullptr)}};
+}
+
 json run_json(const repo::StoredRun& run)
 {
-    return {{"id", fmt::format("run-{}", run.number())},
-            {"command", run.value.command},
-            {"ended", base::format_time(run.value.ended)},
-            {"exit", run.value.exit_code},
-            {"error", run.value.error ? json(run.value.error->message) : json(nullptr)}};
+    auto out = run_json(run.value);
+    out["id"] = fmt::format("run-{}", run.number());
+    return out;
 }
 
 void describe_json(json& document, const job::GroupStatus& status)
@@ -284,6 +293,7 @@ void describe_json(json& document, const job::GroupStatus& status)
     if (status.rhythm) document["rhythm"] = state_json(*status.rhythm);
     if (status.last_run) document["last_run"] = run_json(*status.last_run);
     if (status.failed_run) document["failed_run"] = run_json(*status.failed_run);
+    if (status.unrecorded_run) document["unrecorded_run"] = run_json(*status.unrecorded_run);
     document["broken_off"] = json::array();
     for (const auto& run : status.broken_off)
         document["broken_off"].push_back(open_run_json(run));
@@ -312,9 +322,10 @@ std::vector<std::string> known_slots(Environment& environment)
 int run_status(Environment& environment)
 {
     auto view = environment.recent_view();
-    auto status = job::read_status(
-        environment.context(), view,
-        {.ask_members = environment.configured(), .known_slots = known_slots(environment)});
+    auto status = job::read_status(environment.context(), view,
+                                   {.ask_members = environment.configured(),
+                                    .known_slots = known_slots(environment),
+                                    .unrecorded = unrecorded_run(environment)});
     auto& output = environment.output();
     output.text(headline(status) + members_text(status) + runs_text(status) + proven_text(status) +
                 notes_text(status) + attention_text(status));

@@ -242,6 +242,11 @@ TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
     disk.read_only();
     expect(run({"mark"}), 13);
     EXPECT_FALSE(has_check("repository_writable"));
+    EXPECT_TRUE(has_check("last_run"));
+    auto told = run({"status", "--exit-code", "--json"});
+    EXPECT_EQ(told.code(), 3) << told.text();
+    ASSERT_TRUE(told.json().contains("unrecorded_run")) << told.text();
+    EXPECT_EQ(told.json().at("unrecorded_run").at("exit"), 13) << told.text();
     auto listed = run({"list", "marks", "--json"});
     EXPECT_EQ(listed.code(), 0) << listed.text();
     EXPECT_GE(listed.json().at("marks").size(), 3U) << listed.text(); // one was made here
@@ -250,6 +255,8 @@ TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
     disk.change("size=400m");
     fs::remove(disk.path() / "filler");
     expect(run({"mark"}), 0);
+    EXPECT_FALSE(has_check("last_run"));
+    EXPECT_FALSE(run({"status", "--json"}).json().contains("unrecorded_run"));
     expect(run({"backup"}), 0);
     expect(run({"verify"}), 0);
     // The slots have moved on with that copy; the original heals by a backup.
