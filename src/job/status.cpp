@@ -97,6 +97,20 @@ void compare(MemberStatus& out, store::Storage& storage, const repo::MemberView&
         describe_gap(out, *gap);
 }
 
+/// Members are copied side by side, each under a lease of its own: the oldest tells the beginning.
+std::optional<RunningBackup> running_backup(const Context& context)
+{
+    std::optional<RunningBackup> out;
+    for (const auto& member : context.group.members) {
+        auto lease =
+            repo::read_lease(context.storage(), context.group.name, "backup/" + member.name);
+        if (!lease || !repo::is_in_force(*lease, context.storage().now())) continue;
+        if (!out || lease->since < out->since)
+            out = RunningBackup{.since = lease->since, .owner = lease->owner};
+    }
+    return out;
+}
+
 bool recorded_member(const repo::MemberView& stored)
 {
     return !stored.identities.empty() && !stored.identities.front().value.has_left();
@@ -222,6 +236,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         out.restorable ? std::optional{out.restorable->value.created} : std::nullopt, out.proof,
         out.now);
     read_runs(out, context, options);
+    out.full_running = running_backup(context);
     for (const auto& set : view.sets) {
         if (set.value.kind != model::SetKind::full) continue;
         out.last_full = set;

@@ -51,6 +51,12 @@ struct AttentionReason {
     std::string text;
 };
 
+/// A base backup that somebody is taking now.
+struct RunningBackup {
+    base::Time since; ///< by the store's clock
+    repo::LeaseOwner owner;
+};
+
 /// How a group stands: a value.
 struct GroupStatus {
     std::string group;
@@ -59,8 +65,10 @@ struct GroupStatus {
     bool has_marks = false;
     std::optional<repo::StoredSet> last_full;
     std::optional<base::Time> next_full; ///< when configured
-    std::string full_due;              ///< why the next run takes a full backup; empty: it does not
-    std::optional<model::Proof> proof; ///< the newest
+    /// Why a full backup is due, also while it is being taken; empty: none is.
+    std::string full_due;
+    std::optional<RunningBackup> full_running;
+    std::optional<model::Proof> proof;            ///< the newest
     std::optional<repo::StoredDrill> last_drill;  ///< or restore, whatever it says
     std::vector<model::ObjectiveState> objective; ///< what is asked for, when configured
     /// Age of the newest restorable mark beside what the group's own rhythm lets expect

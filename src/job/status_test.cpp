@@ -73,6 +73,27 @@ TEST(Status, WhyTheNextRunTakesAFullBackupIsTold)
     EXPECT_EQ(read_status(world.context(), world.view(), {}).full_due, "");
 }
 
+TEST(Status, AFullBackupThatIsBeingTakenIsTold)
+{
+    World world;
+    auto look = [&] { return read_status(world.context(), world.view(), {}); };
+    EXPECT_FALSE(look().full_running);
+    auto begun = world.clock().now();
+    auto first = repo::Lease::acquire(world.storage(), "shop", "backup/b", world.context().owner(),
+                                      {.ttl = 60s, .renew = false});
+    world.clock().advance(10s);
+    auto second = repo::Lease::acquire(world.storage(), "shop", "backup/a", world.context().owner(),
+                                       {.ttl = 60s, .renew = false});
+    auto running = look().full_running;
+    ASSERT_TRUE(running);
+    EXPECT_EQ(running->since, begun);
+    EXPECT_EQ(running->owner.command, "test");
+    first->release();
+    ASSERT_TRUE(look().full_running) << "one member is still being copied";
+    world.wait_for_leases();
+    EXPECT_FALSE(look().full_running) << "whoever took it is gone";
+}
+
 TEST(Status, ASlotThatStandsBehindTheStoredLogIsABrokenChain)
 {
     World world;

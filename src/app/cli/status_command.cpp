@@ -156,7 +156,12 @@ std::string notes_text(const job::GroupStatus& status)
     for (const auto& name : status.left)
         out +=
             fmt::format("  {} has left the group: its backups stay while marks need them\n", name);
-    if (!status.full_due.empty())
+    if (status.full_running)
+        out += fmt::format("  full backup: running since {} (`{}`, process {} on {})\n",
+                           base::format_time_human(status.full_running->since),
+                           status.full_running->owner.command, status.full_running->owner.pid,
+                           status.full_running->owner.host);
+    if (!status.full_due.empty() && !status.full_running)
         out += "  next full backup: with the next run (" + status.full_due + ")\n";
     else if (status.next_full)
         out += "  next full backup: " + base::format_time_human(*status.next_full) + "\n";
@@ -271,7 +276,7 @@ json run_json(const repo::StoredRun& run)
     return out;
 }
 
-void describe_json(json& document, const job::GroupStatus& status)
+void describe_json(json& document, const job::GroupStatus& status, bool configured)
 {
     document["group"] = status.group;
     document["restorable"] = nullptr;
@@ -283,8 +288,15 @@ void describe_json(json& document, const job::GroupStatus& status)
     }
     document["last_full"] =
         status.last_full ? json(base::format_time(status.last_full->value.started)) : json(nullptr);
-    if (!status.full_due.empty()) document["full_due"] = status.full_due;
+    if (configured) document["full_due"] = !status.full_due.empty();
+    if (!status.full_due.empty()) document["full_why"] = status.full_due;
     if (status.next_full) document["next_full"] = base::format_time(*status.next_full);
+    document["full_running"] = nullptr;
+    if (const auto& running = status.full_running)
+        document["full_running"] = {{"since", base::format_time(running->since)},
+                                    {"command", running->owner.command},
+                                    {"host", running->owner.host},
+                                    {"pid", running->owner.pid}};
     document["proven"] = status.proof ? proof_json(*status.proof) : json(nullptr);
     if (status.last_drill)
         document["last_drill"] = {{"id", repo::drill_id(status.last_drill->number())},
@@ -329,7 +341,7 @@ int run_status(Environment& environment)
     auto& output = environment.output();
     output.text(headline(status) + members_text(status) + runs_text(status) + proven_text(status) +
                 notes_text(status) + attention_text(status));
-    describe_json(output.document(), status);
+    describe_json(output.document(), status, environment.configured());
     for (const auto& [key, why] : status.unreadable)
         environment.progress().warn(key + ": " + why);
     if (environment.options().metrics)

@@ -32,7 +32,8 @@ protected:
     {
         share_group([] {
             must(lab_->init());
-            auto first = lab_->run({"status"});
+            auto first = lab_->run({"status", "--json"});
+            EXPECT_EQ(first.json().at("full_due"), true) << first.text();
             EXPECT_EQ(first.err.find("has not seen"), std::string::npos) << first.text();
             auto memory = listing(lab_->folder());
             EXPECT_TRUE(std::ranges::any_of(memory, [](const auto& file) {
@@ -112,6 +113,21 @@ TEST_F(RunTest, AnotherJobAtWorkIsNoFailureToTellOf)
     EXPECT_FALSE(fs::exists(told())) << text_of(told());
     lease->release();
     run_ok();
+}
+
+TEST_F(RunTest, AFullBackupThatIsBeingTakenIsTold)
+{
+    run_ok();
+    auto document = lab_->run({"status", "--json"}).json();
+    EXPECT_EQ(document.at("full_due"), false) << document;
+    EXPECT_TRUE(document.at("full_running").is_null()) << document;
+    auto storage = app::open_storage(lab_->repository.string(), false);
+    auto lease =
+        repo::Lease::acquire(*storage, "shop", "backup/m1", repo::LeaseOwner::this_process("test"));
+    document = lab_->run({"status", "--json"}).json();
+    EXPECT_EQ(document.at("full_running").at("command"), "test") << document;
+    auto text = lab_->run({"status"}).out;
+    EXPECT_NE(text.find("full backup: running since "), std::string::npos) << text;
 }
 
 TEST_F(RunTest, AFrozenMemberIsWaitedForOnce)
