@@ -191,6 +191,50 @@ TEST_F(FailoverTest, APrepareThatWasLostWithATailIsReported)
 }
 
 // rule 13
+TEST_F(FailoverTest, WhatEndedOnATailThatAMarkSawIsOpenAgain)
+{
+    mark();
+    a_->prepare("half");
+    b_->prepare("half");
+    auto fork = a_->insert_position().offset;
+    a_->finish("half", true);
+    b_->finish("half", true);
+    for (const auto& server : {a_, b_})
+        server->prepare("whole");
+    for (const auto& server : {a_, b_})
+        server->finish("whole", true);
+    auto seen = mark(); // knows that both are finished, and lets go of them
+    EXPECT_THAT(seen.at.in_doubt, IsEmpty());
+    a_->promote(fork);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        ASSERT_THAT(after.at.in_doubt, SizeIs(1)) << again;
+        EXPECT_EQ(after.at.in_doubt[0].branch.gid, "half");
+        EXPECT_EQ(after.at.in_doubt[0].branch.member, "a");
+        EXPECT_EQ(after.at.in_doubt[0].verdict.decision, model::Decision::commit);
+        if (again == 0) {
+            ASSERT_THAT(after.at.lost, SizeIs(1));
+            EXPECT_EQ(after.at.lost[0].global_id, "whole");
+            EXPECT_TRUE(after.flags.lost_prepares);
+        }
+        expect_good(after);
+    }
+}
+
+// rule 13: the first mark of all lies on the tail
+TEST_F(FailoverTest, ATailBelowAllMarksIsReadFromTheChainsStart)
+{
+    auto marks = repo::load_view(storage_, "shop").marks;
+    ASSERT_THAT(marks, SizeIs(1)); // the backup's
+    b_->prepare("young");
+    a_->promote(marks[0].value.members[0].r);
+    auto after = mark();
+    EXPECT_FALSE(after.previous);
+    EXPECT_THAT(after.at.in_doubt, SizeIs(1));
+    expect_good(after);
+}
+
+// rule 13
 TEST_F(FailoverTest, WhatTheNewTimelineHoldsBelowTheLastMarksEndIsSeen)
 {
     a_->noise(1000);

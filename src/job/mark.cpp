@@ -8,6 +8,7 @@
 #include "job/membership.h"
 #include "job/reindex.h"
 #include "model/decision_table.h"
+#include "model/instances.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -78,7 +79,7 @@ private:
     std::optional<model::Mark> attempt_mark()
     {
         auto deadline = steady_clock::now() + context_.group.mark_wait;
-        previous_ = marks_.latest();
+        previous_ = mark_before();
         list_prepared();
         auto numbers = marks_.numbers();
         auto number = numbers.empty() ? 1 : numbers.back() + 1;
@@ -98,6 +99,22 @@ private:
             return std::nullopt;
         }
         return make_mark(placement, input, std::move(cut));
+    }
+
+    /// The newest mark that saw nothing which is no longer so: what ended on a tail that a mark
+    /// saw, and a failover or a restore abandoned, is open again, and that mark has forgotten it.
+    std::optional<repo::StoredMark> mark_before()
+    {
+        return marks_.latest([&](const model::Mark& mark) {
+            for (std::size_t i = 0; i < log_.size(); ++i) {
+                auto known = mark.table.members.find(context_.group.members[i].name);
+                if (known != mark.table.members.end() &&
+                    !model::on_history(log_.receiver(i).history(), known->second.epoch,
+                                       known->second.e))
+                    return false;
+            }
+            return true;
+        });
     }
 
     /// Transactions whose fate lies in log that cannot be read are asked for, before b.
@@ -193,6 +210,21 @@ private:
         return model::combine(*before->second.clock, *now, apart);
     }
 
+    /// Log between what is known and the chain that retention let go of, and nobody lists anew what
+    /// was prepared in it: the mark it was needed for is gone, too.
+    std::vector<model::UnreadLog> gone_log(const model::MemberIdentity& recorded,
+                                           const model::CutMember& member) const
+    {
+        auto from = recorded.log_start.offset;
+        if (previous_) {
+            const auto& known = previous_->value.table.members;
+            auto table = known.find(member.log.name);
+            if (table != known.end()) from = std::max(from, table->second.e);
+        }
+        if (member.log.complete_since <= from) return {};
+        return {{.from = from, .to = member.log.complete_since, .why = "it is no longer stored"}};
+    }
+
     model::CutMember read_member(std::size_t i, const Placement& placement)
     {
         const auto& spec = context_.group.members[i];
@@ -216,7 +248,7 @@ private:
         repo::LogReader reader(context_.storage(), receiver.catalog());
         auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
                                        receiver.history());
-        std::vector<model::UnreadLog> holes;
+        auto holes = gone_log(receiver.recorded(), member);
         auto indexes =
             read_indexes(receiver.catalog(),
                          {.history = receiver.history(),

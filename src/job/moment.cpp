@@ -4,6 +4,7 @@
 #include "job/group_log.h"
 #include "job/mark_input.h"
 #include "model/decision_table.h"
+#include "model/instances.h"
 #include "repo/marks.h"
 #include "repo/restore_plan.h"
 
@@ -210,6 +211,10 @@ private:
                                                watcher.see(index);
                                            });
                 auto known = previous->table.members.find(member.name);
+                if (known != previous->table.members.end() &&
+                    !model::on_history(member.history, known->second.epoch, known->second.e))
+                    refuse(fmt::format("{} was failed over or restored between {} and {}",
+                                       member.name, out.after, out.before));
                 if (known == previous->table.members.end() ||
                     cut.log.complete_since > known->second.e)
                     refuse(fmt::format("the log of {} since {} is not all there", member.name,
@@ -275,8 +280,9 @@ public:
             auto stored = view_.members.find(member.name);
             if (before == from.members.end() || stored == view_.members.end()) return false;
             model::LogPosition end{member.history.epoch_at(member.log_end - 1), member.log_end};
+            // To the end of what that mark saw, which is where the proof goes on.
             if (before->cut.offset > end.offset ||
-                member.history.epoch_at(before->cut.offset) != before->cut.epoch)
+                !model::on_history(member.history, before->history.current(), before->e))
                 return false;
             const auto& log = stored->second.log;
             return covered(log, member.history, before->cut.offset, end.offset) &&

@@ -62,10 +62,15 @@ std::optional<StoredMark> Marks::load(model::Number number) const
 
 std::optional<StoredMark> Marks::latest() const
 {
+    return latest([](const model::Mark&) { return true; });
+}
+
+std::optional<StoredMark> Marks::latest(const std::function<bool(const model::Mark&)>& fits) const
+{
     auto all = numbers();
     for (auto at = all.rbegin(); at != all.rend(); ++at) {
         auto mark = load_readable(sequence_, *at, decode_mark);
-        if (mark && !mark->value.is_moment()) return mark;
+        if (mark && !mark->value.is_moment() && fits(mark->value)) return mark;
     }
     return std::nullopt;
 }

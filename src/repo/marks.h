@@ -5,6 +5,7 @@
 #include "repo/sequence.h"
 #include "store/storage.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ public:
     std::optional<StoredMark> load(model::Number number) const;
     /// That is no moment: those are recorded later than they lie.
     std::optional<StoredMark> latest() const;
+    /// The newest of these that `fits`.
+    std::optional<StoredMark> latest(const std::function<bool(const model::Mark&)>& fits) const;
     /// Newest first, at most `limit` (0: all).
     std::vector<StoredMark> list(std::size_t limit = 0) const;
     std::optional<StoredMark> find(const MarkSelector& selector) const;

@@ -161,6 +161,9 @@ TEST_F(TimelinesTest, ALostTailThatHeldAPrepareIsListedAndHeals)
     ASSERT_EQ(made.code(), 0) << made.text();
     ASSERT_EQ(lab_.backup("base").code(), 0);
     load(m0(), 20);
+    for (std::size_t i = 0; i < 2; ++i)
+        Connection::open(lab_.lab.cluster(i).url())
+            .exec("BEGIN; CREATE TABLE public.half (i int); PREPARE TRANSACTION 'half'");
     ASSERT_TRUE(caught_up(*s0, m0()));
     {
         auto sql = Connection::open(s0->url());
@@ -173,13 +176,19 @@ TEST_F(TimelinesTest, ALostTailThatHeldAPrepareIsListedAndHeals)
         Connection::open(lab_.lab.cluster(i).url())
             .exec("BEGIN; CREATE TABLE public.torn (i int); PREPARE TRANSACTION 'torn'");
     Connection::open(lab_.lab.cluster(1).url()).exec("COMMIT PREPARED 'torn'");
+    // What the standby holds as prepared ends on the tail, below a mark that lets go of it.
+    for (std::size_t i = 0; i < 2; ++i)
+        Connection::open(lab_.lab.cluster(i).url()).exec("COMMIT PREPARED 'half'");
     auto log = lab_.run({"log"}); // the tail is stored, and soon abandoned
     ASSERT_EQ(log.code(), 0) << log.text();
+    auto seen = lab_.mark("seen");
+    ASSERT_EQ(seen.json().at("mark").at("in_doubt").size(), 1U) << seen.text();
     m0().kill9();
     ASSERT_EQ(ask(s0->url(), "SELECT pg_promote()"), "t");
     auto mark = lab_.mark("torn");
     EXPECT_EQ(mark.code(), 3) << mark.text();
     ASSERT_EQ(mark.json().at("mark").at("lost").size(), 1U) << mark.text();
+    EXPECT_EQ(mark.json().at("mark").at("in_doubt").size(), 1U) << "half";
     EXPECT_NE(mark.err.find("torn"), std::string::npos) << mark.text();
     auto audit = lab_.run({"audit", "torn"});
     EXPECT_EQ(audit.code(), 0) << audit.text();
