@@ -1,3 +1,4 @@
+#include "app/cli/check_parts.h"
 #include "app/cli/clock_check.h"
 #include "app/cli/commands.h"
 #include "app/cli/decision_tables.h"
@@ -6,7 +7,6 @@
 #include "app/cli/table.h"
 #include "app/cli/unrecorded.h"
 #include "app/wiring.h"
-#include "engine/postgres/pq.h"
 #include "engine/postgres/redact.h"
 #include "job/group_log.h"
 #include "job/log_checks.h"
@@ -17,7 +17,6 @@
 #include <fmt/format.h>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 
 namespace tidemark::app {
 
@@ -35,112 +34,6 @@ struct NamedCheck {
     std::string who;
     engine::Check check;
 };
-
-engine::Check failed(std::string name, std::string cause, std::string fix)
-{
-    return {.name = std::move(name),
-            .state = engine::CheckState::failed,
-            .cause = std::move(cause),
-            .fix = std::move(fix)};
-}
-
-engine::Check fine(std::string name, std::string cause)
-{
-    return {.name = std::move(name),
-            .state = engine::CheckState::ok,
-            .cause = std::move(cause),
-            .fix = {}};
-}
-
-/// The member's server runs on this very host, as far as its url tells.
-bool on_this_host(const std::string& url)
-{
-    try {
-        for (const auto& server : engine::postgres::split_servers(url)) {
-            auto host = server.name.substr(0, server.name.rfind(':'));
-            if (host.empty() || host.starts_with('/') || host.starts_with('@') ||
-                host == "localhost" || host == "127.0.0.1" || host == "::1" || host == host_name())
-                return true;
-        }
-    } catch (const Error&) {
-        return false; // told when it is connected to
-    }
-    return false;
-}
-
-/// The repository must not die with a member: not on the device of a data directory or its log.
-/// `worst`: why it cannot be used.
-std::vector<engine::Check> repository_checks(Environment& environment, std::optional<Code>& worst)
-{
-    std::vector<engine::Check> checks;
-    try {
-        auto traits = environment.repository().storage().traits();
-        checks.push_back(fine(
-            "repository",
-            fmt::format("{}{}{}", traits.where,
-                        traits.free_bytes ? ", " + base::format_size(*traits.free_bytes) + " free"
-                                          : "",
-                        traits.reads_back ? "; over a network or FUSE: all that is written is read "
-                                            "back and hashed before it counts"
-                                          : "")));
-        try {
-            repo::Lease::acquire(environment.repository().storage(), environment.group().name,
-                                 "check", repo::LeaseOwner::this_process("check"))
-                ->release();
-        } catch (const Error& error) {
-            // Another check just wrote the same.
-            if (error.code() != Code::lease_held) throw;
-        }
-        checks.push_back(fine("repository_writable", "an object could be created and named once"));
-        try {
-            job::refuse_missing(environment.context());
-        } catch (const Error& error) {
-            if (error.code() != Code::identity_mismatch) throw;
-            checks.push_back(failed("members", error.what(), error.hint()));
-        }
-        for (const auto& member : environment.group().members) {
-            // What is read back lies behind a network (or FUSE), so on another host.
-            bool here =
-                on_this_host(member.url) || std::ranges::any_of(member.more_urls, on_this_host);
-            if (!here || traits.kind != "directory" || traits.reads_back) continue;
-            auto check =
-                failed("repository_host",
-                       fmt::format("the repository is on the host of member {}", member.name),
-                       "put it on another host, or copy it to one: a host that is lost "
-                       "takes both");
-            check.state = engine::CheckState::waiting;
-            checks.push_back(check);
-            break;
-        }
-        for (const auto& member : environment.group().members) {
-            if (!member.data_dir || !traits.device) continue;
-            for (const auto& path : {*member.data_dir, *member.data_dir / "pg_wal"}) {
-                struct stat info = {};
-                if (::stat(path.c_str(), &info) == 0 && info.st_dev == *traits.device) {
-                    auto check = failed(
-                        "repository_device",
-                        fmt::format("the repository is on the same device as {}", path.string()),
-                        "put the repository on another disk or host: one broken disk takes both");
-                    check.state = engine::CheckState::waiting;
-                    checks.push_back(check);
-                }
-            }
-        }
-    } catch (const Error& error) {
-        checks.push_back(failed("repository", error.what(), error.hint()));
-        worst = error.code();
-    }
-    if (environment.config() != nullptr) {
-        for (const auto& key : environment.config()->inactive) {
-            auto check =
-                fine("configuration", key + " is known but this version does not act on it yet");
-            check.state = engine::CheckState::waiting;
-            check.fix = "run tidemark from cron or a timer instead; the key may stay";
-            checks.push_back(check);
-        }
-    }
-    return checks;
-}
 
 /// Who is told of failures must be there before the first one.
 std::optional<engine::Check> hook_check(const model::GroupSpec& group)
@@ -295,31 +188,6 @@ void check_members(Environment& environment, Findings& findings,
             findings.checks.push_back({crew.name(i), std::move(check)});
     }
 }
-
-} // namespace
-
-std::optional<engine::Check>
-compare_clocks(const std::vector<std::optional<base::Duration>>& clocks)
-{
-    std::optional<base::Duration> low, high;
-    for (const auto& clock : clocks) {
-        if (!clock) continue;
-        low = low ? std::min(*low, *clock) : *clock;
-        high = high ? std::max(*high, *clock) : *clock;
-    }
-    if (!low) return std::nullopt;
-    auto apart = *high - *low;
-    auto check = fine("clocks", fmt::format("members' clocks are {:.1f} ms apart",
-                                            static_cast<double>(apart.count()) / 1000));
-    if (apart > std::chrono::seconds{1}) {
-        check.state = engine::CheckState::waiting;
-        check.fix = "synchronise the hosts' clocks (chrony, ntp): times are used to tell "
-                    "reused ids apart";
-    }
-    return check;
-}
-
-namespace {
 
 Findings find_everything(Environment& environment)
 {

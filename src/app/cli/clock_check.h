@@ -9,7 +9,7 @@
 namespace tidemark::app {
 
 /// The check `clocks`, from how far each member's clock stands from ours (absent: not measured).
-/// Pure; defined in check_command.cpp.
+/// Pure.
 std::optional<engine::Check>
 compare_clocks(const std::vector<std::optional<base::Duration>>& clocks);
 
