@@ -1,5 +1,6 @@
 #include "engine/postgres/wal/decoder.h"
 
+#include "engine/postgres/wal/records_testing.h"
 #include "engine/postgres/wal/test_log.h"
 #include "engine/postgres/wal/xact.h"
 
@@ -20,101 +21,6 @@ using model::LogIndex;
 using model::LogNoticeKind;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-constexpr std::int64_t kNoon = 860'000'000'000'000; ///< some microseconds since 2000
-
-base::Time at(std::int64_t seconds)
-{
-    return base::from_postgres_time(kNoon + seconds * 1'000'000);
-}
-
-TestRecord xact(std::uint8_t info, const ByteWriter& main, std::uint32_t xid = 0)
-{
-    return {.manager = kTransaction, .info = info, .xid = xid, .main = main.bytes()};
-}
-
-TestRecord commit(std::int64_t seconds, std::uint32_t xid = 700)
-{
-    ByteWriter main;
-    main.i64(kNoon + seconds * 1'000'000);
-    return xact(0x00, main, xid);
-}
-
-TestRecord abort(std::int64_t seconds)
-{
-    TestRecord record = commit(seconds);
-    record.info = 0x20;
-    return record;
-}
-
-TestRecord prepare(int major, std::uint32_t xid, std::string_view gid, std::uint32_t subxacts = 0)
-{
-    const Layout& layout = *layout_of_major(major);
-    ByteWriter main;
-    main.u32(0x57F94534);
-    main.u32(0);
-    main.u32(xid);
-    main.u32(16384); // database
-    main.i64(kNoon);
-    main.u32(10); // owner
-    main.u32(subxacts);
-    main.raw(Bytes(layout.gid_length_at - main.size()));
-    main.u16(static_cast<std::uint16_t>(gid.size() + 1));
-    main.raw(Bytes(layout.prepare_header - main.size()));
-    main.raw(base::as_bytes(gid));
-    main.u8(0);
-    main.raw(Bytes(subxacts * std::size_t{4}));
-    return xact(0x10, main, xid);
-}
-
-/// COMMIT PREPARED or ROLLBACK PREPARED with every part that can precede the xid.
-TestRecord finish(int major, bool committed, std::uint32_t xid, std::string_view gid)
-{
-    const Layout& layout = *layout_of_major(major);
-    std::uint32_t info = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | (gid.empty() ? 0U : 0x80U) | 0x20;
-    if (layout.dropped_stats_item != 0) info |= 0x100;
-    ByteWriter main;
-    main.i64(kNoon + 5'000'000);
-    main.u32(info);
-    main.raw(Bytes(8));
-    main.u32(3);
-    main.raw(Bytes(12));
-    main.u32(2);
-    main.raw(Bytes(24));
-    if (layout.dropped_stats_item != 0) {
-        main.u32(2);
-        main.raw(Bytes(2 * std::size_t{layout.dropped_stats_item}));
-    }
-    if (committed) {
-        main.u32(1);
-        main.raw(Bytes(16));
-    }
-    main.u32(xid);
-    if (!gid.empty()) {
-        main.raw(base::as_bytes(gid));
-        main.u8(0);
-    }
-    main.raw(Bytes(16)); // origin
-    return xact(committed ? 0xB0 : 0xC0, main);
-}
-
-TestRecord restore_point(std::string_view name)
-{
-    ByteWriter main;
-    main.i64(kNoon + 7'000'000);
-    main.raw(base::as_bytes(name));
-    main.raw(Bytes(64 - name.size()));
-    return {.manager = kXlog, .info = 0x70, .main = main.bytes()};
-}
-
-TestRecord parameters(std::uint32_t wal_level)
-{
-    ByteWriter main;
-    for (std::uint32_t value : {100U, 8U, 10U, 64U, 128U, wal_level})
-        main.u32(value);
-    main.u16(0);
-    return {.manager = kXlog, .info = 0x60, .main = main.bytes()};
-}
 
 DecoderStart start_of(const TestLog& log, int major = 15)
 {
