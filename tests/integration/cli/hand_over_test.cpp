@@ -1,7 +1,7 @@
 // The last step of a restore on real servers: all members are opened, or none; and gids of any
 // bytes are settled.
 
-#include "cli/group_lab.h"
+#include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
 #include <csignal>
@@ -17,31 +17,25 @@ using engine::postgres::Connection;
 
 constexpr const char* kForeignGid = "gr\xFCn #1";
 
-class HandOverTest : public ::testing::Test {
+class HandOverTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
-        lab_ = std::make_unique<GroupLab>();
-        ASSERT_EQ(lab_->init().code(), 0);
-        Connection::open(lab_->lab.cluster(1).conninfo())
-            .exec("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' "
-                  "TEMPLATE template0");
-        app::Bank load(lab_->bank, lab_->witness);
-        load.start();
-        lab_->commits(load, 20);
-        auto backup = lab_->backup("base");
-        ASSERT_EQ(backup.code(), 0) << backup.text();
-        lab_->commits(load, 50);
-        load.stop();
-        auto latin =
-            Connection::open(lab_->lab.cluster(1).conninfo("latin"), {.encoding = "SQL_ASCII"});
-        latin.exec("CREATE TABLE public.t(i int)");
-        latin.exec(std::string("BEGIN; INSERT INTO public.t VALUES (1); PREPARE TRANSACTION '") +
-                   kForeignGid + "'");
-        auto mark = lab_->mark("last");
-        ASSERT_EQ(mark.code(), 0) << mark.text();
+        share_group([] {
+            must(lab_->init());
+            Connection::open(lab_->lab.cluster(1).conninfo())
+                .exec("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' "
+                      "TEMPLATE template0");
+            back_up_under_load({.before = 20, .after = 50});
+            auto latin =
+                Connection::open(lab_->lab.cluster(1).conninfo("latin"), {.encoding = "SQL_ASCII"});
+            latin.exec("CREATE TABLE public.t(i int)");
+            latin.exec(
+                std::string("BEGIN; INSERT INTO public.t VALUES (1); PREPARE TRANSACTION '") +
+                kForeignGid + "'");
+            must(lab_->mark("last"));
+        });
     }
-    static void TearDownTestSuite() { lab_.reset(); }
 
     void TearDown() override
     {
@@ -75,11 +69,7 @@ protected:
         auto rows = Connection::open(conninfo).exec("SELECT count(*) FROM pg_prepared_xacts");
         return static_cast<std::uint64_t>(rows.integer(0, 0).value_or(99));
     }
-
-    static std::unique_ptr<GroupLab> lab_;
 };
-
-std::unique_ptr<GroupLab> HandOverTest::lab_;
 
 /// m0 could start on its production socket; m1 cannot, for production itself runs there.
 TEST_F(HandOverTest, AMemberThatDoesNotStartKeepsAllClosed)
