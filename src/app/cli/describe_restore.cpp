@@ -255,6 +255,46 @@ std::string lost_gids(const job::LostWork& lost)
     return out;
 }
 
+/// What the restore gave up, as far as the stored log tells.
+std::string lost_text(const job::RestoreReport& report)
+{
+    if (!report.lost)
+        return "\nlost: this was written before the members were opened and the log after the mark "
+               "was looked through\n";
+    if (report.lost->empty()) return "\nlost: the stored log shows nothing after the mark\n";
+    std::string out = "\nlost (in the stored log after the restored positions):\n";
+    Table lost({"MEMBER", "FROM", "TO", "COMMITS", "DISTRIBUTED"});
+    for (const auto& one : *report.lost) {
+        auto count = [&](std::uint64_t number) {
+            return fmt::format("{}{}", number, one.unknown.empty() ? "" : " or more");
+        };
+        lost.row({one.member, model::format_position(one.from), model::format_position(one.to),
+                  count(one.commits), count(one.gids.size())});
+    }
+    out += lost.render(2);
+    for (const auto& one : *report.lost)
+        out += lost_gids(one);
+    out += "  What was committed later than the stored log ends is lost too; no log tells of "
+           "it.\n";
+    return out;
+}
+
+/// What is left to a person.
+std::string unsettled_text(const job::RestoreReport& report)
+{
+    std::string out =
+        "kept prepared: write these lines into a file, each with `commit` or `rollback` at "
+        "its end, and run\nthe same command with --decisions FILE; or settle them by hand "
+        "with COMMIT PREPARED\n";
+    for (const auto& member : report.members) {
+        for (const auto& decision : member.decisions) {
+            if (decision.action == "kept")
+                out += fmt::format("  {} {} \n", member.name, model::gid_word(decision.gid));
+        }
+    }
+    return out;
+}
+
 } // namespace
 
 std::string report_text(const job::RestoreReport& report)
@@ -295,27 +335,7 @@ std::string report_text(const job::RestoreReport& report)
         else
             out += "  start: " + member.hand_over.start_command + "\n";
     }
-    if (!report.lost) {
-        out += "\nlost: this was written before the members were opened and the log after the mark "
-               "was looked through\n";
-    } else if (report.lost->empty()) {
-        out += "\nlost: the stored log shows nothing after the mark\n";
-    } else {
-        out += "\nlost (in the stored log after the restored positions):\n";
-        Table lost({"MEMBER", "FROM", "TO", "COMMITS", "DISTRIBUTED"});
-        for (const auto& one : *report.lost) {
-            auto count = [&](std::uint64_t number) {
-                return fmt::format("{}{}", number, one.unknown.empty() ? "" : " or more");
-            };
-            lost.row({one.member, model::format_position(one.from), model::format_position(one.to),
-                      count(one.commits), count(one.gids.size())});
-        }
-        out += lost.render(2);
-        for (const auto& one : *report.lost)
-            out += lost_gids(one);
-        out += "  What was committed later than the stored log ends is lost too; no log tells of "
-               "it.\n";
-    }
+    out += lost_text(report);
     std::vector<std::pair<std::string, std::string>> rollbacks;
     for (const auto& member : report.members)
         for (const auto& decision : member.decisions)
@@ -327,17 +347,7 @@ std::string report_text(const job::RestoreReport& report)
         out += "warning: " + warning + "\n";
     for (const auto& note : report.notes)
         out += "note: " + note + "\n";
-    if (report.unsettled) {
-        out += "kept prepared: write these lines into a file, each with `commit` or `rollback` at "
-               "its end, and run\nthe same command with --decisions FILE; or settle them by hand "
-               "with COMMIT PREPARED\n";
-        for (const auto& member : report.members) {
-            for (const auto& decision : member.decisions) {
-                if (decision.action == "kept")
-                    out += fmt::format("  {} {} \n", member.name, model::gid_word(decision.gid));
-            }
-        }
-    }
+    if (report.unsettled) out += unsettled_text(report);
     return out;
 }
 
