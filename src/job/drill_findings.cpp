@@ -29,6 +29,7 @@ model::Drill new_drill_report(const Context& context, const repo::RestorePlan& p
     report.group = plan.group;
     report.host = context.host;
     report.started = context.clock.now();
+    report.half_there = plan.half_there;
     if (plan.mark) {
         const auto& mark = plan.mark->value;
         report.mark = plan.mark->number();

@@ -134,6 +134,18 @@ TEST_F(DrillTest, EveryFaultFailsItAndIsStored)
     EXPECT_TRUE(nothing_left());
 }
 
+// rule 8
+TEST_F(DrillTest, WhatProductionLeftHalfThereIsInTheProof)
+{
+    drill();
+    plan_.half_there = {"h is committed at a and rolled back at b"};
+    auto report = drill().report;
+    EXPECT_TRUE(report.proves());
+    EXPECT_EQ(report.half_there, plan_.half_there);
+    auto proofs = repo::Drills(world_.storage(), "shop").proofs();
+    EXPECT_EQ(proofs.newest->half_there, plan_.half_there);
+}
+
 TEST_F(DrillTest, WhatCannotBeCheckedHereIsSaid)
 {
     world_.engine().restored().set_content("a", {.ran = false, .text = "not installed"});

@@ -61,7 +61,8 @@ std::optional<Proof> proof_of(const Drill& drill, Number number)
                  .at = drill.ended,
                  .restore_took = drill.restore_took.value_or(base::Duration{}),
                  .by = drill.proven_by(),
-                 .skipped = drill.skipped()};
+                 .skipped = drill.skipped(),
+                 .half_there = drill.half_there};
 }
 
 std::string_view drill_kind_name(DrillKind kind)

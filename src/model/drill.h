@@ -84,6 +84,9 @@ struct Drill {
     std::vector<DrillCheck> checks = {};
     std::vector<DrillDecision> decisions = {};
     std::vector<std::string> warnings = {};
+    /// What the mark holds half there because production left it so (rules.md 8, 13): a sentence
+    /// each. The copy is as production was then, which is what a proof says and all it says.
+    std::vector<std::string> half_there = {};
     std::string failure = {}; ///< why it did not come to its end; empty: it did
     bool whole_group = true;  ///< all members of the mark took part
     friend bool operator==(const Drill&, const Drill&) = default;
@@ -107,6 +110,7 @@ struct Proof {
     base::Duration restore_took{};
     std::vector<std::string> by = {};
     std::vector<std::string> skipped = {};
+    std::vector<std::string> half_there = {};
     friend bool operator==(const Proof&, const Proof&) = default;
 };
 

@@ -91,4 +91,13 @@ std::vector<std::string> lost_up_to(std::span<const Mark* const> marks, const Ma
     return out;
 }
 
+std::vector<std::string> half_there_at(std::span<const Mark* const> marks, const Mark& mark)
+{
+    std::vector<std::string> out;
+    add_once(out, lost_up_to(marks, mark));
+    add_once(out, damage_found_by(mark));
+    add_once(out, damage_found_before(marks, mark));
+    return out;
+}
+
 } // namespace tidemark::model

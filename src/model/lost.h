@@ -30,4 +30,8 @@ std::vector<std::string> damage_found_since(std::span<const Mark* const> marks, 
 /// `marks` in any order; later ones than `mark` are passed over.
 std::vector<std::string> lost_up_to(std::span<const Mark* const> marks, const Mark& mark);
 
+/// All that a restore to `mark` finds half there because production left it so: lost in a failover
+/// or decided differently by hand. One sentence each.
+std::vector<std::string> half_there_at(std::span<const Mark* const> marks, const Mark& mark);
+
 } // namespace tidemark::model

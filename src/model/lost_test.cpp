@@ -59,6 +59,9 @@ TEST(LostTest, DamageIsToldOfTheMarkThatFoundItAndNotedOfTheLaterOnes)
     EXPECT_THAT(damage_found_before(all, marks[1]), IsEmpty());
     EXPECT_THAT(damage_found_before(all, marks[2]), told);
     EXPECT_THAT(damage_found_since(all, marks[1].created), told);
+    EXPECT_THAT(half_there_at(all, marks[0]), IsEmpty());
+    EXPECT_THAT(half_there_at(all, marks[1]), told);
+    EXPECT_THAT(half_there_at(all, marks[2]), told);
     EXPECT_THAT(damage_found_since(all, marks[2].created), IsEmpty());
     marks[2].at.damaged = {damaged};
     EXPECT_THAT(damage_found_before(all, marks[2]), IsEmpty());

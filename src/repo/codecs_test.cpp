@@ -296,6 +296,7 @@ model::Drill drill()
                       .evidence = "committed by stock",
                       .differs_from_production = true}};
     out.warnings = {"collation"};
+    out.half_there = {"h is committed at orders and rolled back at stock"};
     out.failure = "stopped";
     out.whole_group = false;
     return out;

@@ -143,6 +143,7 @@ base::Bytes encode_drill(const model::Drill& drill, const CommitHeader& header)
     put_list(out, "checks", drill.checks, check_to_json);
     put_list(out, "decisions", drill.decisions, decision_to_json);
     out.texts("warnings", drill.warnings);
+    if (!drill.half_there.empty()) out.texts("half_there", drill.half_there);
     put_text(out, "failure", drill.failure);
     out.flag("whole_group", drill.whole_group);
     return out.bytes();
@@ -170,6 +171,7 @@ StoredDrill decode_drill(base::ByteView bytes, const model::ObjectRef& object)
     value.checks = get_list(from, "checks", read_check);
     value.decisions = get_list(from, "decisions", read_decision);
     value.warnings = from.texts("warnings");
+    if (from.has("half_there")) value.half_there = from.texts("half_there");
     value.failure = get_text(from, "failure");
     value.whole_group = from.flag("whole_group");
     return out;

@@ -113,6 +113,7 @@ PlanResult plan_restore(const RepositoryView& view, model::Number number,
     plan.mark = *mark;
     plan.warnings = mark_warnings(view, mark->value);
     plan.notes = model::damage_found_before(marks_of(view), mark->value);
+    plan.half_there = model::half_there_at(marks_of(view), mark->value);
     auto goals = goals_of(mark->value, options.members);
     PlanResult out = plan_goals(planner, goals, std::move(plan));
     refuse_strangers(options.members, goals, out);

@@ -43,7 +43,8 @@ struct RestorePlan {
     std::uint64_t log_bytes = 0;
     std::uint64_t stored_bytes = 0;
     std::vector<std::string> warnings;
-    std::vector<std::string> notes; ///< true of it, and nothing to act on now
+    std::vector<std::string> notes;      ///< true of it, and nothing to act on now
+    std::vector<std::string> half_there; ///< in it, as production left it: see model/lost.h
 };
 
 enum class ObstacleKind : std::uint8_t {

@@ -63,7 +63,9 @@ TEST_F(RestorePlanTest, WhatMarksTellDoesNotMakeTheRecentViewReadEverything)
     mark.at.lost = mark.at.damaged = {transaction};
     auto number = Marks{t.storage, "shop"}.append(*group.lease, mark).number();
     group.close_set(number);
-    EXPECT_EQ(need_plan(plan_restore(view(), number)).warnings.size(), 2U);
+    auto plan = need_plan(plan_restore(view(), number));
+    EXPECT_EQ(plan.warnings.size(), 2U);
+    EXPECT_EQ(plan.half_there.size(), 2U);
     EXPECT_EQ(load_recent(t.storage, "shop").marks.size(), recent);
 }
 

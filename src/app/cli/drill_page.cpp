@@ -241,8 +241,11 @@ std::string drill_html(const model::Drill& drill, std::optional<model::Number> n
     out += table("Members", {"member", "backup", "written", "log replayed", "reached", "evidence"},
                  member_rows(drill));
     out += table("Times", {"member", "stage", "after", "took"}, stage_rows(drill));
+    for (const auto& sentence : drill.half_there)
+        out += "<p class=\"skipped\">half there: " + escaped(sentence) + "</p>\n";
     for (const auto& warning : drill.warnings)
-        out += "<p class=\"skipped\">warning: " + escaped(warning) + "</p>\n";
+        if (std::ranges::count(drill.half_there, warning) == 0)
+            out += "<p class=\"skipped\">warning: " + escaped(warning) + "</p>\n";
     return out + "</body></html>\n";
 }
 

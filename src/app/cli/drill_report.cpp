@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "repo/marks.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -52,6 +53,14 @@ std::string times(const model::Drill& drill)
 
 } // namespace
 
+std::string half_there_text(const std::vector<std::string>& half_there)
+{
+    if (half_there.empty()) return {};
+    return fmt::format(", as production was: with {} half there",
+                       half_there.size() == 1 ? std::string("one transaction")
+                                              : fmt::format("{} transactions", half_there.size()));
+}
+
 std::string drill_verdict(const model::Drill& drill)
 {
     if (!drill.passed()) return "FAILED";
@@ -59,10 +68,11 @@ std::string drill_verdict(const model::Drill& drill)
         return "PASSED, but not proven: transactions were kept prepared for want of evidence";
     if (!drill.whole_group) return "PASSED, but not proven: not all members took part";
     auto skipped = drill.skipped();
-    return fmt::format("PASSED: the {} is proven by {}{}", drill.mark == 0 ? "moment" : "mark",
+    return fmt::format("PASSED: the {} is proven by {}{}{}", drill.mark == 0 ? "moment" : "mark",
                        fmt::join(drill.proven_by(), ", "),
                        skipped.empty() ? std::string()
-                                       : fmt::format(", not by {}", fmt::join(skipped, ", ")));
+                                       : fmt::format(", not by {}", fmt::join(skipped, ", ")),
+                       half_there_text(drill.half_there));
 }
 
 std::string drill_text(const model::Drill& drill, std::optional<model::Number> number)
@@ -95,8 +105,11 @@ std::string drill_text(const model::Drill& drill, std::optional<model::Number> n
                      (decision.differs_from_production ? "; differs from production" : "")});
         out += "\n" + decisions.render(2);
     }
+    for (const auto& sentence : drill.half_there)
+        out += "half there: " + base::escape_controls(sentence) + "\n";
     for (const auto& warning : drill.warnings)
-        out += "warning: " + base::escape_controls(warning) + "\n";
+        if (std::ranges::count(drill.half_there, warning) == 0)
+            out += "warning: " + base::escape_controls(warning) + "\n";
     return out;
 }
 
@@ -116,6 +129,7 @@ json drill_json(const model::Drill& drill, std::optional<model::Number> number)
                 {"skipped", drill.skipped()},
                 {"failure", drill.failure},
                 {"warnings", drill.warnings},
+                {"half_there", drill.half_there},
                 {"members", json::array()},
                 {"stages", json::array()},
                 {"checks", json::array()},
@@ -164,8 +178,9 @@ std::string proof_text(const model::Proof& proof, base::Time now)
         proof.kind == model::DrillKind::drill ? repo::drill_id(proof.drill)
                                               : "restore, " + repo::drill_id(proof.drill),
         base::format_duration(proof.restore_took),
-        proof.skipped.empty() ? std::string()
-                              : fmt::format(", without {}", fmt::join(proof.skipped, ", ")));
+        (proof.skipped.empty() ? std::string()
+                               : fmt::format(", without {}", fmt::join(proof.skipped, ", "))) +
+            half_there_text(proof.half_there));
 }
 
 json proof_json(const model::Proof& proof)
@@ -177,7 +192,8 @@ json proof_json(const model::Proof& proof)
             {"at", base::format_time(proof.at)},
             {"restore_us", proof.restore_took.count()},
             {"by", proof.by},
-            {"skipped", proof.skipped}};
+            {"skipped", proof.skipped},
+            {"half_there", proof.half_there}};
 }
 
 void write_drill_report(const std::filesystem::path& file, const model::Drill& drill,

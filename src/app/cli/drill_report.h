@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tidemark::app {
 
@@ -22,6 +23,8 @@ std::string stage_picture(const model::Drill& drill);
 
 /// "PASSED and proven", "FAILED", ...
 std::string drill_verdict(const model::Drill& drill);
+/// ", as production was: with 2 transactions half there"; empty without any.
+std::string half_there_text(const std::vector<std::string>& half_there);
 /// "2 d ago (drill-3, 11 min)"
 std::string proof_text(const model::Proof& proof, base::Time now);
 nlohmann::json proof_json(const model::Proof& proof);

@@ -50,6 +50,24 @@ TEST(DrillReportTest, TextSaysWhatWasProvenAndWhatNot)
     EXPECT_THAT(drill_text(failed, {}), HasSubstr("FAILED\nit ended early: a frame is broken"));
 }
 
+// rule 8: a copy can only be as production was.
+TEST(DrillReportTest, WhatProductionLeftHalfThereIsPartOfTheProof)
+{
+    auto drill = sample();
+    EXPECT_THAT(drill_text(drill, 3), Not(HasSubstr("half there")));
+    drill.half_there = {"damage: h"};
+    drill.warnings = {"damage: h", "collation"};
+    auto text = drill_text(drill, 3);
+    EXPECT_THAT(text, HasSubstr("is proven by recovery, not by amcheck, as production was: with "
+                                "one transaction half there\n"));
+    EXPECT_THAT(text, HasSubstr("half there: damage: h\nwarning: collation\n"));
+    EXPECT_EQ(drill_json(drill, 3).at("half_there").dump(), R"(["damage: h"])");
+    auto proof = *model::proof_of(drill, 3);
+    EXPECT_THAT(proof_text(proof, drill.ended), HasSubstr("with one transaction half there)"));
+    EXPECT_EQ(proof_json(proof).at("half_there").dump(), R"(["damage: h"])");
+    EXPECT_THAT(drill_html(drill, 3), HasSubstr("half there: damage: h<"));
+}
+
 TEST(DrillReportTest, AMomentIsCalledByItsTime)
 {
     auto drill = sample();

@@ -101,10 +101,11 @@ void add_state(Page& page, const SheetFacts& facts)
                                  "print this sheet again")};
     if (facts.proof)
         items.push_back(fmt::format(
-            "last proven: {}, {}, by a {} ({}); all members were open after {}",
+            "last proven: {}, {}, by a {} ({}){}; all members were open after {}",
             point_title(facts.proof->mark, {}, facts.proof->mark_time),
             base::format_time_human(facts.proof->at), model::drill_kind_name(facts.proof->kind),
-            fmt::join(facts.proof->by, ", "), base::format_duration(facts.proof->restore_took)));
+            fmt::join(facts.proof->by, ", "), half_there_text(facts.proof->half_there),
+            base::format_duration(facts.proof->restore_took)));
     else
         items.emplace_back("last proven: never; `tidemark drill` does it");
     page.list(items);
