@@ -165,5 +165,69 @@ TEST_F(MembershipTest, WhoJoinsBelongsWithTheFirstMark)
     EXPECT_THAT(recorded_members(world_.context()), ElementsAre("a", "b", "c"));
 }
 
+class LateMemberTest : public MembershipTest {
+protected:
+    LateMemberTest()
+    {
+        world_.engine().add_server(
+            {.name = "c", .system_id = "70000000000000000c", .clock = &world_.clock()});
+    }
+    /// As add-member does, up to naming it in the configuration.
+    void join()
+    {
+        auto alone = world_.group();
+        alone.members = {c_};
+        initialise(world_.context().for_group(alone), {.unbounded = true, .late = true});
+        world_.clock().advance(std::chrono::seconds{1});
+    }
+    model::Number mark_now(bool with_c)
+    {
+        auto& members = world_.group().members;
+        std::erase_if(members, [](const auto& member) { return member.name == "c"; });
+        if (with_c) members.push_back(c_);
+        world_.clock().advance(std::chrono::seconds{1});
+        mark();
+        return repo::Marks(world_.storage(), "shop").latest()->number();
+    }
+    /// A base backup of all, so that marks with c can be restored.
+    model::Number full()
+    {
+        mark_now(true);
+        back_up_group(world_.context(), {});
+        return repo::Marks(world_.storage(), "shop").latest()->number();
+    }
+
+    model::MemberSpec c_{.name = "c", .url = "fake:c", .data_dir = {}, .gid_pattern = "identical"};
+};
+
+/// Killed before the file named it, when it had been in the group already at an earlier time.
+TEST_F(LateMemberTest, WhoComesBackBelongsWithTheFirstMarkOfThatTime)
+{
+    join();
+    full();
+    leave("c");
+    auto without = mark_now(false);
+    world_.clock().advance(std::chrono::seconds{1});
+    join();
+    auto between = mark_now(false);
+    for (auto number : {without, between})
+        EXPECT_TRUE(repo::plan_restore(world_.view(), number).plan.has_value()) << number;
+}
+
+/// The mark that shows that it belonged is older than what a short look reads.
+TEST_F(LateMemberTest, AShortLookKnowsWhoIsLacking)
+{
+    join();
+    auto good = full();
+    leave("c");
+    auto generations = repo::Identities(world_.storage(), {"shop", "c"}).list();
+    for (int i = 0; i < 17; ++i)
+        mark_now(false);
+    world_.storage().remove(generations.front().object.key); // as marks of an older program
+    EXPECT_EQ(repo::newest_restorable(repo::load_recent(world_.storage(), "shop")), good);
+    EXPECT_EQ(repo::restorable_marks(repo::load_view(world_.storage(), "shop", {.marks = 3})),
+              repo::restorable_marks(world_.view()));
+}
+
 } // namespace
 } // namespace tidemark::job

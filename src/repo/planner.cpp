@@ -149,12 +149,11 @@ std::vector<std::string> Planner::missing(const model::Mark& mark) const
     std::vector<std::string> out;
     for (const auto& [name, member] : view_.members) {
         if (std::ranges::count(mark.members, name, &model::MarkMember::name) != 0) continue;
-        auto then = std::ranges::find_if(member.identities, [&](const StoredIdentity& one) {
-            return one.value.recorded < mark.created; // newest first
-        });
-        if (then == member.identities.end() || then->value.has_left()) continue;
+        const auto* then = identity_then(member, mark.created);
+        if (then == nullptr || then->value.has_left()) continue;
         auto holds = [&](const StoredMark& one) {
-            return one.value.created < mark.created &&
+            // Since it joined: an earlier one is of a time from which it came back.
+            return one.value.created > then->value.recorded && one.value.created < mark.created &&
                    std::ranges::count(one.value.members, name, &model::MarkMember::name) != 0;
         };
         if (!belongs_with_first_mark(then->value) || std::ranges::any_of(view_.marks, holds))

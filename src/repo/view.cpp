@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/task_group.h"
 #include "model/log_ranges.h"
+#include "model/membership.h"
 #include "repo/damage.h"
 #include "repo/histories.h"
 #include "repo/layout.h"
@@ -214,6 +215,25 @@ std::vector<StoredSet> load_recent_sets(store::Storage& storage, RepositoryView&
     return out;
 }
 
+/// Whether a mark lacks a member that joined depends on earlier marks that hold it
+/// (model/membership.h): since it joined, and those are not all here.
+bool needs_older_marks(const RepositoryView& view)
+{
+    if (view.marks.empty()) return false;
+    const auto oldest = view.marks.back().value.created;
+    for (const auto& [name, member] : view.members) {
+        for (const StoredMark& mark : view.marks) {
+            const auto* then = identity_then(member, mark.value.created);
+            if (then == nullptr || !model::belongs_with_first_mark(then->value) ||
+                then->value.recorded >= oldest)
+                continue;
+            if (std::ranges::count(mark.value.members, name, &model::MarkMember::name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 [[noreturn]] void throw_no_group(const Repository& repository, const std::string& group)
 {
     auto groups = repository.groups();
@@ -226,6 +246,13 @@ std::vector<StoredSet> load_recent_sets(store::Storage& storage, RepositoryView&
 }
 
 } // namespace
+
+const StoredIdentity* identity_then(const MemberView& member, base::Time time)
+{
+    for (const StoredIdentity& one : member.identities) // newest first
+        if (one.value.recorded < time) return &one;
+    return nullptr;
+}
 
 RepositoryView load_view(store::Storage& storage, const std::string& group,
                          const ViewOptions& options)
@@ -247,6 +274,11 @@ RepositoryView load_view(store::Storage& storage, const std::string& group,
     for (const std::string& member : members)
         out.members.emplace(member, load_member(storage, {.group = group, .member = member},
                                                 options.backups, out.unreadable));
+    if (options.marks != 0 && out.marks.size() >= options.marks && needs_older_marks(out)) {
+        auto all = options;
+        all.marks = 0;
+        return load_view(storage, group, all);
+    }
     if (options.sets == SetScope::recent) out.sets = load_recent_sets(storage, out);
     return out;
 }

@@ -26,6 +26,9 @@ struct MemberView {
     std::map<std::string, std::uint64_t> packs; ///< key -> size of every pack and page map there
 };
 
+/// The generation that was in force at a time; null before the first.
+const StoredIdentity* identity_then(const MemberView& member, base::Time time);
+
 /// Everything that the questions "what can be restored, and how" need: a value.
 struct RepositoryView {
     std::string group;
@@ -47,7 +50,9 @@ enum class SetScope : std::uint8_t {
 };
 
 struct ViewOptions {
-    std::size_t marks = 0;   ///< only so many of the newest; 0: all
+    /// Only so many of the newest; 0: all. All, too, where it takes older ones to tell whether one
+    /// of these lacks a member that joined.
+    std::size_t marks = 0;
     std::size_t backups = 0; ///< the same for each member
     SetScope sets = SetScope::all;
     std::size_t newest_sets = 0; ///< of all only so many; 0: all
