@@ -32,15 +32,15 @@ const model::OpenTransactions::Member* table_entry(const model::OpenTransactions
 }
 
 /// Log that was kept when the mark was placed is still stored as far back as its proof read it.
-bool reaches_back(const Context& context, const model::Mark& mark, const model::CutMember& member,
-                  const model::OpenTransactions* previous)
+bool reaches_back(const Context& context, const repo::StoredMark& mark,
+                  const model::CutMember& member, const model::OpenTransactions* previous)
 {
     const auto* table = table_entry(previous, member.log.name);
     if (table != nullptr &&
         member.log.complete_since <= model::known_to(*table, member.log.history))
         return true;
-    auto recorded =
-        identity_at(context, {.group = mark.group, .member = member.log.name}, mark.created);
+    auto recorded = identity_at(context, {.group = mark.value.group, .member = member.log.name},
+                                mark_place(mark));
     return member.log.complete_since <= recorded.log_start.offset;
 }
 
@@ -112,7 +112,7 @@ bool look_how_far_back(const Context& context, model::CutInput& input, AuditRepo
     const auto& mark = report.mark.value;
     for (std::size_t i = 0; i < input.members.size(); ++i) {
         auto& member = input.members[i];
-        if (reaches_back(context, mark, member, input.previous)) continue;
+        if (reaches_back(context, report.mark, member, input.previous)) continue;
         require_kept_log(report.mark, member, input.previous);
         auto since = member.log.complete_since;
         report.older_gone[member.log.name] = {member.log.history.epoch_at(since), since};
@@ -148,15 +148,15 @@ AuditReport audit_mark(const Context& context, const std::string& name)
     input.decision_tables = mark.decision_tables;
     for (const auto& member : mark.members) {
         base::with_context("member " + member.name, [&] {
-            auto cut = read_cut_member(
-                context, mark, member, input.previous, [&](const model::LogIndex& index) {
-                    report.log_bytes += index.range.to - index.range.from;
-                    for (const auto& hole : index.unread)
-                        report.differences.push_back(
-                            fmt::format("{}: log from {} to {} cannot be read: {}", member.name,
-                                        model::format_offset(hole.from),
-                                        model::format_offset(hole.to), hole.why));
-                });
+            auto cut = read_cut_member(context, mark_place(report.mark), member, input.previous,
+                                       [&](const model::LogIndex& index) {
+                                           report.log_bytes += index.range.to - index.range.from;
+                                           for (const auto& hole : index.unread)
+                                               report.differences.push_back(fmt::format(
+                                                   "{}: log from {} to {} cannot be read: {}",
+                                                   member.name, model::format_offset(hole.from),
+                                                   model::format_offset(hole.to), hole.why));
+                                       });
             input.members.push_back(std::move(cut));
         });
     }

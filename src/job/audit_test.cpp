@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "job/audit_compare.h"
 #include "job/mark.h"
+#include "job/mark_input.h"
 #include "job/world_testing.h"
+#include "repo/identities.h"
 #include "repo/layout.h"
 #include "repo/marks.h"
 
@@ -84,6 +86,34 @@ TEST_F(AuditTest, ACutThatWasMoved)
 {
     EXPECT_THAT(differences_after([](model::Mark& mark) { mark.members[0].cut.offset -= 8; }),
                 ElementsAre(AllOf(HasSubstr("a: the mark says"), HasSubstr("the log gives"))));
+}
+
+/// What was prepared before the log began is another thing for each generation of the slot.
+TEST_F(AuditTest, WhatWasRecordedBeforeAMarkDoesNotHangOnClocks)
+{
+    const model::MemberId id{.group = "shop", .member = "a"};
+    repo::Identities identities(world_.storage(), id);
+    auto record = [&](const std::string& reason, base::Duration off) {
+        auto context = world_.context();
+        auto lease = repo::Lease::acquire(world_.storage(), "shop", "log", context.owner(),
+                                          {.renew = false});
+        auto next = identities.latest()->value;
+        next.recorded = world_.clock().now() + off;
+        next.reason = reason;
+        identities.append(lease.get(), next);
+    };
+    auto reason_at_latest = [&] {
+        auto stored = repo::Marks(world_.storage(), "shop").need("latest");
+        return identity_at(world_.context(), id, mark_place(stored)).reason;
+    };
+    record("by a clock that is behind", -std::chrono::hours{24});
+    EXPECT_EQ(reason_at_latest(), "init");
+    place_mark(world_.context(), {});
+    EXPECT_EQ(reason_at_latest(), "by a clock that is behind");
+    record("by a clock that is ahead", std::chrono::hours{24});
+    place_mark(world_.context(), {});
+    EXPECT_EQ(reason_at_latest(), "by a clock that is ahead");
+    EXPECT_THAT(audit().differences, IsEmpty());
 }
 
 TEST_F(AuditTest, AVerdictThatWasTurned)

@@ -32,15 +32,15 @@ std::vector<std::string> planned_names(const repo::RestorePlan& plan)
 /// after all have prepared, so none of these has its decision inside a consistent cut; whatever it
 /// decided before its own restore point was prepared before e, which lies below log_end.
 std::map<std::string, std::string> prepared_behind(const Context& context, const std::string& group,
-                                                   const model::Mark& mark)
+                                                   const repo::StoredMark& mark)
 {
     std::map<std::string, std::string> out;
-    for (const auto& member : mark.members) {
+    for (const auto& member : mark.value.members) {
         model::MemberId id{.group = group, .member = member.name};
         repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
         auto pattern =
             model::GidPattern::parse(member.gid_pattern.empty() ? "identical" : member.gid_pattern);
-        const auto recorded = identity_at(context, id, mark.created);
+        const auto recorded = identity_at(context, id, mark_place(mark));
         const model::MemberSpec spec{
             .name = member.name, .url = {}, .data_dir = {}, .gid_pattern = pattern.text()};
         // Indexes are derived data: one that is missing or damaged is no reason to stay closed.
@@ -213,7 +213,7 @@ void GroupRestore::ask_decision_tables()
         }
     }
     auto ids = model::ids_to_ask(mark);
-    const auto behind = prepared_behind(context_, plan_.group, mark);
+    const auto behind = prepared_behind(context_, plan_.group, *plan_.mark);
     for (const auto& [id, member] : behind)
         ids.insert(id);
     crew_.run_to_end([&](std::size_t i, std::stop_token stop) {

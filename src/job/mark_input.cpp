@@ -24,14 +24,24 @@ const model::MemberSpec* find_spec(const Context& context, const std::string& na
     return nullptr;
 }
 
+/// Leases of one activity follow each other, whatever any clock says.
+bool came_before(const repo::StoredIdentity& recorded, const MarkPlace& place)
+{
+    const auto& lease = recorded.header.lease;
+    if (lease && place.lease && lease->activity == place.lease->activity &&
+        lease->number != place.lease->number)
+        return lease->number < place.lease->number;
+    return recorded.value.recorded <= place.created;
+}
+
 } // namespace
 
 model::MemberIdentity identity_at(const Context& context, const model::MemberId& id,
-                                  base::Time time)
+                                  const MarkPlace& place)
 {
     auto all = repo::Identities(context.storage(), id).list();
-    for (const auto& one : all) {
-        if (one.value.recorded <= time) return one.value;
+    for (const auto& one : all) { // newest first
+        if (came_before(one, place)) return one.value;
     }
     if (all.empty())
         throw Error{Code::not_restorable,
@@ -39,14 +49,14 @@ model::MemberIdentity identity_at(const Context& context, const model::MemberId&
     return all.back().value;
 }
 
-model::CutMember read_cut_member(const Context& context, const model::Mark& mark,
+model::CutMember read_cut_member(const Context& context, const MarkPlace& place,
                                  const model::MarkMember& stored,
                                  const model::OpenTransactions* previous,
                                  const std::function<void(const model::LogIndex&)>& visit)
 {
-    model::MemberId id{.group = mark.group, .member = stored.name};
+    model::MemberId id{.group = context.group.name, .member = stored.name};
     const auto* spec = find_spec(context, stored.name);
-    auto recorded = identity_at(context, id, mark.created);
+    auto recorded = identity_at(context, id, place);
     repo::LogReader reader(context.storage(), repo::LogCatalog::load(context.storage(), id));
     model::LogPosition end{stored.history.epoch_at(stored.log_end - 1), stored.log_end};
     model::Offset chain_start = stored.log_end;

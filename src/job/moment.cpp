@@ -204,7 +204,7 @@ private:
                 watchers.emplace_back(at_, member);
                 auto& watcher = watchers.back();
                 member.wanted.reset();
-                auto cut = read_cut_member(context_, out.mark, member, input.previous,
+                auto cut = read_cut_member(context_, {.created = at_}, member, input.previous,
                                            [&](const auto& index) {
                                                if (!index.unread.empty())
                                                    refuse("log on the way cannot be read");
