@@ -7,7 +7,6 @@
 #include "store/probe.h"
 
 #include <fmt/format.h>
-#include <set>
 
 namespace tidemark::repo {
 
@@ -56,14 +55,9 @@ RepositoryHead decode_head(base::ByteView bytes)
 /// The parts of the keys below `prefix` up to the next '/'.
 std::vector<std::string> folders(store::Storage& storage, const std::string& prefix)
 {
-    std::set<std::string> out;
-    for (const store::ObjectInfo& info : storage.list(prefix)) {
-        std::string_view rest = std::string_view(info.key).substr(prefix.size());
-        auto slash = rest.find('/');
-        if (slash != std::string_view::npos && model::is_valid_name(rest.substr(0, slash)))
-            out.emplace(rest.substr(0, slash));
-    }
-    return {out.begin(), out.end()};
+    auto out = storage.folders(prefix);
+    std::erase_if(out, [](const std::string& name) { return !model::is_valid_name(name); });
+    return out;
 }
 
 [[noreturn]] void throw_exists(store::Storage& storage)

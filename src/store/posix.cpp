@@ -1,5 +1,6 @@
 #include "store/posix.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "store/key.h"
 #include "store/posix_clock.h"
@@ -10,7 +11,9 @@
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
+#include <functional>
 #include <limits>
+#include <set>
 #include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -73,14 +76,18 @@ public:
                                            std::optional<Range> range) override;
     std::optional<ObjectInfo> stat(std::string_view key) override;
     std::vector<ObjectInfo> list(std::string_view prefix) override;
+    std::vector<std::string> folders(std::string_view prefix) override;
     bool remove(std::string_view key) override;
     base::Time now() override { return clock_.now(); }
 
     void remove_stale_files();
 
 private:
-    void list_folder(Fd folder, const std::string& path, std::string_view prefix,
-                     std::vector<ObjectInfo>& out);
+    struct Walk {
+        std::function<bool(const std::string& key)> passes; ///< files and folders; empty: all
+        std::function<void(ObjectInfo)> take;
+    };
+    void list_folder(Fd folder, const std::string& path, std::string_view prefix, const Walk& walk);
 
     std::shared_ptr<PosixTree> tree_;
     PosixClock clock_;
@@ -146,16 +153,39 @@ std::vector<ObjectInfo> PosixStorage::list(std::string_view prefix)
     if (!place) return {};
     std::vector<ObjectInfo> out;
     std::string path{prefix.substr(0, prefix.size() - place->name.size())};
-    list_folder(std::move(place->folder), path, prefix, out);
+    list_folder(std::move(place->folder), path, prefix,
+                {.passes = {}, .take = [&](ObjectInfo info) { out.push_back(std::move(info)); }});
     // Not the order of a walk: '-' and '.' sort before '/'.
     std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
     return out;
 }
 
-/// Adds what is below `folder`, whose keys start with `path`. Whatever vanishes meanwhile is left
+/// The first object in a folder tells as much as all the others: a year holds thousands.
+std::vector<std::string> PosixStorage::folders(std::string_view prefix)
+{
+    require_prefix(prefix);
+    CHECK(prefix.empty() || prefix.ends_with('/'));
+    tree_->require_root();
+    auto place = tree_->find(prefix);
+    if (!place) return {};
+    std::set<std::string> out;
+    auto name_of = [&](const std::string& key) {
+        return key.substr(prefix.size(), key.find('/', prefix.size()) - prefix.size());
+    };
+    list_folder(std::move(place->folder), std::string(prefix), prefix,
+                {.passes = [&](const std::string& key) { return !out.contains(name_of(key)); },
+                 .take =
+                     [&](const ObjectInfo& info) {
+                         if (info.key.find('/', prefix.size()) != std::string::npos)
+                             out.insert(name_of(info.key));
+                     }});
+    return {out.begin(), out.end()};
+}
+
+/// Takes what is below `folder`, whose keys start with `path`. Whatever vanishes meanwhile is left
 /// out.
 void PosixStorage::list_folder(Fd folder, const std::string& path, std::string_view prefix,
-                               std::vector<ObjectInfo>& out)
+                               const Walk& walk)
 {
     // A descriptor of its own: duplicates share the position in the folder.
     Fd listing{::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
@@ -171,16 +201,17 @@ void PosixStorage::list_folder(Fd folder, const std::string& path, std::string_v
         std::string key = path + entry->d_name;
         bool below = std::string_view(key).substr(0, prefix.size()) == prefix.substr(0, key.size());
         if (!below || !valid_key(key) || key == "lost+found") continue;
+        if (walk.passes && !walk.passes(key)) continue;
         struct stat info = {};
         if (::fstatat(folder.get(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
             if (errno == ENOENT) continue;
             throw tree_->error("examine", key, errno);
         }
         if (S_ISREG(info.st_mode) && key.starts_with(prefix)) {
-            out.push_back(object_info(std::move(key), info));
+            walk.take(object_info(std::move(key), info));
         } else if (S_ISDIR(info.st_mode)) {
             Fd inner = tree_->enter(folder.get(), entry->d_name, key);
-            if (inner) list_folder(std::move(inner), key + "/", prefix, out);
+            if (inner) list_folder(std::move(inner), key + "/", prefix, walk);
         }
     }
 }

@@ -144,6 +144,10 @@ public:
     {
         return retrier_->run([&] { return inner_->list(prefix); });
     }
+    std::vector<std::string> folders(std::string_view prefix) override
+    {
+        return retrier_->run([&] { return inner_->folders(prefix); });
+    }
     bool remove(std::string_view key) override
     {
         return retrier_->run([&] { return inner_->remove(key); });

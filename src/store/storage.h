@@ -65,6 +65,9 @@ public:
     /// All objects whose key starts with `prefix`, sorted by key. Unfinished objects are not
     /// listed.
     virtual std::vector<ObjectInfo> list(std::string_view prefix) = 0;
+    /// The names that stand between `prefix`, which is empty or ends in '/', and the next '/' in
+    /// the keys of list(prefix), ascending. Here by listing all of them.
+    virtual std::vector<std::string> folders(std::string_view prefix);
     /// False when there was none. Durable when it returns.
     virtual bool remove(std::string_view key) = 0;
     /// The store's clock, by which leases expire.

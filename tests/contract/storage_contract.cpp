@@ -169,6 +169,21 @@ TEST_P(StorageContract, ListsAreSortedByKeyAndCutByPrefix)
     EXPECT_EQ(listed("b/2/"), "");
 }
 
+TEST_P(StorageContract, FoldersAreWhatListsTell)
+{
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(storage_.folders(""), Names{});
+    for (const char* key : {"m/b/2", "m/b/x/1", "m/a/x/1", "m/a-b/1", "m/file", "top", "n/o/p"})
+        put_text(key, key);
+    EXPECT_EQ(storage_.folders(""), (Names{"m", "n"}));
+    EXPECT_EQ(storage_.folders("m/"), (Names{"a", "a-b", "b"}));
+    EXPECT_EQ(storage_.folders("m/b/"), Names{"x"});
+    EXPECT_EQ(storage_.folders("m/a/x/"), Names{});
+    EXPECT_EQ(storage_.folders("none/"), Names{});
+    storage_.remove("m/a/x/1"); // where a folder is left, it is none
+    EXPECT_EQ(storage_.folders("m/"), (Names{"a-b", "b"}));
+}
+
 TEST_P(StorageContract, ListsTellSizeAndTime)
 {
     auto before = storage_.now() - std::chrono::seconds{1};
