@@ -101,6 +101,9 @@ bool Planner::history_known(const MemberFacts& facts, const model::History& hist
 bool Planner::fits(const StoredManifest& backup, const MemberGoal& goal)
 {
     const model::Manifest& value = backup.value;
+    // Offsets grow along a history. Of a year's backups most are newer than an old mark: this is
+    // asked of each for each mark, and what follows takes long.
+    if (value.stop.offset > goal.target.offset) return false;
     if (!goal.system_id.empty() && value.identity.system_id != goal.system_id) return false;
     if (!goal.history.contains(goal.target) || !goal.history.contains(goal.log_to) ||
         goal.log_to.offset < goal.target.offset)

@@ -27,6 +27,22 @@ namespace {
 
 /// A store on a network answers many at once; parsing takes all cores.
 constexpr std::size_t kAtOnce = 8;
+/// Each loads so many objects at once.
+constexpr std::size_t kMembersAtOnce = 4;
+
+/// Calls `work` with each number below `count`.
+template <typename Work>
+void count_at_once(std::size_t count, std::size_t threads, const Work& work)
+{
+    std::atomic<std::size_t> next{0};
+    base::TaskGroup group;
+    for (std::size_t i = 0; i < threads; ++i)
+        group.add([&](const std::stop_token& stop) {
+            for (auto at = next++; at < count && !stop.stop_requested(); at = next++)
+                work(at);
+        });
+    group.wait();
+}
 
 /// Loads commit objects newest first. One that cannot be read is noted and left out.
 template <typename Source> class Loader {
@@ -51,14 +67,8 @@ public:
         std::reverse(batch.begin(), batch.end());
         std::vector<std::optional<Item>> items(batch.size());
         std::vector<std::string> reasons(batch.size());
-        std::atomic<std::size_t> next{0};
-        base::TaskGroup group;
-        for (std::size_t i = 0; i < std::min(kAtOnce, 1 + batch.size() / 16); ++i)
-            group.add([&](const std::stop_token& stop) {
-                for (auto at = next++; at < batch.size() && !stop.stop_requested(); at = next++)
-                    load(batch[at], items[at], reasons[at]);
-            });
-        group.wait();
+        count_at_once(batch.size(), std::min(kAtOnce, 1 + batch.size() / 16),
+                      [&](std::size_t at) { load(batch[at], items[at], reasons[at]); });
         for (std::size_t i = 0; i < batch.size(); ++i) {
             if (items[i]) out.push_back(std::move(*items[i]));
             if (!reasons[i].empty()) complain(names_.key(batch[i]), reasons[i]);
@@ -139,6 +149,21 @@ MemberView load_member(store::Storage& storage, const model::MemberId& id, std::
         }
     }
     return out;
+}
+
+void load_members(store::Storage& storage, const std::vector<std::string>& names,
+                  std::size_t backups, RepositoryView& out)
+{
+    std::vector<MemberView> members(names.size());
+    std::vector<std::map<std::string, std::string>> unreadable(names.size());
+    count_at_once(names.size(), std::min(kMembersAtOnce, names.size()), [&](std::size_t at) {
+        members[at] = load_member(storage, {.group = out.group, .member = names[at]}, backups,
+                                  unreadable[at]);
+    });
+    for (std::size_t at = 0; at < names.size(); ++at) {
+        out.members.emplace(names[at], std::move(members[at]));
+        out.unreadable.merge(unreadable[at]);
+    }
 }
 
 /// What sets must still be read for: see SetScope::recent.
@@ -271,9 +296,7 @@ RepositoryView load_view(store::Storage& storage, const std::string& group,
     if (options.sets == SetScope::all)
         out.sets = load_all(Sets{storage, group}, Sequence{storage, sets_prefix(group)},
                             options.newest_sets, out.unreadable);
-    for (const std::string& member : members)
-        out.members.emplace(member, load_member(storage, {.group = group, .member = member},
-                                                options.backups, out.unreadable));
+    load_members(storage, members, options.backups, out);
     if (options.marks != 0 && out.marks.size() >= options.marks && needs_older_marks(out)) {
         auto all = options;
         all.marks = 0;
