@@ -66,11 +66,17 @@ public:
     void run()
     {
         find_room();
-        bring_up();
-        check_content();
-        ask();
-        stop_servers();
-        check_pages();
+        try {
+            bring_up();
+            check_content();
+            ask();
+            stop_servers();
+            check_pages();
+        } catch (const Error& error) {
+            if (!is_about_us(error.code())) require_room_left(scratch_->path(), error.what());
+            throw;
+        }
+        if (!report_.passed()) require_room_left(scratch_->path(), "not all checks passed");
     }
 
     /// Never stopped, never throws: what goes wrong becomes a warning. Returns the folder if it

@@ -1,6 +1,7 @@
 #include "job/drill.h"
 
 #include "base/error.h"
+#include "base/mount_testing.h"
 #include "base/temp_dir.h"
 #include "job/mark.h"
 #include "job/scratch.h"
@@ -297,6 +298,37 @@ TEST_F(DrillTest, ARestoreProvesItsMarkToo)
     report.members[0].decisions.push_back(
         {.gid = "g", .global_id = "g", .database = {}, .action = "kept", .evidence = {}});
     EXPECT_FALSE(record_restore(world_.context(), plan_, report).has_value());
+}
+
+/// In whatever words things go wrong then.
+TEST_F(DrillTest, ADiskThatBecameFullIsNoReport)
+{
+    const auto place = dir_.path() / "small";
+    fs::create_directory(place);
+    base::SmallMount disk(place, "size=2g");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    DrillOptions options{.parent = place};
+    for (const char* method : {"recover", "check_content"}) {
+        disk.change("size=2g");
+        world_.engine().restored().set_log_reader([&](const std::string& member, model::Epoch epoch,
+                                                      model::Offset from, model::Offset to) {
+            disk.change("size=8m"); // the files are there
+            auto& server = world_.server(member == "a" ? 0 : 1);
+            return server.log(epoch, from, std::min(to, server.insert_position().offset));
+        });
+        world_.engine().restored().fail("b", method, Error{Code::failed, "it went wrong"});
+        try {
+            drill_group(world_.context(), plan_, options);
+            ADD_FAILURE() << method;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::out_of_space) << error.what();
+            EXPECT_THAT(error.what(), HasSubstr("has become full"));
+            EXPECT_THAT(error.hint(), HasSubstr("--dir"));
+        }
+        EXPECT_TRUE(fs::is_empty(place)) << method;
+    }
+    EXPECT_TRUE(stored().empty());
 }
 
 TEST(ScratchTest, NeedsRoom)

@@ -277,7 +277,10 @@ void MemberRestore::recover(std::stop_token stop)
             error.add_context(context);
             throw;
         }
-        throw Error{*code, context + ": " + error.what(), {.hint = error.hint()}};
+        // The server, which knows no more, would have us look at the repository.
+        auto hint = code == Code::out_of_space ? "free some space and run the same command again"
+                                               : error.hint();
+        throw Error{*code, context + ": " + error.what(), {.hint = hint}};
     }
     state_.reached = report_.evidence;
     report_.recover_time = since(start);

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kPrefix = "tidemark-drill-";
+/// A server makes log in segments of this size and ends where it cannot.
+constexpr std::uint64_t kLeast = 16U << 20;
 constexpr const char* kOwnerFile = "owner";
 constexpr std::string_view kMagic = "a drill of tidemark works here\n";
 
@@ -69,6 +71,21 @@ fs::path make_scratch_folder(const fs::path& parent, const std::optional<base::U
                     {.hint = "name another folder for the drill with --dir"}};
     }
     return name;
+}
+
+struct Room {
+    std::uint64_t bytes = 0;
+    bool more_files = true;
+};
+
+Room room_in(const fs::path& folder)
+{
+    struct statvfs info = {};
+    if (::statvfs(folder.c_str(), &info) != 0)
+        throw base::system_error("cannot look at " + folder.string(), errno);
+    // Without a limit for files both are 0.
+    return {.bytes = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize,
+            .more_files = info.f_files == 0 || info.f_favail != 0};
 }
 
 } // namespace
@@ -128,15 +145,22 @@ std::vector<fs::path> remove_abandoned(const fs::path& parent,
 
 void require_space(const fs::path& parent, std::uint64_t needed)
 {
-    struct statvfs info = {};
-    if (::statvfs(parent.c_str(), &info) != 0)
-        throw base::system_error("cannot look at " + parent.string(), errno);
-    auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    auto available = room_in(parent).bytes;
     if (available >= needed) return;
     throw Error{Code::out_of_space,
                 fmt::format("{} has {} free, the drill needs {}", parent.string(),
                             base::format_size(available), base::format_size(needed)),
                 {.hint = "free space there, or name another folder with --dir"}};
+}
+
+void require_room_left(const fs::path& folder, const std::string& what)
+{
+    auto room = room_in(folder);
+    if (room.bytes >= kLeast && room.more_files) return;
+    throw Error{Code::out_of_space,
+                fmt::format("the disk of {} has become full ({} free): {}", folder.string(),
+                            base::format_size(room.bytes), what),
+                {.hint = "free space there, or name another folder for the drill with --dir"}};
 }
 
 } // namespace tidemark::job

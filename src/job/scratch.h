@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 
 namespace tidemark::job {
 
@@ -42,5 +43,8 @@ remove_abandoned(const std::filesystem::path& parent,
 
 /// Error{out_of_space} unless `needed` bytes are free in `parent`.
 void require_space(const std::filesystem::path& parent, std::uint64_t needed);
+/// On a full disk all kinds of things go wrong, in all kinds of words: Error{out_of_space} with
+/// those in `what`, when that of `folder` has come to be full.
+void require_room_left(const std::filesystem::path& folder, const std::string& what);
 
 } // namespace tidemark::job

@@ -41,6 +41,10 @@ std::optional<model::Offset> segment_start(std::string_view name, std::uint32_t 
     return (*high << 32) + *low * segment_size;
 }
 
+/// "starting up", "not accepting connections", ...: who asks too early, as we do until it answers,
+/// is told so. It is nobody's fault, and would bury what is.
+constexpr std::string_view kTurnedAway = "the database system is ";
+
 /// What the reader of the log says when it stops (access/xlogreader.c).
 constexpr std::array<std::string_view, 12> kReaderWords = {
     "invalid record length at",
@@ -120,8 +124,9 @@ void RecoveryLog::line(std::string_view line)
     auto text = level.empty() ? line : line.substr(level_at + 3);
 
     const bool problem = level == "FATAL" || level == "PANIC" || level == "ERROR";
+    if (problem) turned_away_ = text.starts_with(kTurnedAway);
     const bool more_of_it = (level == "HINT" || level == "DETAIL") && !problems_.empty();
-    if (problem || more_of_it) {
+    if ((problem || more_of_it) && !turned_away_) {
         if (problems_.size() < kProblemLimit)
             problems_.push_back(fmt::format("{}: {}", level, text));
     } else if (text.starts_with("recovery stopping ")) {

@@ -28,7 +28,8 @@ public:
     /// The position named in stop_line(), where it names one.
     const std::optional<model::Offset>& stopped_at() const { return stopped_at_; }
     bool shut_down_at_target() const { return shut_down_at_target_; }
-    /// FATAL, PANIC and ERROR lines in their order, then their details.
+    /// FATAL, PANIC and ERROR lines in their order, with their details; not those that turn a
+    /// client away.
     const std::vector<std::string>& problems() const { return problems_; }
     /// Why the reader of the log gave up, e.g. "invalid record length at 0/3000148: ...".
     const std::string& reader_complaint() const { return reader_complaint_; }
@@ -42,6 +43,7 @@ private:
     std::optional<std::string> stop_line_;
     std::optional<model::Offset> stopped_at_;
     bool shut_down_at_target_ = false;
+    bool turned_away_ = false; ///< somebody; nothing else was the last problem
     std::vector<std::string> problems_;
     std::string reader_complaint_;
 };

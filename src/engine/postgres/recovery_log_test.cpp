@@ -1,6 +1,8 @@
 #include "engine/postgres/recovery_log.h"
 
 #include "base/error_testing.h"
+#include "base/mount_testing.h"
+#include "base/temp_dir.h"
 #include "engine/postgres/recovery_run.h"
 
 #include <gmock/gmock.h>
@@ -94,6 +96,26 @@ TEST(RecoveryLogTest, KnownReasonsHaveTheirCode)
     EXPECT_THAT(error_of(read({})).what(), HasSubstr("exit code 1"));
 }
 
+// Our own attempts to connect, many a second, until the server that is promoted answers or ends.
+TEST(RecoveryLogTest, ThoseWhoAskTooEarlyHideNothing)
+{
+    RecoveryLog log{kSegment};
+    for (int i = 0; i < 100; ++i)
+        log.feed(kStamp + "FATAL:  the database system is not accepting connections\n" + kStamp +
+                 "DETAIL:  Hot standby mode is disabled.\n" + kStamp +
+                 "FATAL:  the database system is starting up\n");
+    log.feed(kStamp +
+             "FATAL:  could not create file \"pg_wal/xlogtemp.7\": No space left on "
+             "device\n" +
+             kStamp + "HINT:  more of it\n");
+    auto error = error_of(log);
+    EXPECT_EQ(error.code(), base::Code::out_of_space) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr("xlogtemp.7"));
+    EXPECT_THAT(error.what(), HasSubstr("more of it"));
+    EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("database system")));
+    EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("Hot standby")));
+}
+
 constexpr const char* kShutdown = "LOG:  shutdown at recovery target";
 
 ControlFile control_at(model::Offset min_recovery)
@@ -176,6 +198,25 @@ TEST_F(JudgeRecoveryTest, WithoutTheServersWordNothingIsReached)
         control.state = state; // it fell through into a promotion, or died
         EXPECT_THROW(judge({kStopAtGoal, kShutdown}, control), base::Error);
     }
+}
+
+// The disk that is full holds the server's log as well.
+TEST_F(JudgeRecoveryTest, AFullDiskIsToBlameForWhatTheServerCouldNotSay)
+{
+    base::TempDir dir;
+    base::SmallMount disk(dir.path(), "size=1m");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    auto error = [&](const std::filesystem::path& log_file) {
+        return base::error_of([&] {
+            judge_recovery(RecoveryRun{{.code = 1}, read({"PANIC:  could not write init file"})},
+                           goal, control_at(0x3000100), log_file);
+        });
+    };
+    EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::out_of_space);
+    EXPECT_THAT(error(dir.path() / "recover.log").what(), HasSubstr("PANIC: could not write init"));
+    disk.change("size=64m");
+    EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::point_not_reachable);
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 #include <thread>
 #include <unistd.h>
 
@@ -57,6 +58,24 @@ bool killed_one_lingers(const RecoveryLog& log)
     return false;
 }
 
+/// As the server tells it. Where the disk is full, on which its log lies too, it may have told
+/// nothing; it makes no new segment then.
+Error failed_recovery(const RecoveryRun& run, const RecoveryGoal& goal, const fs::path& log_file,
+                      std::uint32_t wal_segment_size)
+{
+    auto error = recovery_error(run.log, goal, run.exit, log_file.native());
+    auto place = log_file.parent_path();
+    struct statvfs info = {};
+    if (error.code() == Code::out_of_space || ::statvfs(place.c_str(), &info) != 0) return error;
+    auto room = std::uint64_t{info.f_bavail} * info.f_frsize;
+    bool more_files = info.f_files == 0 || info.f_favail != 0; // 0: there is no such limit
+    if (room >= wal_segment_size && more_files) return error;
+    return {Code::out_of_space,
+            fmt::format("the disk of {} is full ({} free): {}", place.native(),
+                        base::format_size(room), error.message()),
+            {.hint = "free some space and run the same command again"}};
+}
+
 /// A record never begins inside a page's header: a goal at a page's start means the record behind
 /// the header.
 bool same_record(model::Offset goal, model::Offset start, const ControlFile& control)
@@ -105,7 +124,7 @@ Reached judge_recovery(const RecoveryRun& run, const RecoveryGoal& goal, const C
     const auto& log = run.log;
     if (!run.exit.success() || !log.stop_line() || !log.shut_down_at_target() ||
         control.state != ClusterState::shut_down_in_recovery) {
-        throw recovery_error(log, goal, run.exit, log_file);
+        throw failed_recovery(run, goal, log_file, control.wal_segment_size);
     }
     auto evidence = fmt::format("{}; pg_control: {}, minimum recovery ending location {}",
                                 *log.stop_line(), cluster_state_name(control.state),
@@ -145,7 +164,8 @@ void promote_server(ServerProcess& process, const RestoredServer& server, const 
         follower.read();
         auto exit = process.wait_for(0s, {}).value_or(base::Exit{});
         if (!killed_one_lingers(follower.log) || std::chrono::steady_clock::now() > patience) {
-            throw recovery_error(follower.log, goal, exit, log_file.native());
+            throw failed_recovery({exit, std::move(follower.log)}, goal, log_file,
+                                  wal_segment_size);
         }
         std::this_thread::sleep_for(500ms);
     }

@@ -6,6 +6,7 @@
 #include "cli/shared_group.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -212,6 +213,32 @@ TEST_F(DiskTest, ADrillWithoutRoomSaysNothingAboutTheBackupAndLeavesNothing)
     EXPECT_EQ(said.find("removed"), std::string::npos) << said;
     EXPECT_TRUE(fs::exists(dead));
     EXPECT_EQ(reports(), before);
+}
+
+TEST_F(DiskTest, ADiskThatFillsUnderTheServersOfADrillIsNoVerdictOnTheBackup)
+{
+    SmallDisk disk(lab_->folder() / "filling-disk", "size=2g");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    auto process = lab_->spawn({"drill", "--to", "last", "--dir", disk.path().string()});
+    ASSERT_TRUE(eventually([&] {
+        std::error_code error;
+        for (const auto& scratch : fs::directory_iterator(disk.path(), error))
+            if (fs::exists(scratch.path() / "m0/tidemark/promote.log", error)) return true;
+        return false;
+    }));
+    ASSERT_TRUE(eventually([&] { // takes what is free away
+        auto space = fs::space(disk.path());
+        disk.change(fmt::format("size={}k", (space.capacity - space.available) / 1024 + 256));
+        return fs::space(disk.path()).available < (1U << 20);
+    }));
+    auto run = Tool::finish(std::move(process), {"drill"});
+    expect(run, 32);
+    EXPECT_TRUE(processes_of_drills(disk.path()).empty()) << run.text();
+    EXPECT_TRUE(fs::is_empty(disk.path()));
+    auto drills = lab_->run({"list", "drills", "--json"}).json().at("drills");
+    for (const auto& one : drills)
+        EXPECT_EQ(one.at("passed"), true) << one;
 }
 
 TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
