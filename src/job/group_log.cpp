@@ -22,6 +22,13 @@ namespace {
 /// wait for nothing.
 constexpr auto kCatchUpPatience = std::chrono::hours{24};
 
+/// A backup waits for its own marks and log backups, too, and that is nothing to wonder about.
+bool another_holds_log(const Context& context)
+{
+    auto lease = repo::read_lease(context.storage(), context.group.name, "log");
+    return lease && lease->held && lease->owner != context.owner();
+}
+
 std::unique_ptr<repo::Lease> acquire_patiently(const Context& context, base::Duration patience)
 {
     auto until = steady_clock::now() + patience;
@@ -35,11 +42,12 @@ std::unique_ptr<repo::Lease> acquire_patiently(const Context& context, base::Dur
         } catch (const Error& error) {
             if (error.code() != Code::lease_held || steady_clock::now() >= until) throw;
             // Nobody shall wonder why nothing happens.
-            auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
-            if (!told)
+            if (!told && another_holds_log(context)) {
+                auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
                 context.progress.note(
                     fmt::format("{}; waiting up to {} s for it", error.what(), seconds));
-            told = true;
+                told = true;
+            }
         }
         std::unique_lock lock(mutex);
         wake.wait_for(lock, context.stop, std::chrono::milliseconds{200}, [] { return false; });

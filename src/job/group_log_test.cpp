@@ -4,7 +4,9 @@
 #include "job/reindex.h"
 #include "job/world_testing.h"
 
+#include <atomic>
 #include <map>
+#include <stop_token>
 
 namespace tidemark::job {
 namespace {
@@ -29,8 +31,9 @@ public:
         rows_[now_[name] + " of " + name].done = done;
     }
     void finished(std::string_view) override {}
-    void note(std::string_view) override {}
+    void note(std::string_view) override { ++notes_; }
     void warn(std::string_view) override {}
+    int notes() const { return notes_; }
     Row row(const std::string& name)
     {
         std::lock_guard lock(mutex_);
@@ -41,6 +44,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, std::string> now_;
     std::map<std::string, Row> rows_;
+    std::atomic<int> notes_ = 0;
 };
 
 TEST(GroupLogTest, HowMuchLogIsStillToComeIsShown)
@@ -55,6 +59,27 @@ TEST(GroupLogTest, HowMuchLogIsStillToComeIsShown)
     EXPECT_GE(row.total, 200'000U);
     EXPECT_GE(row.done, row.total);
     EXPECT_LT(screen.row("receive log of b").total, 100'000U);
+}
+
+TEST(GroupLogTest, NobodyIsToldThatAJobWaitsForItself)
+{
+    World world;
+    Screen screen;
+    std::stop_source stop;
+    stop.request_stop(); // what waits, ends at once
+    auto quiet = world.context();
+    auto context = quiet.telling(screen);
+    context.stop = stop.get_token();
+    auto wait_for = [&](const repo::LeaseOwner& owner) {
+        auto lease = repo::Lease::acquire(world.storage(), "shop", "log", owner, {.renew = false});
+        EXPECT_THROW(GroupLog log(context, std::chrono::hours{1}), base::Error);
+    };
+    auto owner = context.owner();
+    wait_for(owner); // as the closing mark does for one that was placed beside its backup
+    EXPECT_EQ(screen.notes(), 0);
+    owner.command = "mark";
+    wait_for(owner);
+    EXPECT_EQ(screen.notes(), 1);
 }
 
 TEST(GroupLogTest, DecodingIsShownToo)
