@@ -21,11 +21,14 @@ echo mine >"$plain/etc/tidemark/tidemark.toml"
 "$top/tools/install-files" --program "$program" --destdir "$plain"
 for file in bin/tidemark share/man/man1/tidemark.1 lib/systemd/system/tidemark.timer \
     lib/sysusers.d/tidemark.conf share/bash-completion/completions/tidemark \
+    lib/systemd/system/tidemark-drill.timer lib/systemd/system/tidemark-drill@.timer \
     share/doc/tidemark/guide/exit-codes.md share/doc/tidemark/examples/tidemark.toml; do
     [ -s "$plain/usr/local/$file" ] || fail "make install lacks $file"
 done
 grep -q '^ExecStart=/usr/local/bin/tidemark run$' "$plain/usr/local/lib/systemd/system/tidemark.service" ||
     fail "the unit does not run the installed program"
+grep -q '^ExecStart=/usr/local/bin/tidemark drill %i$' "$plain/usr/local/lib/systemd/system/tidemark-drill@.service" ||
+    fail "the unit of the drill does not run it"
 if grep -r '@[a-z_]*@' "$plain/usr/local/lib/systemd"; then fail "a unit holds a word of its template"; fi
 "$top/tools/install-files" --remove --destdir "$plain"
 left=$(cd "$plain" && find . -type f)
@@ -43,7 +46,7 @@ version=$("$program" version | sed -n 's/^tidemark //p')
 deb=$(ls "$scratch"/out/tidemark_*.deb)
 mkdir "$scratch/tree"
 dpkg-deb -x "$deb" "$scratch/tree"
-for unit in tidemark tidemark@; do
+for unit in tidemark tidemark@ tidemark-drill tidemark-drill@; do
     # The threshold counts in tenths.
     systemd-analyze security --offline=true --threshold=20 --no-pager \
         "$scratch/tree/lib/systemd/system/$unit.service" >"$scratch/security" ||
@@ -55,6 +58,12 @@ for unit in tidemark tidemark@; do
     grep -qx 'ReadOnlyPaths=-/etc/tidemark/tidemark.toml' "$scratch/tree/lib/systemd/system/$unit.service" ||
         fail "$unit.service can write the configuration"
 done
+# What may keep servers from being started is the same for the runs, so both are the same sandbox.
+sandbox() { grep -E '^[A-Z][A-Za-z]*=' "$1" | grep -vE '^(Description|Documentation|Wants|After|Type|ExecStart|SuccessExitStatus)='; }
+sandbox "$scratch/tree/lib/systemd/system/tidemark@.service" >"$scratch/of-runs"
+sandbox "$scratch/tree/lib/systemd/system/tidemark-drill@.service" >"$scratch/of-drills"
+grep -qx 'MemoryDenyWriteExecute=yes' "$scratch/of-runs" || fail "the units have no sandbox"
+diff "$scratch/of-runs" "$scratch/of-drills" || fail "the drill's sandbox is another one than the run's"
 manual=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$scratch/tree/usr/share/man/man1/tidemark.1.gz" 2>&1 >/dev/null)
 [ -z "$manual" ] || fail "the manual page has warnings: $manual"
 answer=$(bash -c '. "$1"; COMP_WORDS=(tidemark --repo /x restore --in-doubt "") COMP_CWORD=5; _tidemark

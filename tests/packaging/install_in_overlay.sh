@@ -34,7 +34,8 @@ for folder in 'etc/tidemark 750' 'var/lib/tidemark 700' 'var/backups/tidemark 70
 done
 [ ! -e "$root/etc/tidemark/tidemark.toml" ] || fail "the package brought a configuration"
 [ ! -L "$root/etc/systemd/system/timers.target.wants/tidemark.timer" ] || fail "the timer is enabled before anybody asked"
-inside systemd-analyze verify --man=no /lib/systemd/system/tidemark.timer /lib/systemd/system/tidemark@shop.timer
+inside systemd-analyze verify --man=no /lib/systemd/system/tidemark.timer /lib/systemd/system/tidemark@shop.timer \
+    /lib/systemd/system/tidemark-drill.timer /lib/systemd/system/tidemark-drill@shop.timer
 [ "$(as_tidemark tidemark version | head -n 1)" = "tidemark $(inside dpkg-query -W -f '${Version}' tidemark)" ] || fail "another version"
 # The example is a right configuration: what is missing is the repository.
 as_tidemark tidemark --config /usr/share/doc/tidemark/examples/tidemark.toml list marks >"$scratch/said" 2>&1 || :
@@ -48,7 +49,7 @@ echo '{}' >"$root/var/backups/tidemark/tidemark.json"
 mkdir -p "$root/var/lib/tidemark/.local/state/tidemark"
 echo '{}' >"$root/var/lib/tidemark/.local/state/tidemark/0a.json"
 mine() { [ "$(cat "$root/etc/tidemark/tidemark.toml" "$root/var/backups/tidemark/tidemark.json")" = "$(printf '# mine\n{}')" ]; }
-inside systemctl enable tidemark.timer tidemark@shop.timer 2>/dev/null
+inside systemctl enable tidemark.timer tidemark@shop.timer tidemark-drill.timer tidemark-drill@shop.timer 2>/dev/null
 dpkg --install /tmp/tidemark.deb
 mine || fail "an upgrade touched the configuration or the repository"
 [ -L "$root/etc/systemd/system/timers.target.wants/tidemark.timer" ] || fail "an upgrade disabled the timer"

@@ -62,7 +62,7 @@ base::ProcessOptions environment(const AmcheckOptions& options)
         {"LC_ALL", "C"},
         // What is kept prepared may hold locks for ever.
         {"PGOPTIONS", "-c lock_timeout=60s -c statement_timeout=0 -c role=none -c row_security=off "
-                      "-c zero_damaged_pages=off -c session_preload_libraries= "
+                      "-c zero_damaged_pages=off -c jit=off -c session_preload_libraries= "
                       "-c local_preload_libraries="}};
     return process;
 }

@@ -71,6 +71,7 @@ TEST(RecoveryConfigTest, NothingReachesTheWorld)
         EXPECT_EQ(conf.at("max_prepared_transactions"), "200");
         EXPECT_EQ(conf.at("max_connections"), "300");
         EXPECT_EQ(conf.at("fsync"), "on");
+        EXPECT_EQ(conf.at("jit"), "off") << "the sandbox of the drill's unit forbids it";
     }
     EXPECT_EQ(read(setup(ServerPurpose::recover, 15)).at("hot_standby"), "off");
     for (auto purpose : {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run})

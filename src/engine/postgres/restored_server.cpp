@@ -29,7 +29,9 @@ std::string quote(std::string_view value)
 std::vector<std::string> session_settings()
 {
     return {"session_preload_libraries=", "local_preload_libraries=", "role=none",
-            "synchronous_commit=on",      "zero_damaged_pages=off",   "row_security=off"};
+            "synchronous_commit=on", "zero_damaged_pages=off", "row_security=off",
+            // A database of the backup may set it, and a sandbox forbid it.
+            "jit=off"};
 }
 
 /// For one statement of an operator; on large tables that is much.

@@ -45,6 +45,9 @@ protected:
                           "restore_within = \"1ms\", drill_every = \"1d\" }\n");
             std::ofstream(lab_->config, std::ios::trunc) << config;
             back_up_a_corrupted_page();
+            for (std::size_t i = 0; i < 2; ++i)
+                Connection::open(lab_->lab.cluster(i).conninfo())
+                    .exec("ALTER DATABASE postgres SET jit = on");
             lab_->bank.crash_share = 0.1;
             back_up_under_load({.before = 30, .after = 30});
             app::leave_orphans(lab_->bank, lab_->witness, 1, true);
@@ -144,7 +147,9 @@ TEST_F(DrillTest, ProvesTheNewestMarkByEverything)
 {
     auto total = app::bank_total(lab_->bank);
     auto sql =
-        file("good.sql", fmt::format("--! database: bank\n"
+        file("good.sql", fmt::format("--! check: nothing is compiled at run time\n"
+                                     "SELECT current_setting('jit') = 'off';\n"
+                                     "--! database: bank\n"
                                      "--! check: accounts are there\n"
                                      "SELECT count(*) > 100 FROM account;\n"
                                      "--! check: as many accounts everywhere\n--! expect: equal\n"
