@@ -56,11 +56,12 @@ bool leaves_gap(const Context& context, const model::MemberIdentity& begun)
 
 /// Makes sure that the log from the backup's start on is being kept: a slot that is missing, lost
 /// or ahead of us is made anew, and a new chain of log begins.
-bool keep_log(const Context& context, const model::MemberSpec& member, engine::Session& session)
+void keep_log(const Context& context, const model::MemberSpec& member, engine::Session& session,
+              BackupOutcome::Member& outcome)
 {
     auto slot = session.slot();
     bool ahead = slot_ran_ahead(context, member, session, slot) && slot.exists && !slot.lost;
-    if (slot.exists && !slot.lost && !ahead) return false;
+    if (slot.exists && !slot.lost && !ahead) return;
     auto lease = repo::Lease::acquire(context.storage(), context.group.name, "log", context.owner(),
                                       {.ttl = context.lease_ttl});
     std::string reason = ahead         ? "the slot stands beyond the stored log"
@@ -71,7 +72,8 @@ bool keep_log(const Context& context, const model::MemberSpec& member, engine::S
                       "with this backup"
                     : "and is made anew; the server still had all log, so there is no gap";
     context.progress.warn(fmt::format("{}: {}, {}", member.name, reason, what));
-    return gap;
+    outcome.new_slot = true;
+    outcome.new_chain = gap;
 }
 
 } // namespace
@@ -89,8 +91,7 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
     for (std::size_t i = 0; i < crew.size(); ++i) {
         base::with_context("member " + crew.name(i), [&] {
             sessions[i] = connect(context, context.group.members[i]);
-            outcome.members[i].new_chain =
-                keep_log(context, context.group.members[i], *sessions[i]);
+            keep_log(context, context.group.members[i], *sessions[i], outcome.members[i]);
         });
     }
     // However long the copying takes, the servers' logs are fetched: a slot that waited for its end

@@ -17,7 +17,8 @@ struct BackupOutcome {
         std::string name;
         repo::StoredManifest manifest;
         base::Duration took{};
-        bool new_chain = false; ///< its log has a gap before here: the slot was missing or lost
+        bool new_slot = false;  ///< it was missing, lost or ahead of us, and was made anew
+        bool new_chain = false; ///< therefore its log has a gap before here
     };
     std::vector<Member> members;
     MarkOutcome closing;

@@ -20,6 +20,9 @@ namespace {
 /// that was wrong.
 constexpr base::Duration kClockSlack = std::chrono::minutes{5};
 
+constexpr const char* kBroken = "the log chain is broken";
+constexpr const char* kStopped = "log backups cannot go on";
+
 /// The newest complete full backup, at most.
 const repo::StoredSet* newest_full(const repo::RepositoryView& view,
                                    base::Time started_by = base::Time::max())
@@ -67,12 +70,9 @@ public:
         outcome_.decision = decide_run(context_.group, view, context_.clock.now());
         if (!outcome_.decision.warning.empty()) context_.progress.warn(outcome_.decision.warning);
         if (outcome_.decision.broken) {
-            heal(outcome_.decision.why);
+            heal(kBroken, outcome_.decision.why);
         } else if (!outcome_.decision.full) {
-            if (auto broken = mark()) {
-                mark_failed_ = true;
-                heal(*broken);
-            }
+            mark();
         }
         if (outcome_.decision.full) full(!view.sets.empty());
         return std::move(outcome_);
@@ -84,28 +84,41 @@ private:
         return repo::load_recent(context_.storage(), context_.group.name, false);
     }
 
-    /// A mark; or why the chain is broken.
-    std::optional<std::string> mark()
+    /// A mark that can be restored; or a full backup is decided on.
+    void mark()
     {
         try {
             outcome_.mark = place_mark(context_, MarkOptions{});
         } catch (const Error& error) {
             if (error.code() != Code::log_gap) throw;
-            return error.what();
+            mark_failed_ = stopped_ = true;
+            // Where only the slot is gone, the server may still have all log.
+            heal(kStopped, error.what());
+            return;
         }
         auto plan = repo::plan_restore(load(), outcome_.mark.mark.number());
-        if (plan.plan) return std::nullopt;
+        if (plan.plan) return;
+        mark_failed_ = true;
         const auto& first = plan.obstacles.front();
-        return first.member.empty() ? first.text : first.member + ": " + first.text;
+        heal(kBroken, first.member.empty() ? first.text : first.member + ": " + first.text);
     }
 
-    void heal(const std::string& broken)
+    void heal(const std::string& what, const std::string& why)
     {
-        context_.progress.warn("the log chain is broken, a full backup begins a new one: " +
-                               broken);
-        outcome_.decision = {
-            .full = true, .broken = true, .why = "the log chain is broken: " + broken};
+        context_.progress.warn(fmt::format("{}, so a full backup is taken at once: {}", what, why));
+        outcome_.decision = {.full = true, .broken = true, .why = what + ": " + why};
         outcome_.healed = true;
+    }
+
+    /// What the backup found where a slot was gone.
+    void tell_gap()
+    {
+        const auto& members = outcome_.backup->members;
+        if (!outcome_.healed) return;
+        if (std::ranges::any_of(members, &BackupOutcome::Member::new_chain))
+            outcome_.decision.why += "; log is missing, a new chain begins";
+        else if (stopped_ && std::ranges::any_of(members, &BackupOutcome::Member::new_slot))
+            outcome_.decision.why += "; the slot is made anew, there is no gap";
     }
 
     void full(bool had_chain)
@@ -120,6 +133,7 @@ private:
             outcome_.backup = back_up_group(context_, BackupOptions{});
             if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
             outcome_.mark = outcome_.backup->closing;
+            tell_gap();
         } catch (const Error& error) {
             if (mark_failed_ || !had_chain || error.code() == Code::cancelled) throw;
             // The log goes on whatever became of the backup.
@@ -135,6 +149,7 @@ private:
     const Context& context_;
     RunOutcome outcome_;
     bool mark_failed_ = false;
+    bool stopped_ = false; ///< because log could not be received: what is stored is whole
 };
 
 /// What fails sooner costs little when it is tried again.

@@ -28,7 +28,7 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
 
 struct RunOutcome {
     RunDecision decision; ///< as carried out
-    bool healed = false;  ///< the chain had broken; a new one begins with this run's full backup
+    bool healed = false;  ///< log backups could not go on, or the chain had broken: hence the full
     std::optional<BackupOutcome> backup;
     MarkOutcome mark;                ///< the newest: that of a backup is its closing mark
     std::size_t marks_meanwhile = 0; ///< placed while the full backup ran

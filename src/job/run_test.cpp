@@ -87,6 +87,29 @@ TEST(Run, ASlotThatWasMissingWhileTheServerKeptItsLogLeavesNoGap)
     world.check_whole();
 }
 
+TEST(Run, AMissingSlotIsNoBrokenChainWhereTheServerKeptItsLog)
+{
+    World world;
+    back_up_log(world.context());
+    connect(world.context(), world.group().members[0])->drop_slot();
+    auto run = run_scheduled(world.context());
+    EXPECT_TRUE(run.healed);
+    ASSERT_TRUE(run.backup.has_value());
+    EXPECT_TRUE(run.backup->members[0].new_slot);
+    EXPECT_FALSE(run.backup->members[1].new_slot);
+    EXPECT_NE(run.decision.why.find("there is no gap"), std::string::npos) << run.decision.why;
+    ASSERT_EQ(world.progress().warnings().size(), 2U);
+    for (const auto& warning : world.progress().warnings())
+        EXPECT_EQ(warning.find("broken"), std::string::npos) << warning;
+
+    connect(world.context(), world.group().members[0])->drop_slot();
+    world.server(0).noise(200'000);
+    run = run_scheduled(world.context());
+    EXPECT_TRUE(run.healed);
+    EXPECT_NE(run.decision.why.find("log is missing"), std::string::npos) << run.decision.why;
+    world.check_whole();
+}
+
 TEST(Run, HealsLogOfMinimalWalLevelAtOnce)
 {
     World world;

@@ -81,7 +81,7 @@ TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
     auto healed = run_ok(3);
     EXPECT_TRUE(healed.at("healed").get<bool>());
     EXPECT_TRUE(healed.at("full").get<bool>());
-    EXPECT_NE(text_of(told()).find("shop warnings the log chain is broken"), std::string::npos)
+    EXPECT_NE(text_of(told()).find("shop warnings log backups cannot go on"), std::string::npos)
         << text_of(told());
     EXPECT_FALSE(run_ok().at("full").get<bool>());
 
