@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "job/closing_mark.h"
 #include "job/init.h"
+#include "job/log_holes.h"
 #include "job/member_events.h"
 #include "job/membership.h"
 #include "job/reindex.h"
@@ -54,7 +55,7 @@ public:
     Placer(const Context& context, GroupLog& log, const MarkOptions& options)
         : context_(context), log_(log), options_(options),
           marks_(context.storage(), context.group.name),
-          sets_(context.storage(), context.group.name), unread_(log.size()), prepared_(log.size())
+          sets_(context.storage(), context.group.name), holes_(log.size())
     {
     }
 
@@ -79,8 +80,8 @@ private:
     std::optional<model::Mark> attempt_mark()
     {
         auto deadline = steady_clock::now() + context_.group.mark_wait;
-        previous_ = mark_before();
-        list_prepared();
+        log_.crew().run(
+            [&](std::size_t i, std::stop_token) { holes_.list_prepared(i, log_.session(i)); });
         auto numbers = marks_.numbers();
         auto number = numbers.empty() ? 1 : numbers.back() + 1;
         std::string shown = options_.name.empty() ? repo::mark_id(number) : options_.name;
@@ -90,8 +91,13 @@ private:
         log_.secure(placement, deadline);
         first_sent_ = placement.first_sent;
         last_answered_ = placement.last_answered;
+        previous_ = mark_before(); // now that nobody follows a failover any more
         auto input = make_input(placement);
-        if (prepared_is_needed()) return std::nullopt;
+        if (auto unlisted = holes_.unlisted()) {
+            why_not_ =
+                fmt::format("log of {} cannot be read", context_.group.members[*unlisted].name);
+            return std::nullopt;
+        }
         auto cut = model::compute_cut(input);
         if (!cut.usable() || !covers_backups(cut)) {
             if (!cut.usable())
@@ -114,58 +120,6 @@ private:
                     return false;
             }
             return true;
-        });
-    }
-
-    /// Transactions whose fate lies in log that cannot be read are asked for, before b.
-    void list_prepared()
-    {
-        log_.crew().run([&](std::size_t i, std::stop_token) {
-            if (!unread_[i].empty()) prepared_[i] = seeds_of({}, log_.session(i).prepared());
-        });
-    }
-
-    /// Log before b that could not be read was found just now: once more, with list_prepared().
-    bool prepared_is_needed()
-    {
-        for (std::size_t i = 0; i < unread_.size(); ++i) {
-            if (unread_[i].empty() || prepared_[i]) continue;
-            why_not_ = fmt::format("log of {} cannot be read", context_.group.members[i].name);
-            return true;
-        }
-        return false;
-    }
-
-    /// A hole below b is like a gap of the chain: what came before it is no longer known. One that
-    /// reaches the mark itself hides what the cut needs.
-    void take_unread(std::size_t i, const Placement::Member& placed, model::CutMember& member,
-                     const std::vector<model::UnreadLog>& holes)
-    {
-        unread_[i].clear();
-        for (const auto& hole : holes) {
-            if (hole.from >= placed.e) continue;
-            if (hole.to > placed.b) {
-                throw Error{
-                    Code::mark_not_placed,
-                    fmt::format("log of this member from {} to {} cannot be read, and the mark "
-                                "needs it: {}",
-                                model::format_offset(hole.from), model::format_offset(hole.to),
-                                hole.why),
-                    {.hint =
-                         "the log is stored, nothing is lost; marks are possible again when the "
-                         "log has passed into its next segment (SELECT pg_switch_wal()), or "
-                         "after tidemark reindex by a newer program"}};
-            }
-            unread_[i].push_back(hole);
-            member.log.complete_since = std::max(member.log.complete_since, hole.to);
-        }
-        if (unread_[i].empty() || !prepared_[i]) return;
-        member.log.seeds = *prepared_[i];
-        std::erase_if(member.log.seeds, [&](const model::Seed& seed) {
-            return std::ranges::any_of(member.log.events, [&](const auto& event) {
-                return event.kind == model::EventKind::prepare && event.xid == seed.xid &&
-                       event.end > member.log.complete_since;
-            });
         });
     }
 
@@ -210,21 +164,6 @@ private:
         return model::combine(*before->second.clock, *now, apart);
     }
 
-    /// Log between what is known and the chain that retention let go of, and nobody lists anew what
-    /// was prepared in it: the mark it was needed for is gone, too.
-    std::vector<model::UnreadLog> gone_log(const model::MemberIdentity& recorded,
-                                           const model::CutMember& member) const
-    {
-        auto from = recorded.log_start.offset;
-        if (previous_) {
-            const auto& known = previous_->value.table.members;
-            auto table = known.find(member.log.name);
-            if (table != known.end()) from = std::max(from, table->second.e);
-        }
-        if (member.log.complete_since <= from) return {};
-        return {{.from = from, .to = member.log.complete_since, .why = "it is no longer stored"}};
-    }
-
     model::CutMember read_member(std::size_t i, const Placement& placement)
     {
         const auto& spec = context_.group.members[i];
@@ -248,7 +187,8 @@ private:
         repo::LogReader reader(context_.storage(), receiver.catalog());
         auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
                                        receiver.history());
-        auto holes = gone_log(receiver.recorded(), member);
+        auto holes =
+            gone_log(receiver.recorded(), previous_ ? &previous_->value.table : nullptr, member);
         auto indexes =
             read_indexes(receiver.catalog(),
                          {.history = receiver.history(),
@@ -267,7 +207,7 @@ private:
                     member.r = point.start;
             }
         }
-        take_unread(i, placed, member, holes);
+        holes_.take(i, placed, member, holes);
         if (member.r == 0) {
             throw Error{Code::failed,
                         fmt::format("the restore point {} is not in the log that was received",
@@ -316,8 +256,8 @@ private:
         mark.at = std::move(cut.at);
         mark.table = std::move(cut.table);
         mark.violations = std::move(cut.violations);
-        for (std::size_t i = 0; i < unread_.size(); ++i) {
-            for (const auto& hole : unread_[i])
+        for (std::size_t i = 0; i < mark.members.size(); ++i) {
+            for (const auto& hole : holes_.of(i))
                 mark.violations.push_back({.kind = model::ViolationKind::log_unread,
                                            .member = mark.members[i].name,
                                            .cut = hole.from,
@@ -369,8 +309,7 @@ private:
     repo::Marks marks_;
     repo::Sets sets_;
     std::optional<repo::StoredMark> previous_;
-    std::vector<std::vector<model::UnreadLog>> unread_; ///< by member: since the previous mark
-    std::vector<std::optional<std::vector<model::Seed>>> prepared_;
+    LogHoles holes_;
     std::string why_not_;
     steady_clock::time_point first_sent_, last_answered_;
 };
