@@ -32,7 +32,7 @@ bool slot_ran_ahead(const Context& context, const model::MemberSpec& member,
     if (!recorded) return false;
     auto identity = session.identify();
     repo::check_identity(recorded->value, identity);
-    auto history = take_history(context, id, session, identity.position.epoch);
+    auto history = compare_history(context, id, session, identity.position.epoch).history;
     auto catalog = repo::LogCatalog::load(context.storage(), id);
     require_branch(catalog, recorded->value, history);
     if (!slot.restart) return false;

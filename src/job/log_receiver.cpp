@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace tidemark::job {
 
@@ -46,7 +47,8 @@ LogReceiver::LogReceiver(const Context& context, const model::MemberSpec& member
 void LogReceiver::open(std::stop_token stop)
 {
     check_identity();
-    history_ = take_history(context_, id_, session_, identity_.position.epoch);
+    auto server = compare_history(context_, id_, session_, identity_.position.epoch);
+    history_ = server.history;
     catalog_ = repo::LogCatalog::load(context_.storage(), id_);
     require_branch(catalog_, recorded_, history_);
     auto chain = catalog_.newest_chain(history_);
@@ -70,20 +72,7 @@ void LogReceiver::open(std::stop_token stop)
         go_on(*chain, slot.restart, stop);
         mend_histories(context_, id_, session_, history_);
     }
-}
-
-/// A server only sends what is durable there, so its log never gets shorter by itself.
-void LogReceiver::refuse_one_set_back(const LogPosition& stored)
-{
-    auto now = session_.insert_position();
-    if (now.offset >= stored.offset) return;
-    throw Error{
-        Code::identity_mismatch,
-        fmt::format("the server's log ends at {}, before {}, up to which it is stored: the server "
-                    "was set back, by a snapshot or an older copy of its files",
-                    model::format_offset(now.offset), model::format_offset(stored.offset)),
-        {.hint = "other members hold what it has forgotten; if it is to stay so, promote it to a "
-                 "timeline of its own (tidemark restore does that), or give it a new member name"}};
+    store_histories(context_, id_, server);
 }
 
 /// Receives the end of the chain once more and compares it before anything new is taken.
@@ -91,7 +80,7 @@ void LogReceiver::go_on(const repo::LogChain& chain, std::optional<Offset> resta
                         std::stop_token stop)
 {
     const auto& end = chain.end;
-    refuse_one_set_back(end);
+    refuse_one_set_back(session_, end);
     Offset begin = 0; // of the epoch
     for (const auto& step : history_.ancestors()) {
         if (step.epoch < end.epoch) begin = step.left_at;
@@ -308,7 +297,10 @@ void LogReceiver::follow_switch(std::stop_token)
     }
     store_piece();
     source_->finish();
-    history_ = take_history(context_, id_, session_, next->next);
+    // What leads to it is stored and was compared, so this is the member's own next timeline.
+    auto server = compare_history(context_, id_, session_, next->next);
+    store_histories(context_, id_, server);
+    history_ = std::move(server.history);
     mend_histories(context_, id_, session_, history_);
     warn_of_switch(*next);
     writer_->switch_epoch(next->next, next->at);

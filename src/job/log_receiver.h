@@ -53,7 +53,6 @@ public:
 
 private:
     void check_identity();
-    void refuse_one_set_back(const model::LogPosition& stored);
     void go_on(const repo::LogChain& chain, std::optional<model::Offset> restart,
                std::stop_token stop);
     void warn_of_switch(const engine::LogSource::Switch& next) const;

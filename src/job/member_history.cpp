@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace tidemark::job {
 
@@ -57,26 +58,33 @@ void throw_other_history(const std::string& why)
                          "group and add it under a new name"}};
 }
 
-model::History take_history(const Context& context, const model::MemberId& id,
-                            engine::Session& session, Epoch epoch)
+ServerHistory compare_history(const Context& context, const model::MemberId& id,
+                              engine::Session& session, Epoch epoch)
 {
-    if (epoch == 1) return model::History(1);
+    if (epoch == 1) return {.history = model::History(1)};
     auto text = session.history_file(epoch);
     if (!text)
         throw_other_history(
             fmt::format("the server has no history file of its timeline {}", epoch));
-    auto history = model::parse_history(epoch, *text);
-    for (const auto& step : history.ancestors()) {
+    ServerHistory server{.history = model::parse_history(epoch, *text)};
+    for (const auto& step : server.history.ancestors()) {
         if (step.epoch == 1 || pass_over_damage(context, id, step.epoch)) continue;
         if (auto stored = repo::load_history_text(context.storage(), id, step.epoch)) {
-            require_same_past(history, model::parse_history(step.epoch, *stored));
+            require_same_past(server.history, model::parse_history(step.epoch, *stored));
         } else if (auto older = session.history_file(step.epoch)) {
-            repo::store_history(context.storage(), id, step.epoch, *older);
+            server.files.emplace(step.epoch, std::move(*older));
         }
     }
-    if (!pass_over_damage(context, id, epoch))
-        repo::store_history(context.storage(), id, epoch, *text);
-    return history;
+    if (!pass_over_damage(context, id, epoch) &&
+        !repo::holds_history(context.storage(), id, epoch, *text))
+        server.files.emplace(epoch, std::move(*text));
+    return server;
+}
+
+void store_histories(const Context& context, const model::MemberId& id, const ServerHistory& server)
+{
+    for (const auto& [epoch, text] : server.files)
+        repo::store_history(context.storage(), id, epoch, text);
 }
 
 void mend_histories(const Context& context, const model::MemberId& id, engine::Session& session,
@@ -109,6 +117,19 @@ void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity
         "log is stored of timeline {}, but the server is on timeline {}, which does not come from "
         "it: an old primary that came back, or another restore of the same cluster",
         newest, history.current()));
+}
+
+void refuse_one_set_back(engine::Session& session, const model::LogPosition& stored)
+{
+    auto now = session.insert_position();
+    if (now.offset >= stored.offset) return;
+    throw Error{
+        Code::identity_mismatch,
+        fmt::format("the server's log ends at {}, before {}, up to which it is stored: the server "
+                    "was set back, by a snapshot or an older copy of its files",
+                    model::format_offset(now.offset), model::format_offset(stored.offset)),
+        {.hint = "other members hold what it has forgotten; if it is to stay so, promote it to a "
+                 "timeline of its own (tidemark restore does that), or give it a new member name"}};
 }
 
 model::Offset confirmable(model::Offset durable, std::uint32_t segment_size)

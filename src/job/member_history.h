@@ -6,18 +6,31 @@
 #include "model/member_identity.h"
 #include "repo/log_catalog.h"
 
+#include <map>
 #include <optional>
+#include <string>
 
 namespace tidemark::job {
 
 /// Error{identity_mismatch} with the next step.
 [[noreturn]] void throw_other_history(const std::string& why);
 
-/// The server's history of `epoch`, compared with every history file that is stored for the member
-/// and stored where it is new: before any log of that epoch (rules.md 13, 14). A difference is
-/// Error{identity_mismatch}.
-model::History take_history(const Context& context, const model::MemberId& id,
-                            engine::Session& session, model::Epoch epoch);
+struct ServerHistory {
+    model::History history;
+    /// Its history files that the repository does not hold, as the server has them.
+    std::map<model::Epoch, std::string> files = {};
+};
+
+/// The server's history of `epoch`, compared with every history file that is stored for the member.
+/// A difference is Error{identity_mismatch}. Stores nothing: any server that answers at the url can
+/// say this much, and a stored history is for ever.
+ServerHistory compare_history(const Context& context, const model::MemberId& id,
+                              engine::Session& session, model::Epoch epoch);
+
+/// Stores what is new of it, before any log of that epoch (rules.md 13, 14): once the server is
+/// known to be the member's, by its slot and by the bytes of its log.
+void store_histories(const Context& context, const model::MemberId& id,
+                     const ServerHistory& server);
 
 /// Stores damaged history files anew from the server's, whose log has been compared with ours.
 void mend_histories(const Context& context, const model::MemberId& id, engine::Session& session,
@@ -28,6 +41,10 @@ void mend_histories(const Context& context, const model::MemberId& id, engine::S
 /// Error{identity_mismatch}.
 void require_branch(const repo::LogCatalog& catalog, const model::MemberIdentity& recorded,
                     const model::History& history);
+
+/// A server only sends what is durable there, so its log never gets shorter by itself: one that
+/// ends before `stored` is Error{identity_mismatch}.
+void refuse_one_set_back(engine::Session& session, const model::LogPosition& stored);
 
 /// What the server may be told of log that is stored up to `durable`: where that is the end of a
 /// segment, one byte less, so that this segment is still there to be compared when we come again.

@@ -54,8 +54,17 @@ void store_history(store::Storage& storage, const model::MemberId& id, model::Ep
     std::string key = history_key(id, epoch);
     std::string object = sealed(text);
     if (store::put(storage, key, base::as_bytes(object)) == store::Created::yes) return;
+    if (!holds_history(storage, id, epoch, text))
+        throw Error{Code::failed, fmt::format("{} was there and is gone", key)};
+}
+
+bool holds_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                   const std::string& text)
+{
+    std::string key = history_key(id, epoch);
     auto there = stored_text(storage, key);
-    if (there && sealed(*there) == object) return;
+    if (!there) return false;
+    if (sealed(*there) == sealed(text)) return true;
     throw Error{Code::identity_mismatch,
                 fmt::format("the history of timeline {} of member {} differs from the stored one "
                             "({}): two servers used this number",

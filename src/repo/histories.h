@@ -15,6 +15,9 @@ namespace tidemark::repo {
 /// two servers went different ways under one number (rules.md 13).
 void store_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
                    const std::string& text);
+/// The same comparison without storing: false when none is stored under the epoch.
+bool holds_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                   const std::string& text);
 /// The text as the server had it (with a line feed at its end); Error{failed} when it is damaged.
 std::optional<std::string> load_history_text(store::Storage& storage, const model::MemberId& id,
                                              model::Epoch epoch);
