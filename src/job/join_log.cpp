@@ -233,6 +233,7 @@ model::LogIndex merge_indexes(const std::vector<model::LogIndex>& parts)
         append(out.transactions, part.transactions);
         append(out.restore_points, part.restore_points);
         append(out.notices, part.notices);
+        append(out.unread, part.unread); // what a mark does not know, it must not take for read
         add_times(out.times, part.times, last);
         out.records += part.records;
         out.commits += part.commits;

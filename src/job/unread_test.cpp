@@ -2,6 +2,7 @@
 // after it say so, and a program that can read it heals the index.
 
 #include "job/audit.h"
+#include "job/expire.h"
 #include "job/index_maker.h"
 #include "job/mark.h"
 #include "job/reindex.h"
@@ -140,6 +141,29 @@ TEST_F(UnreadTest, AMarkAfterItSaysThatItIsNotProven)
     EXPECT_FALSE(audit_mark(context(), "after").good());
     EXPECT_EQ(repo::Marks(world_.storage(), "shop").need("after").value.violations,
               outcome.mark.value.violations);
+}
+
+// rule 36
+TEST_F(UnreadTest, JoiningSmallPiecesForgetsNoHole)
+{
+    blind_from_here();
+    back_up_log(context());
+    world_.server(0).noise(std::size_t{2} * engine::fake::kSegmentSize);
+    place_mark(context(), {.name = "after"});
+    auto before = holes();
+    ASSERT_FALSE(before.empty());
+    auto pieces = catalog().pieces.size();
+    world_.clock().advance(std::chrono::hours{2});
+    ExpireOptions options{.sleep = [this](base::Duration time) { world_.clock().advance(time); }};
+    options.grace = options.settle;
+    options.join_at_least = 2;
+    EXPECT_GT(expire(world_.context(), options).joined, 0U);
+    ASSERT_LT(catalog().pieces.size(), pieces) << "they are gone, the joined one counts";
+    EXPECT_EQ(holes(), before);
+    EXPECT_FALSE(repo::verify(world_.repository(), "shop").notes.empty());
+    EXPECT_GE(reindex(world_.context()).rebuilt, 1U);
+    EXPECT_TRUE(holes().empty());
+    world_.check_whole();
 }
 
 TEST_F(UnreadTest, ANewerProgramHealsIt)
