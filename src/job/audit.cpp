@@ -190,6 +190,14 @@ model::GidPattern pattern_at(const model::Mark& mark, const model::MemberSpec& m
     return model::GidPattern::parse(known ? line->gid_pattern : member.gid_pattern);
 }
 
+std::optional<bool> is_inside(const model::Mark& mark, const std::string& member,
+                              const model::TransactionEvent& event)
+{
+    auto one = std::ranges::find(mark.members, member, &model::MarkMember::name);
+    if (one == mark.members.end()) return std::nullopt;
+    return one->history.contains({event.epoch, event.end}) && event.end <= one->cut.offset;
+}
+
 } // namespace
 
 std::vector<GidEvent> explain_gid(const Context& context, const model::Mark& mark,
@@ -219,7 +227,7 @@ std::vector<GidEvent> explain_gid(const Context& context, const model::Mark& mar
                 else if (auto known = open.find(event.xid); known != open.end())
                     event.gid = known->second;
                 if (event.gid == gid || pattern.global_id(event.gid) == gid)
-                    found.push_back({member.name, event});
+                    found.push_back({member.name, event, is_inside(mark, member.name, event)});
             }
         }
     }

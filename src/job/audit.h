@@ -5,6 +5,7 @@
 #include "repo/marks.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ AuditReport audit_mark(const Context& context, const std::string& mark);
 struct GidEvent {
     std::string member;
     model::TransactionEvent event;
+    /// Does the mark contain it? It does not what lies on another timeline's way, an abandoned tail
+    /// for instance, wherever that ends. Absent of members that the mark does not name.
+    std::optional<bool> inside = {};
 };
 std::vector<GidEvent> explain_gid(const Context& context, const model::Mark& mark,
                                   const std::string& gid);

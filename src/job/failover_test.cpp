@@ -254,6 +254,30 @@ TEST_F(FailoverTest, WhatTheNewTimelineHoldsBelowTheLastMarksEndIsSeen)
 }
 
 // rule 13
+TEST_F(FailoverTest, WhatIsInsideAMarkLiesOnItsHistory)
+{
+    auto fork = a_->insert_position().offset;
+    a_->prepare("torn");
+    b_->prepare("torn");
+    a_->noise(30'000);
+    auto before = mark();
+    a_->promote(fork);
+    a_->prepare("young");
+    a_->noise(60'000);
+    auto after = mark();
+    auto inside = [&](const model::Mark& mark, const std::string& gid) {
+        std::string out;
+        for (const auto& found : explain_gid(context(), mark, gid))
+            out += found.member + (found.inside.value() ? " yes " : " no ");
+        return out;
+    };
+    EXPECT_EQ(inside(before, "torn"), "a yes b yes ");
+    EXPECT_EQ(inside(after, "torn"), "a no b yes ") << "on a's abandoned tail";
+    EXPECT_EQ(inside(before, "young"), "a no ") << "below the cut, but on the next timeline";
+    EXPECT_EQ(inside(after, "young"), "a yes ");
+}
+
+// rule 13
 TEST_F(FailoverTest, AnOldPrimaryThatComesBackIsRefused)
 {
     a_->promote();

@@ -32,12 +32,9 @@ void explain(Environment& environment, const job::AuditReport& report)
     const auto& gid = environment.options().gid;
     Table table({"MEMBER", "EVENT", "AT", "TIME", "XID", "GID", "INSIDE THE MARK"});
     auto& list = environment.output().document()["explain"] = json::array();
-    for (const auto& [member, event] :
+    for (const auto& [member, event, contained] :
          job::explain_gid(environment.context(), report.mark.value, gid)) {
-        std::string inside = "?";
-        for (const auto& one : report.mark.value.members) {
-            if (one.name == member) inside = event.end <= one.cut.offset ? "yes" : "no";
-        }
+        std::string inside = !contained ? "?" : *contained ? "yes" : "no";
         table.row({member, std::string(event_name(event.kind)),
                    model::format_position({event.epoch, event.start}), base::format_time(event.at),
                    std::to_string(event.xid), event.gid, inside});
