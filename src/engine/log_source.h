@@ -33,7 +33,8 @@ public:
     virtual std::optional<Switch> switched() const = 0;
     /// The server is stopping and waits until everything it sent is confirmed: next() returned
     /// early for it. Whoever can make the rest durable and confirm it does so now; otherwise the
-    /// stream is soon given up (member_unreachable, transient), so that the server can stop.
+    /// stream is soon given up (member_unreachable, transient), so that the server can stop. It
+    /// waits no more once the last byte that it sent is confirmed.
     virtual bool server_waits() const { return false; }
     /// The server's flush position as last heard.
     virtual model::Offset server_end() const = 0;

@@ -329,6 +329,10 @@ bool LogReceiver::receive(std::chrono::steady_clock::time_point deadline, std::s
         throw Error{Code::cancelled, "stopped while receiving log"};
     } else if (source_->server_waits()) {
         store_piece();
+        // Also the byte that confirmable() holds back at a segment's end: it waits for that one.
+        // The price: the segment may be gone when we come back, and where the log still ends there
+        // the next run goes on uncompared, with a warning (require_uncompared).
+        source_->confirm(durable_);
     } else {
         store_full_or_old_piece();
         return false;

@@ -1,6 +1,7 @@
 #include "job/log_receiver.h"
 
 #include "base/error.h"
+#include "job/segment_testing.h"
 #include "job/world_testing.h"
 
 namespace tidemark::job {
@@ -35,6 +36,30 @@ TEST_F(LogReceiverTest, APieceIsClosedByTime)
         {});
     EXPECT_GE(receiver.durable().offset, before + 5000);
     receiver.finish();
+}
+
+// rule 15: at a segment's end the last byte is held back (confirmable), but not from a server that
+// can only stop with it, or that would be taken for one whose log is not stored.
+TEST_F(LogReceiverTest, AServerThatWaitsIsToldItsLastByte)
+{
+    receiver.open({});
+    fill_segment(world.server(0));
+    auto end = world.server(0).insert_position().offset;
+    receiver.advance(end, std::chrono::steady_clock::now() + std::chrono::seconds{10}, {});
+    ASSERT_EQ(receiver.durable().offset, end);
+    EXPECT_EQ(world.server(0).slot().restart, end - 1);
+    world.server(0).wait_for_confirmation();
+    auto turns = 0;
+    receiver.keep_up([&] { return ++turns > 50 || world.server(0).slot().restart == end; }, {});
+    EXPECT_EQ(world.server(0).slot().restart, end);
+    receiver.finish();
+    // What that costs.
+    world.server(0).discard_log_below(end);
+    auto warnings = world.progress().warnings().size();
+    LogReceiver again{context, world.group().members[0], *session, *lease};
+    again.open({});
+    EXPECT_EQ(world.progress().warnings().size(), warnings + 1);
+    again.finish();
 }
 
 // What a server says of its own past is foreign input.

@@ -48,13 +48,15 @@ void refuse_one_set_back(engine::Session& session, const model::LogPosition& sto
 
 /// What the server may be told of log that is stored up to `durable`: where that is the end of a
 /// segment, one byte less, so that this segment is still there to be compared when we come again.
+/// Only a server that waits for its last byte is told that one (LogSource::server_waits).
 model::Offset confirmable(model::Offset durable, std::uint32_t segment_size);
 
 /// The server no longer has the segment that ends with the stored log, so nothing of it can be
 /// compared. Error{identity_mismatch} unless nobody promised to keep it: the slot was made anew
 /// just there, or belongs to a server that was failed over to (whose history file was compared).
 /// With a warning also where the slot keeps (`restart`) log from `end` on only, as one does that an
-/// older program advanced, or that a run made which died before it recorded the new chain.
+/// older program advanced, that a run made which died before it recorded the new chain, or whose
+/// server waited for its last byte to be confirmed just there.
 struct Uncompared {
     const model::LogPosition& end;
     std::optional<model::Offset> restart;

@@ -48,7 +48,20 @@ FakeLogSource::~FakeLogSource()
 bool FakeLogSource::ready() const
 {
     const auto& log = server_->epoch_log(epoch_);
-    return server_->unreachable_ || server_->slot_lost_ || log.left_at || server_->flushed_ > at_;
+    return server_->unreachable_ || server_->slot_lost_ || log.left_at || server_->flushed_ > at_ ||
+           waits();
+}
+
+bool FakeLogSource::waits() const
+{
+    return server_->waits_for_confirmation_ && !server_->epoch_log(epoch_).left_at &&
+           at_ >= server_->flushed_ && confirmed_ < at_;
+}
+
+bool FakeLogSource::server_waits() const
+{
+    const std::lock_guard lock(server_->mutex_);
+    return waits();
 }
 
 std::optional<LogSource::Chunk> FakeLogSource::next(std::chrono::steady_clock::time_point deadline,
@@ -70,6 +83,7 @@ std::optional<LogSource::Chunk> FakeLogSource::next(std::chrono::steady_clock::t
     if (server_->unreachable_)
         throw Error{Code::member_unreachable, "the connection is lost", {.transient = true}};
     if (server_->slot_lost_) throw Error{Code::log_gap, "the slot was invalidated"};
+    if (waits()) return std::nullopt;
     const auto& log = server_->epoch_log(epoch_);
     const model::Offset end = log.left_at.value_or(server_->flushed_);
     if (at_ >= end) {

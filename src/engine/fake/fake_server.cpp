@@ -172,6 +172,13 @@ void FakeServer::lose_slot()
     changed_.notify_all();
 }
 
+void FakeServer::wait_for_confirmation()
+{
+    const std::lock_guard lock(mutex_);
+    waits_for_confirmation_ = true;
+    changed_.notify_all();
+}
+
 void FakeServer::change_system_id(const std::string& id)
 {
     const std::lock_guard lock(mutex_);

@@ -56,6 +56,8 @@ public:
     /// Log below `offset` is recycled, whatever the slot says.
     void discard_log_below(model::Offset offset);
     void lose_slot();
+    /// It is about to stop, and waits until all that it sent is confirmed.
+    void wait_for_confirmation();
     /// Another cluster answers from now on.
     void change_system_id(const std::string& id);
 
@@ -118,6 +120,7 @@ private:
     bool slot_lost_ = false;
     bool slot_active_ = false;
     bool unreachable_ = false;
+    bool waits_for_confirmation_ = false;
     std::set<std::string> hanging_;
     std::multimap<std::string, Fault> faults_;
     std::function<void(const std::string&)> hook_;

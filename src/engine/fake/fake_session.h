@@ -39,12 +39,14 @@ public:
     std::optional<Chunk> next(std::chrono::steady_clock::time_point deadline,
                               std::stop_token stop) override;
     std::optional<Switch> switched() const override { return switched_; }
+    bool server_waits() const override;
     model::Offset server_end() const override;
     void confirm(model::Offset durable) override;
     std::optional<model::Offset> finish() override;
 
 private:
     bool ready() const;
+    bool waits() const; ///< locked
     void tell_slot();
 
     std::shared_ptr<FakeServer> server_;

@@ -338,7 +338,9 @@ void PostgresLogSource::confirm(model::Offset durable)
     // What was never delivered cannot be durable; and the server's flush is at or after it.
     CHECK(durable <= at_);
     confirmed_ = std::max(confirmed_, durable);
-    if (waits_since_) status_due_ = steady_clock::now();
+    if (!waits_since_) return;
+    status_due_ = steady_clock::now();
+    if (confirmed_ >= at_) waits_since_.reset();
 }
 
 void PostgresLogSource::send_status()
