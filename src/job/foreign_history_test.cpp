@@ -84,6 +84,51 @@ TEST_F(ForeignHistoryTest, AServerWithOtherLogLeavesNone)
     EXPECT_TRUE(stored());
 }
 
+// rule 13: an older program stored what any server said.
+TEST_F(ForeignHistoryTest, OneThatNothingBelongsToGivesWay)
+{
+    meet_copy(false);
+    repo::store_history(world_.storage(), id_, 2, copy_says_);
+    fail_over();
+    back_up_log(world_.context());
+    EXPECT_NE(stored(), copy_says_);
+    auto mark = place_mark(world_.context(), {}).mark;
+    EXPECT_EQ(repo::newest_restorable(world_.view()), mark.number());
+    world_.check_whole();
+    // The number now is the member's.
+    answer("copy");
+    EXPECT_EQ(code_of([](const Context& context) { back_up_log(context); }),
+              Code::identity_mismatch);
+    EXPECT_NE(stored(), copy_says_);
+}
+
+// rule 13: also where the server has gone on to a third timeline meanwhile.
+TEST_F(ForeignHistoryTest, AnAncestorsGivesWayToo)
+{
+    meet_copy(false);
+    repo::store_history(world_.storage(), id_, 2, copy_says_);
+    fail_over();
+    fail_over();
+    auto mark = place_mark(world_.context(), {}).mark;
+    EXPECT_EQ(mark.value.members[0].history.current(), 3U);
+    EXPECT_NE(stored(), copy_says_);
+    EXPECT_EQ(repo::newest_restorable(world_.view()), mark.number());
+    world_.check_whole();
+}
+
+// rule 13
+TEST_F(ForeignHistoryTest, OneThatABackupBelongsToStays)
+{
+    meet_copy(true);
+    EXPECT_EQ(code_of([](const Context& context) { back_up_group(context, {}); }),
+              Code::identity_mismatch);
+    repo::store_history(world_.storage(), id_, 2, copy_says_);
+    fail_over();
+    EXPECT_EQ(code_of([](const Context& context) { back_up_log(context); }),
+              Code::identity_mismatch);
+    EXPECT_EQ(stored(), copy_says_);
+}
+
 // rule 14: whatever became of it, no log of a timeline is stored without.
 TEST_F(ForeignHistoryTest, OneThatIsMissingIsStoredAgain)
 {

@@ -3,10 +3,12 @@
 #include "base/error.h"
 #include "repo/histories.h"
 #include "repo/layout.h"
+#include "repo/view.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <utility>
+#include <vector>
 
 namespace tidemark::job {
 
@@ -25,12 +27,16 @@ bool passes_through(const model::History& history, Epoch epoch)
 }
 
 /// The file of an ancestor tells the first lines of its descendants' files.
-void require_same_past(const model::History& history, const model::History& ancestor)
+bool is_same_past(const model::History& history, const model::History& ancestor)
 {
     const auto& ours = history.ancestors();
     const auto& theirs = ancestor.ancestors();
-    if (theirs.size() < ours.size() && std::equal(theirs.begin(), theirs.end(), ours.begin()))
-        return;
+    return theirs.size() < ours.size() && std::equal(theirs.begin(), theirs.end(), ours.begin());
+}
+
+void require_same_past(const model::History& history, const model::History& ancestor)
+{
+    if (is_same_past(history, ancestor)) return;
     throw_other_history(fmt::format("the server's timeline {} comes from another timeline {} than "
                                     "the one that is stored",
                                     history.current(), ancestor.current()));
@@ -45,6 +51,46 @@ bool pass_over_damage(const Context& context, const model::MemberId& id, Epoch e
         "known to be the same",
         repo::history_key(id, epoch)));
     return true;
+}
+
+/// Which way `history` came to `epoch`.
+std::vector<model::History::Step> way_to(const model::History& history, Epoch epoch)
+{
+    auto steps = history.ancestors();
+    std::erase_if(steps, [&](const model::History::Step& step) { return step.epoch >= epoch; });
+    return steps;
+}
+
+/// Does the repository hold anything of a timeline with this number that is not the server's? A
+/// claim is nothing of the kind: it keeps restores apart, and production knows nothing of it.
+bool is_used_otherwise(const Context& context, const model::MemberId& id,
+                       const model::History& server, Epoch epoch)
+{
+    auto view = repo::load_view(context.storage(), id.group,
+                                {.sets = repo::SetScope::none, .proofs = false});
+    auto member = view.members.find(id.member);
+    if (member == view.members.end() || !view.unreadable.empty()) return true;
+    auto other = [&](const model::History& history) {
+        return passes_through(history, epoch) && way_to(history, epoch) != way_to(server, epoch);
+    };
+    const auto& held = member->second;
+    for (const auto& piece : held.log.pieces) {
+        if (piece.range.epoch == epoch) return true;
+        auto history = held.histories.find(piece.range.epoch);
+        if (history == held.histories.end() || other(history->second)) return true;
+    }
+    for (const auto& identity : held.identities) {
+        auto at = identity.value.identity.position.epoch;
+        const auto& text = identity.value.history;
+        if (other(text ? model::parse_history(at, *text) : model::History(at))) return true;
+    }
+    return std::ranges::any_of(held.backups,
+                               [&](const auto& backup) { return other(backup.value.history); }) ||
+           std::ranges::any_of(view.marks, [&](const auto& mark) {
+               return std::ranges::any_of(mark.value.members, [&](const auto& line) {
+                   return line.name == id.member && other(line.history);
+               });
+           });
 }
 
 } // namespace
@@ -69,22 +115,38 @@ ServerHistory compare_history(const Context& context, const model::MemberId& id,
     ServerHistory server{.history = model::parse_history(epoch, *text)};
     for (const auto& step : server.history.ancestors()) {
         if (step.epoch == 1 || pass_over_damage(context, id, step.epoch)) continue;
-        if (auto stored = repo::load_history_text(context.storage(), id, step.epoch)) {
+        auto stored = repo::load_history_text(context.storage(), id, step.epoch);
+        if (stored && is_same_past(server.history, model::parse_history(step.epoch, *stored)))
+            continue;
+        auto older = session.history_file(step.epoch);
+        if (stored && (!older || is_used_otherwise(context, id, server.history, step.epoch)))
             require_same_past(server.history, model::parse_history(step.epoch, *stored));
-        } else if (auto older = session.history_file(step.epoch)) {
-            server.files.emplace(step.epoch, std::move(*older));
-        }
+        if (older)
+            server.files.emplace(step.epoch,
+                                 ServerHistory::File{std::move(*older), stored.has_value()});
     }
-    if (!pass_over_damage(context, id, epoch) &&
-        !repo::holds_history(context.storage(), id, epoch, *text))
-        server.files.emplace(epoch, std::move(*text));
+    if (pass_over_damage(context, id, epoch)) return server;
+    auto stored = repo::load_history_text(context.storage(), id, epoch);
+    bool replaces = stored && model::parse_history(epoch, *stored) != server.history &&
+                    !is_used_otherwise(context, id, server.history, epoch);
+    if (replaces || !repo::holds_history(context.storage(), id, epoch, *text))
+        server.files.emplace(epoch, ServerHistory::File{std::move(*text), replaces});
     return server;
 }
 
 void store_histories(const Context& context, const model::MemberId& id, const ServerHistory& server)
 {
-    for (const auto& [epoch, text] : server.files)
-        repo::store_history(context.storage(), id, epoch, text);
+    for (const auto& [epoch, file] : server.files) {
+        if (!file.replaces) {
+            repo::store_history(context.storage(), id, epoch, file.text);
+            continue;
+        }
+        repo::replace_history(context.storage(), id, epoch, file.text);
+        context.progress.note(fmt::format(
+            "{}: the history of timeline {} is stored anew: the one that was there is of a server "
+            "of which nothing else is stored",
+            id.member, epoch));
+    }
 }
 
 void mend_histories(const Context& context, const model::MemberId& id, engine::Session& session,

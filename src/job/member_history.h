@@ -16,14 +16,19 @@ namespace tidemark::job {
 [[noreturn]] void throw_other_history(const std::string& why);
 
 struct ServerHistory {
+    struct File {
+        std::string text;
+        bool replaces = false; ///< another one, to which nothing in the repository belongs
+    };
     model::History history;
     /// Its history files that the repository does not hold, as the server has them.
-    std::map<model::Epoch, std::string> files = {};
+    std::map<model::Epoch, File> files = {};
 };
 
 /// The server's history of `epoch`, compared with every history file that is stored for the member.
-/// A difference is Error{identity_mismatch}. Stores nothing: any server that answers at the url can
-/// say this much, and a stored history is for ever.
+/// A difference is Error{identity_mismatch}, unless nothing is stored of that other timeline: then
+/// a server that was never backed up left the file (older programs stored it first). Stores
+/// nothing: any server that answers at the url can say this much, and a stored history is for ever.
 ServerHistory compare_history(const Context& context, const model::MemberId& id,
                               engine::Session& session, model::Epoch epoch);
 

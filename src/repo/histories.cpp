@@ -84,13 +84,18 @@ bool history_is_damaged(store::Storage& storage, const model::MemberId& id, mode
     return false;
 }
 
-void replace_damaged_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
-                             const std::string& text)
+void replace_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                     const std::string& text)
 {
-    if (!history_is_damaged(storage, id, epoch)) return;
     model::parse_history(epoch, text);
     storage.remove(history_key(id, epoch));
     store_history(storage, id, epoch, text);
+}
+
+void replace_damaged_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                             const std::string& text)
+{
+    if (history_is_damaged(storage, id, epoch)) replace_history(storage, id, epoch, text);
 }
 
 std::optional<std::string> load_history_text(store::Storage& storage, const model::MemberId& id,

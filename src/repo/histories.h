@@ -38,8 +38,11 @@ std::string decode_claim(base::ByteView bytes, const std::string& key);
 
 /// Is there one whose bytes are not those that were written?
 bool history_is_damaged(store::Storage& storage, const model::MemberId& id, model::Epoch epoch);
-/// Puts `text` in the place of a damaged one, which tells nobody anything any more. A crash between
-/// leaves none, and the next store_history() makes it. Under the lease "log".
+/// Puts `text` in the place of another one that nothing in the repository belongs to. A crash
+/// between leaves none, and the next store_history() makes it. Under the lease "log".
+void replace_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
+                     const std::string& text);
+/// The same with a damaged one, which tells nobody anything any more.
 void replace_damaged_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch,
                              const std::string& text);
 
