@@ -3,10 +3,10 @@
 #include "base/error.h"
 #include "engine/postgres/access_rules.h"
 #include "engine/postgres/conf_file.h"
+#include "engine/postgres/config_files.h"
 #include "engine/postgres/neutralised.h"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <set>
 
@@ -16,124 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kOurMark = "# Written by tidemark";
-constexpr const char* kAutoConf = "postgresql.auto.conf";
-constexpr const char* kCapturedFolder = "captured";
 /// Not our mark: put back by a person, it is theirs and is set aside before it is replaced.
 constexpr const char* kFittedHeader =
     "# The backup's own, fitted to this place by tidemark: the report lists each changed line.\n";
-
-/// What makes up a configuration; `role` is that of captured files.
-struct ConfigFile {
-    const char* role;
-    const char* name;
-};
-constexpr ConfigFile kMainConf = {"config", "postgresql.conf"};
-constexpr ConfigFile kHba = {"hba", "pg_hba.conf"};
-constexpr ConfigFile kIdent = {"ident", "pg_ident.conf"};
-constexpr std::array<ConfigFile, 4> kConfigFiles = {{kHba, kIdent, {"", kAutoConf}, kMainConf}};
-
-bool is_ours(const std::optional<std::string>& text)
-{
-    return text && text->starts_with(kOurMark);
-}
-
-std::string aside_name(const std::string& name)
-{
-    return name + ".from-backup";
-}
-
-std::string kept_name(const std::string& name, int number)
-{
-    return number == 1 ? name + ".kept" : fmt::format("{}.kept-{}", name, number);
-}
-
-/// Keeps the text of `name` as NAME.kept, .kept-2 and so on: no such file is ever overwritten.
-void keep_copy(const TargetFolder& data, const std::string& name, const std::string& text)
-{
-    int number = 1;
-    for (; data.exists(kept_name(name, number)); ++number) {
-        if (data.read(kept_name(name, number)) == text) return;
-    }
-    data.write(kept_name(name, number), text);
-}
-
-/// Writes the file. What lies there and is neither this nor `known` may be a person's: it is kept.
-void put_file(const TargetFolder& data, const std::string& name, const std::string& text,
-              const std::optional<std::string>& known = {})
-{
-    auto there = data.read(name);
-    if (there == text) return;
-    if (there && there != known) keep_copy(data, name, *there);
-    data.write(name, text);
-}
-
-const CapturedFile* find_role(const std::vector<CapturedFile>& captured, std::string_view role)
-{
-    for (const auto& file : captured) {
-        if (file.role == role && file.content) return &file;
-    }
-    return nullptr;
-}
-
-/// Makes room for a file of ours. Where the backup's is captured, what lies in its place is a
-/// person's or was never in force; elsewhere it is set aside, unless an earlier run did so.
-void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-               const ConfigFile& file)
-{
-    auto text = data.read(file.name);
-    if (!text || is_ours(text)) return;
-    if (find_role(captured, file.role) != nullptr) {
-        keep_copy(data, file.name, *text);
-        return data.remove(file.name);
-    }
-    auto aside = aside_name(file.name);
-    for (const auto& older : {aside, aside + ".original"}) {
-        auto there = data.read(older);
-        if (there && there != text) keep_copy(data, older, *there);
-    }
-    data.set_aside(file.name);
-}
-
-/// Where a captured include goes. The path is what a manifest says: it stays below the folder
-/// whatever that is.
-fs::path captured_place(const CapturedFile& file)
-{
-    return fs::path(kCapturedFolder) /
-           (fs::path("/") / file.path).lexically_normal().relative_path();
-}
-
-/// Names all that lies there: of two passes with a kill between them the second finds no more to
-/// keep, and its report is the one that is read.
-void note_kept(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-               HandOver& result)
-{
-    auto note = [&](const std::string& name) {
-        for (int number = 1; data.exists(kept_name(name, number)); ++number)
-            result.kept_files.push_back(kept_name(name, number));
-    };
-    for (const auto& file : kConfigFiles) {
-        const auto aside = aside_name(file.name);
-        for (const auto& name : {std::string(file.name), aside, aside + ".original"})
-            note(name);
-    }
-    for (const auto& file : captured) {
-        if (file.role == "include" && file.content) note(captured_place(file).string());
-    }
-}
-
-/// The backup's own text of one file: captured, or from the data directory.
-std::optional<std::string> original(const TargetFolder& data,
-                                    const std::vector<CapturedFile>& captured,
-                                    const ConfigFile& wanted)
-{
-    if (const auto* file = find_role(captured, wanted.role)) return file->content;
-    auto aside = aside_name(wanted.name);
-    if (auto text = data.read(aside + ".original")) return text;
-    if (auto text = data.read(aside)) return text;
-    auto text = data.read(wanted.name);
-    return text && !is_ours(text) ? text : std::nullopt;
-}
 
 /// Rewrites the files of one production configuration for its new place.
 class Mover {

@@ -1,0 +1,107 @@
+#include "engine/postgres/config_files.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::engine::postgres {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string kept_name(const std::string& name, int number)
+{
+    return number == 1 ? name + ".kept" : fmt::format("{}.kept-{}", name, number);
+}
+
+/// Keeps the text of `name` as NAME.kept, .kept-2 and so on: no such file is ever overwritten.
+void keep_copy(const TargetFolder& data, const std::string& name, const std::string& text)
+{
+    int number = 1;
+    for (; data.exists(kept_name(name, number)); ++number) {
+        if (data.read(kept_name(name, number)) == text) return;
+    }
+    data.write(kept_name(name, number), text);
+}
+
+} // namespace
+
+bool is_ours(const std::optional<std::string>& text)
+{
+    return text && text->starts_with(kOurMark);
+}
+
+std::string aside_name(const std::string& name)
+{
+    return name + ".from-backup";
+}
+
+void put_file(const TargetFolder& data, const std::string& name, const std::string& text,
+              const std::optional<std::string>& known)
+{
+    auto there = data.read(name);
+    if (there == text) return;
+    if (there && there != known) keep_copy(data, name, *there);
+    data.write(name, text);
+}
+
+const CapturedFile* find_role(const std::vector<CapturedFile>& captured, std::string_view role)
+{
+    for (const auto& file : captured) {
+        if (file.role == role && file.content) return &file;
+    }
+    return nullptr;
+}
+
+fs::path captured_place(const CapturedFile& file)
+{
+    return fs::path(kCapturedFolder) /
+           (fs::path("/") / file.path).lexically_normal().relative_path();
+}
+
+std::optional<std::string> original(const TargetFolder& data,
+                                    const std::vector<CapturedFile>& captured,
+                                    const ConfigFile& wanted)
+{
+    if (const auto* file = find_role(captured, wanted.role)) return file->content;
+    auto aside = aside_name(wanted.name);
+    if (auto text = data.read(aside + ".original")) return text;
+    if (auto text = data.read(aside)) return text;
+    auto text = data.read(wanted.name);
+    return text && !is_ours(text) ? text : std::nullopt;
+}
+
+void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+               const ConfigFile& file)
+{
+    auto text = data.read(file.name);
+    if (!text || is_ours(text)) return;
+    if (find_role(captured, file.role) != nullptr) {
+        keep_copy(data, file.name, *text);
+        return data.remove(file.name);
+    }
+    auto aside = aside_name(file.name);
+    for (const auto& older : {aside, aside + ".original"}) {
+        auto there = data.read(older);
+        if (there && there != text) keep_copy(data, older, *there);
+    }
+    data.set_aside(file.name);
+}
+
+void note_kept(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+               HandOver& result)
+{
+    auto note = [&](const std::string& name) {
+        for (int number = 1; data.exists(kept_name(name, number)); ++number)
+            result.kept_files.push_back(kept_name(name, number));
+    };
+    for (const auto& file : kConfigFiles) {
+        const auto aside = aside_name(file.name);
+        for (const auto& name : {std::string(file.name), aside, aside + ".original"})
+            note(name);
+    }
+    for (const auto& file : captured) {
+        if (file.role == "include" && file.content) note(captured_place(file).string());
+    }
+}
+
+} // namespace tidemark::engine::postgres
