@@ -8,6 +8,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kParkedAutoConf = "postgresql.auto.conf.parked";
+
 std::string kept_name(const std::string& name, int number)
 {
     return number == 1 ? name + ".kept" : fmt::format("{}.kept-{}", name, number);
@@ -21,6 +23,15 @@ void keep_copy(const TargetFolder& data, const std::string& name, const std::str
         if (data.read(kept_name(name, number)) == text) return;
     }
     data.write(kept_name(name, number), text);
+}
+
+/// Keeps what `name` is under the first of these names of `as` that is free.
+void keep_itself(const TargetFolder& data, const std::string& name, const std::string& as)
+{
+    int number = 1;
+    while (data.exists(kept_name(as, number)))
+        ++number;
+    data.rename(name, kept_name(as, number));
 }
 
 } // namespace
@@ -85,6 +96,26 @@ void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captur
         if (there && there != text) keep_copy(data, older, *there);
     }
     data.set_aside(file.name);
+}
+
+void park_auto_conf(const TargetFolder& data)
+{
+    if (!data.exists(kAutoConf)) return;
+    // Left by a run that did not come to its end: somebody has started the server since.
+    if (data.exists(kParkedAutoConf)) keep_itself(data, kParkedAutoConf, kAutoConf);
+    data.rename(kAutoConf, kParkedAutoConf);
+}
+
+void unpark_auto_conf(const TargetFolder& data)
+{
+    if (!data.exists(kParkedAutoConf)) return;
+    if (data.exists(kAutoConf)) return keep_itself(data, kParkedAutoConf, kAutoConf);
+    data.rename(kParkedAutoConf, kAutoConf);
+}
+
+void drop_parked(const TargetFolder& data)
+{
+    data.remove(kParkedAutoConf);
 }
 
 void note_kept(const TargetFolder& data, const std::vector<CapturedFile>& captured,

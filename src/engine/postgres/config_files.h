@@ -54,6 +54,15 @@ std::optional<std::string> original(const TargetFolder& data,
 void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                const ConfigFile& file);
 
+/// To be called before our own server starts in it: takes postgresql.auto.conf away, which is read
+/// after any file and would win over ours (rules.md 23). May be repeated.
+void park_auto_conf(const TargetFolder& data);
+/// Puts it back for a hand-over to judge.
+void unpark_auto_conf(const TargetFolder& data);
+
+/// One that came with a backup is no longer anybody's.
+void drop_parked(const TargetFolder& data);
+
 /// Names in `result` all that was kept and lies there: of two passes with a kill between them the
 /// second finds no more to keep, and its report is the one that is read.
 void note_kept(const TargetFolder& data, const std::vector<CapturedFile>& captured,

@@ -218,6 +218,7 @@ void leave_beside(const TargetFolder& data, const std::vector<CapturedFile>& cap
 
 void adopt_configuration(const TargetFolder& data)
 {
+    drop_parked(data);
     for (const auto& file : kConfigFiles) {
         // Not there or a link: what lies beside may have been set aside by a run before this one.
         if (!fs::is_regular_file(fs::symlink_status(data.path() / file.name))) continue;

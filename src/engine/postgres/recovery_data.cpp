@@ -1,7 +1,9 @@
 #include "engine/postgres/recovery_data.h"
 
+#include "base/error.h"
 #include "engine/postgres/hand_over.h"
 
+#include <fmt/format.h>
 #include <string>
 
 namespace tidemark::engine::postgres {
@@ -45,6 +47,36 @@ void clear_leftovers(const TargetFolder& data, const RecoverySpec& spec)
         data.write("tablespace_map", spec.tablespace_map);
     }
     data.write("backup_label", spec.backup_label);
+}
+
+bool same_goal(const RecoveryGoal& a, const RecoveryGoal& b)
+{
+    return a.position == b.position && a.time == b.time && a.name == b.name && a.epoch == b.epoch;
+}
+
+bool is_promoted(const ControlFile& control, const RecoveryGoal& goal)
+{
+    return control.checkpoint.epoch > goal.epoch || (control.state == ClusterState::in_production &&
+                                                     control.min_recovery.epoch > goal.epoch);
+}
+
+model::LogPosition branch_point(const TargetFolder& data, const RecoveryGoal& goal,
+                                model::Epoch epoch)
+{
+    auto name = fmt::format("pg_wal/{:08X}.history", epoch);
+    auto text = data.read(name);
+    if (!text) return {epoch, 0};
+    auto history = model::parse_history(epoch, *text);
+    if (history.ancestors().empty()) return {epoch, 0};
+    auto last = history.ancestors().back();
+    if (goal.position && last.left_at > *goal.position) {
+        throw base::Error{base::Code::point_not_reachable,
+                          fmt::format("the server branched off at {}, past the goal {}",
+                                      model::format_offset(last.left_at),
+                                      model::format_offset(*goal.position)),
+                          {.hint = "discard this restore and report a bug"}};
+    }
+    return {epoch, last.left_at};
 }
 
 } // namespace tidemark::engine::postgres

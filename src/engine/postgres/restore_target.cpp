@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/postgres/amcheck.h"
+#include "engine/postgres/config_files.h"
 #include "engine/postgres/control_file.h"
 #include "engine/postgres/hand_over.h"
 #include "engine/postgres/page_check.h"
@@ -25,18 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using base::Code;
 using base::Error;
-
-bool same_goal(const RecoveryGoal& a, const RecoveryGoal& b)
-{
-    return a.position == b.position && a.time == b.time && a.name == b.name && a.epoch == b.epoch;
-}
-
-/// Replay opened a new timeline: nothing leads back.
-bool is_promoted(const ControlFile& control, const RecoveryGoal& goal)
-{
-    return control.checkpoint.epoch > goal.epoch || (control.state == ClusterState::in_production &&
-                                                     control.min_recovery.epoch > goal.epoch);
-}
 
 class PostgresTarget final : public RestoreTarget {
 public:
@@ -118,10 +107,13 @@ private:
                 base::read_file(config_.dir / "global/pg_control", kControlFileSize));
         });
     }
+    /// What runs here; Error{target_not_empty} when that is somebody else's.
+    std::optional<RunningServer> own_server() const;
     void refuse_strangers();
+    /// For our own server: nothing of the configuration in the data directory is in force.
+    ServerLaunch configure(ServerPurpose purpose);
     void start(ServerPurpose purpose);
     void close_handed_over();
-    model::LogPosition branch_point(model::Epoch epoch);
     void find_superuser();
     RestoredServer server();
     /// How its users start it.
@@ -133,17 +125,21 @@ private:
     std::optional<ServerProcess> process_;
 };
 
-void PostgresTarget::refuse_strangers()
+std::optional<RunningServer> PostgresTarget::own_server() const
 {
     auto found = find_running_server(config_.dir, config_.work_dir);
-    if (!found) return;
-    if (found->pid != 0 && !found->ours) {
+    if (found && found->pid != 0 && !found->ours) {
         throw Error{Code::target_not_empty,
                     fmt::format("a server (process {}) that is not ours runs in {}", found->pid,
                                 config_.dir.native()),
                     {.hint = "stop it, or restore to another folder"}};
     }
-    stop_server(config_.dir, config_.work_dir, *found);
+    return found;
+}
+
+void PostgresTarget::refuse_strangers()
+{
+    if (auto found = own_server()) stop_server(config_.dir, config_.work_dir, *found);
 }
 
 void PostgresTarget::prepare(const RecoverySpec& spec)
@@ -184,9 +180,16 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
     work_.remember(memory);
 }
 
+ServerLaunch PostgresTarget::configure(ServerPurpose purpose)
+{
+    own_server();
+    park_auto_conf(work_.data());
+    return work_.configure(purpose, bin_dir());
+}
+
 void PostgresTarget::start(ServerPurpose purpose)
 {
-    process_.emplace(work_.configure(purpose, bin_dir()));
+    process_.emplace(configure(purpose));
     process_->start();
 }
 
@@ -200,7 +203,7 @@ Reached PostgresTarget::recover(const std::function<void(model::Offset)>& progre
         return *known;
     }
     const auto& goal = work_.memory().goal;
-    auto launch = work_.configure(ServerPurpose::recover, bin_dir());
+    auto launch = configure(ServerPurpose::recover);
     process_.emplace(launch);
     auto run = run_recovery(*process_, launch.log_file, before.wal_segment_size, progress, stop);
     process_.reset();
@@ -224,7 +227,7 @@ model::LogPosition PostgresTarget::promote(std::stop_token stop)
             work_.data().empty("pg_wal");
             work_.data().write("recovery.signal", "");
         }
-        auto launch = work_.configure(ServerPurpose::promote, bin_dir());
+        auto launch = configure(ServerPurpose::promote);
         process_.emplace(launch);
         promote_server(*process_, work_.server(), launch.log_file, before.wal_segment_size,
                        work_.memory().goal, stop);
@@ -232,27 +235,7 @@ model::LogPosition PostgresTarget::promote(std::stop_token stop)
         start(ServerPurpose::run);
     }
     resume(stop);
-    return branch_point(control_epoch(server()));
-}
-
-/// Where the new timeline leaves the old one, from its history file.
-model::LogPosition PostgresTarget::branch_point(model::Epoch epoch)
-{
-    const auto& goal = work_.memory().goal;
-    auto name = fmt::format("pg_wal/{:08X}.history", epoch);
-    auto text = work_.data().read(name);
-    if (!text) return {epoch, 0};
-    auto history = model::parse_history(epoch, *text);
-    if (history.ancestors().empty()) return {epoch, 0};
-    auto last = history.ancestors().back();
-    if (goal.position && last.left_at > *goal.position) {
-        throw Error{Code::point_not_reachable,
-                    fmt::format("the server branched off at {}, past the goal {}",
-                                model::format_offset(last.left_at),
-                                model::format_offset(*goal.position)),
-                    {.hint = "discard this restore and report a bug"}};
-    }
-    return {epoch, last.left_at};
+    return branch_point(work_.data(), work_.memory().goal, control_epoch(server()));
 }
 
 /// An earlier run of ours handed the server over, running, and died before it could say so: it is
@@ -271,7 +254,7 @@ void PostgresTarget::resume(std::stop_token stop)
 {
     if (!process_) {
         close_handed_over();
-        process_.emplace(work_.configure(ServerPurpose::run, bin_dir()));
+        process_.emplace(configure(ServerPurpose::run));
         if (!process_->adopt()) {
             if (!is_promoted(control(), work_.memory().goal)) {
                 throw Error{Code::failed,
@@ -304,7 +287,7 @@ void PostgresTarget::resume(std::stop_token stop)
 void PostgresTarget::find_superuser()
 {
     stop();
-    auto launch = work_.configure(ServerPurpose::run, bin_dir());
+    auto launch = configure(ServerPurpose::run);
     auto memory = work_.memory();
     memory.superuser = ask_single_user(launch, "SELECT rolname FROM pg_authid WHERE oid = 10");
     base::log_info("member {}: the bootstrap superuser is called {} at the goal", config_.member,
@@ -361,6 +344,7 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
     auto setup = work_.setup(ServerPurpose::keep);
     const auto apart = setup;
     if (can_hold_socket(config_.dir)) setup.socket_dir = config_.dir;
+    unpark_auto_conf(work_.data());
     if (options.as_production) {
         write_production(work_.data(), options.captured, result);
     } else {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/postgres/config_capture.h"
 
+#include <chrono>
 #include <fmt/format.h>
 #include <thread>
 
@@ -70,8 +71,11 @@ Connection RestoredServer::connect() const
     return connect("template0");
 }
 
-bool RestoredServer::wait_until_open(const std::function<bool()>& alive, std::stop_token stop) const
+bool RestoredServer::wait_until_open(const std::function<bool()>& alive, std::stop_token stop,
+                                     base::Duration patience) const
 {
+    using std::chrono::steady_clock;
+    auto deadline = steady_clock::now() + patience;
     while (alive()) {
         if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
         try {
@@ -81,6 +85,14 @@ bool RestoredServer::wait_until_open(const std::function<bool()>& alive, std::st
         } catch (const SqlError& error) {
             // 57P03: starting up. No state at all: the socket is not there yet.
             if (!error.sqlstate().empty() && error.sqlstate() != "57P03") throw;
+            if (error.sqlstate().empty() && steady_clock::now() >= deadline) {
+                throw Error{Code::failed,
+                            fmt::format("the restored server runs but does not answer in {}: {}",
+                                        place_.socket_dir.native(), error.what()),
+                            {.hint = "its log is in " + journal_.path().native()}};
+            }
+            // It may replay for long, but it is there.
+            if (!error.sqlstate().empty()) deadline = steady_clock::now() + patience;
         }
         std::this_thread::sleep_for(10ms);
     }

@@ -5,6 +5,7 @@
 #include "engine/restore_target.h"
 #include "model/identity.h"
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -37,8 +38,10 @@ public:
     Connection connect(const std::string& database) const;
 
     /// Waits until the server accepts connections and has left recovery; `alive` tells whether
-    /// waiting still makes sense. False when it does not.
-    bool wait_until_open(const std::function<bool()>& alive, std::stop_token stop) const;
+    /// waiting still makes sense. False when it does not. Error{failed} when nobody has answered
+    /// for `patience`, not even that the server is starting up.
+    bool wait_until_open(const std::function<bool()>& alive, std::stop_token stop,
+                         base::Duration patience = std::chrono::minutes{5}) const;
     /// Error{identity_mismatch} unless it is the server of `data_dir` and of this system.
     void require_identity(const std::filesystem::path& data_dir,
                           const std::string& system_id) const;

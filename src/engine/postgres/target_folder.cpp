@@ -144,6 +144,18 @@ void TargetFolder::make_folder(const std::string& name) const
     TargetFolder{path_ / name, user_, of_}.create();
 }
 
+void TargetFolder::rename(const std::string& name, const std::string& to) const
+{
+    if (auto slash = name.rfind('/'); slash != std::string::npos) {
+        TargetFolder below{path_ / name.substr(0, slash), user_, of_};
+        return below.rename(name.substr(slash + 1), to.substr(slash + 1));
+    }
+    auto folder = open();
+    if (::renameat(folder.get(), name.c_str(), folder.get(), to.c_str()) != 0)
+        fail("rename", name, errno);
+    base::fsync_fd(folder.get(), path_.native());
+}
+
 void TargetFolder::set_aside(const std::string& name) const
 {
     auto folder = open();

@@ -36,6 +36,8 @@ public:
     void remove(const std::string& name) const;
     /// A folder in it (0700), if it is not there.
     void make_folder(const std::string& name) const;
+    /// Renames what `name` is, a link too, in place of what lies there; both are in one folder.
+    void rename(const std::string& name, const std::string& to) const;
     /// Renames `name` to `name`.from-backup, in place of what was set aside before it and of that
     /// one's *.original; nothing happens when it is not there.
     void set_aside(const std::string& name) const;
