@@ -37,5 +37,32 @@ TEST_F(RestoreTargetTest, WhatAlterSystemWroteIsNotInForceInOurOwnServer)
     EXPECT_FALSE(fs::exists(home_ / "archived"));
 }
 
+// rules 22 and 26
+TEST_F(RestoreTargetTest, LimitsThatWereRaisedAfterTheHandOverHold)
+{
+    auto target = recovered();
+    target->promote({});
+    hand_over(*target, {}, true);
+    as_user(data_).exec("ALTER SYSTEM SET max_prepared_transactions = 30");
+    auto restarted =
+        run_program("pg_ctl", {"-D", data_, "-w", "-l", data_ / "server.log", "restart"});
+    ASSERT_TRUE(restarted.exit.success()) << restarted.out << restarted.err;
+    {
+        auto sql = as_user(data_);
+        // With those of the goal more than the cluster that was backed up had room for.
+        for (int i = 0; i < 20; ++i) {
+            sql.exec(fmt::format("BEGIN; INSERT INTO public.events VALUES ({}, 'more'); "
+                                 "PREPARE TRANSACTION 'more-{}'",
+                                 -1000 - i, i));
+        }
+    }
+    target->take_back();
+    target->resume({});
+    EXPECT_EQ(target->prepared().size(), 25U);
+    hand_over(*target, {}, true);
+    EXPECT_EQ(as_user(data_).exec("SHOW max_prepared_transactions").get(0, 0), "30");
+    target->take_back();
+}
+
 } // namespace
 } // namespace tidemark::engine::postgres

@@ -16,14 +16,21 @@ RestoreMemory memory_of(const RecoverySpec& spec, const ControlFile& control)
     memory.superuser = spec.superuser.empty() ? "postgres" : spec.superuser;
     memory.collations = spec.collation_versions;
     memory.limits = spec.limits;
+    raise_limits(memory.limits, control);
+    return memory;
+}
+
+bool raise_limits(std::map<std::string, std::string>& limits, const ControlFile& control)
+{
+    const auto before = limits;
     auto at_least = [&](const std::string& name, std::uint32_t value) {
-        memory.limits[name] = larger_limit(memory.limits[name], std::to_string(value));
+        limits[name] = larger_limit(limits[name], std::to_string(value));
     };
     at_least("max_connections", control.max_connections);
     at_least("max_prepared_transactions", control.max_prepared_transactions);
     at_least("max_worker_processes", control.max_worker_processes);
     at_least("max_locks_per_transaction", control.max_locks_per_transaction);
-    return memory;
+    return limits != before;
 }
 
 void clear_leftovers(const TargetFolder& data, const RecoverySpec& spec)

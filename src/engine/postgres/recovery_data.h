@@ -5,12 +5,17 @@
 #include "engine/postgres/target_folder.h"
 #include "engine/restore_target.h"
 
+#include <map>
+#include <string>
+
 namespace tidemark::engine::postgres {
 
 // A restored data directory before its recovery begins, and what became of it.
 
 /// The goal, with every limit at least what the cluster itself ran with.
 RestoreMemory memory_of(const RecoverySpec& spec, const ControlFile& control);
+/// Raises each to what the cluster itself last ran with; did any change?
+bool raise_limits(std::map<std::string, std::string>& limits, const ControlFile& control);
 /// Removes what a server that ran in it, or an earlier restore, left behind, and puts the label and
 /// signals for recovery into their places. To be called before the server first reads them.
 void clear_leftovers(const TargetFolder& data, const RecoverySpec& spec);

@@ -182,8 +182,13 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
 
 ServerLaunch PostgresTarget::configure(ServerPurpose purpose)
 {
-    own_server();
+    auto running = own_server();
     park_auto_conf(work_.data());
+    if (!running || running->pid == 0 || running->trial) {
+        // Its users may have raised them since they got it, and prepared as much.
+        auto memory = work_.memory();
+        if (raise_limits(memory.limits, control())) work_.remember(memory);
+    }
     return work_.configure(purpose, bin_dir());
 }
 
