@@ -105,6 +105,9 @@ public:
                                            std::stop_token stop) = 0;
     /// After stop(): every page of every file against its checksum.
     virtual PageCheck check_pages(unsigned workers, std::stop_token stop) = 0;
+    /// Where a restore that was handed over is taken up again, before its users' server is stopped:
+    /// is there what prepare_hand_over() needs? Error{not_restorable}.
+    virtual void check_hand_over(const HandOverOptions& options) = 0;
     /// Writes the configuration under which the server is handed over and, as production, tries it:
     /// the server starts under it once, where only we reach it and with whatever would act on the
     /// world switched off. Stopped afterwards. Error{member_not_ready} when it does not start.

@@ -149,6 +149,19 @@ TEST_F(HandOverJobTest, WhatWasKeptIsSettledLater)
     EXPECT_THAT(refused().what(), HasSubstr("nothing is left to do"));
 }
 
+TEST_F(HandOverJobTest, NothingIsClosedThatCouldNotBeHandedOverAgain)
+{
+    options_.settle = false;
+    restore();
+    options_.settle = true;
+    options_.decisions[{"b", state("b").decisions.at(0).gid}] = true;
+    fail("b", "check_hand_over");
+    EXPECT_THAT(refused().what(), HasSubstr("check_hand_over went wrong"));
+    expect_all_open();
+    EXPECT_FALSE(restore().unsettled);
+    expect_all_open();
+}
+
 /// Killed while members that have been in use are closed to settle more: still not ours to remove.
 TEST_F(HandOverJobTest, WhatWasOpenedOnceNeedsForceToBeRemoved)
 {

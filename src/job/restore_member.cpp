@@ -357,12 +357,16 @@ void MemberRestore::settle()
     if (state_.phase < RestorePhase::settled) enter(RestorePhase::settled);
 }
 
+engine::HandOverOptions MemberRestore::hand_over_options() const
+{
+    return {.as_production = options_.as_production,
+            .captured = member_.backup.value.facts.captured};
+}
+
 void MemberRestore::prepare_hand_over(std::stop_token stop)
 {
     context_.progress.stage(member_.member, "configure");
-    report_.hand_over = target_->prepare_hand_over(
-        {.as_production = options_.as_production, .captured = member_.backup.value.facts.captured},
-        stop);
+    report_.hand_over = target_->prepare_hand_over(hand_over_options(), stop);
     feeder_.reset();
 }
 

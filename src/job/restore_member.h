@@ -84,6 +84,7 @@ private:
     /// Read once.
     const LogNeeds& needs();
     engine::RecoverySpec recovery_spec();
+    engine::HandOverOptions hand_over_options() const;
     std::string helper_path() const;
     /// A number for the new timeline; see RestoreState::unclaimed.
     void take_epoch();

@@ -210,6 +210,8 @@ std::vector<std::string> MemberRestore::preflight()
         refuse_occupied();
     }
     target_->preflight();
+    if (continues(stored) && stored->phase >= RestorePhase::settled)
+        target_->check_hand_over(hand_over_options());
     for (auto& warning : foreseen_collations(member_.backup.value.facts.collation_versions))
         warnings.push_back(member_.member + ": " + warning);
     require_extensions();

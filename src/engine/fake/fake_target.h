@@ -77,6 +77,7 @@ public:
     std::optional<std::string> ask(const std::string& database, const std::string& sql,
                                    std::stop_token stop) override;
     PageCheck check_pages(unsigned workers, std::stop_token stop) override;
+    void check_hand_over(const HandOverOptions& options) override;
     HandOver prepare_hand_over(const HandOverOptions& options, std::stop_token stop) override;
     void hand_over(HandOver& result, bool start) override;
     void take_back() override;

@@ -15,12 +15,18 @@ std::string kept_name(const std::string& name, int number)
     return number == 1 ? name + ".kept" : fmt::format("{}.kept-{}", name, number);
 }
 
+/// Absent for a link, too: what it leads to is a person's, and not ours to read.
+std::optional<std::string> text_of(const TargetFolder& data, const std::string& name)
+{
+    return data.is_file(name) ? data.read(name) : std::nullopt;
+}
+
 /// Keeps the text of `name` as NAME.kept, .kept-2 and so on: no such file is ever overwritten.
 void keep_copy(const TargetFolder& data, const std::string& name, const std::string& text)
 {
     int number = 1;
     for (; data.exists(kept_name(name, number)); ++number) {
-        if (data.read(kept_name(name, number)) == text) return;
+        if (text_of(data, kept_name(name, number)) == text) return;
     }
     data.write(kept_name(name, number), text);
 }
@@ -32,6 +38,12 @@ void keep_itself(const TargetFolder& data, const std::string& name, const std::s
     while (data.exists(kept_name(as, number)))
         ++number;
     data.rename(name, kept_name(as, number));
+}
+
+/// What is no file, such as a link that a person made, never was the backup's.
+void keep_if_odd(const TargetFolder& data, const std::string& name)
+{
+    if (data.exists(name) && !data.is_file(name)) keep_itself(data, name, name);
 }
 
 } // namespace
@@ -49,6 +61,7 @@ std::string aside_name(const std::string& name)
 void put_file(const TargetFolder& data, const std::string& name, const std::string& text,
               const std::optional<std::string>& known)
 {
+    keep_if_odd(data, name);
     auto there = data.read(name);
     if (there == text) return;
     if (there && there != known) keep_copy(data, name, *there);
@@ -75,22 +88,24 @@ std::optional<std::string> original(const TargetFolder& data,
 {
     if (const auto* file = find_role(captured, wanted.role)) return file->content;
     auto aside = aside_name(wanted.name);
-    if (auto text = data.read(aside + ".original")) return text;
-    if (auto text = data.read(aside)) return text;
-    auto text = data.read(wanted.name);
+    if (auto text = text_of(data, aside + ".original")) return text;
+    if (auto text = text_of(data, aside)) return text;
+    auto text = text_of(data, wanted.name);
     return text && !is_ours(text) ? text : std::nullopt;
 }
 
 void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                const ConfigFile& file)
 {
+    auto aside = aside_name(file.name);
+    for (const auto& name : {std::string(file.name), aside, aside + ".original"})
+        keep_if_odd(data, name);
     auto text = data.read(file.name);
     if (!text || is_ours(text)) return;
     if (find_role(captured, file.role) != nullptr) {
         keep_copy(data, file.name, *text);
         return data.remove(file.name);
     }
-    auto aside = aside_name(file.name);
     for (const auto& older : {aside, aside + ".original"}) {
         auto there = data.read(older);
         if (there && there != text) keep_copy(data, older, *there);

@@ -50,7 +50,8 @@ std::optional<std::string> original(const TargetFolder& data,
                                     const ConfigFile& wanted);
 
 /// Makes room for a file of ours. Where the backup's is captured, what lies in its place is a
-/// person's or was never in force; elsewhere it is set aside, unless an earlier run did so.
+/// person's or was never in force; elsewhere it is set aside, unless an earlier run did so. A link
+/// is kept as what it is.
 void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                const ConfigFile& file);
 

@@ -10,6 +10,7 @@ namespace tidemark::engine::postgres {
 namespace {
 
 using ::testing::IsSupersetOf;
+using ::testing::UnorderedElementsAreArray;
 
 struct ConfigFilesTest : ::testing::Test {
     base::TempDir dir{"tmcf"};
@@ -60,6 +61,42 @@ TEST_F(ConfigFilesTest, WhatAlterSystemWroteOutlivesOurOwnServers)
     unpark_auto_conf(data);
     EXPECT_NE(data.read("postgresql.auto.conf"), "port = 1\n");
     EXPECT_FALSE(data.exists("postgresql.auto.conf.kept-2"));
+}
+
+// rule 29
+TEST_F(ConfigFilesTest, LinksOfPeopleAreKeptAndNotFollowed)
+{
+    namespace fs = std::filesystem;
+    data.make_folder("etc");
+    data.write("etc/theirs", "work_mem = 9\n");
+    const std::vector<CapturedFile> captured = {
+        {"/etc/pg/postgresql.conf", "config", "include 'more.conf'\n"},
+        {"/etc/pg/more.conf", "include", "work_mem = 1\n"},
+        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"}};
+    const std::vector<std::string> links = {"postgresql.conf", "pg_ident.conf",
+                                            "postgresql.auto.conf.from-backup",
+                                            "captured/etc/pg/more.conf"};
+    write_quarantine(data, setup(), captured, result);
+    std::vector<std::string> kept;
+    for (const auto& name : links) {
+        fs::remove(dir.path() / name);
+        fs::create_symlink(dir.path() / "etc/theirs", dir.path() / name);
+        kept.push_back(name + ".kept");
+    }
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        result = {};
+        write_quarantine(data, setup(), captured, result);
+        EXPECT_THAT(result.kept_files, UnorderedElementsAreArray(kept));
+    }
+    for (const auto& name : kept)
+        EXPECT_EQ(fs::read_symlink(dir.path() / name), dir.path() / "etc/theirs") << name;
+    EXPECT_EQ(data.read("etc/theirs"), "work_mem = 9\n");
+    EXPECT_EQ(data.read("captured/etc/pg/more.conf"), "work_mem = 1\n");
+    EXPECT_FALSE(data.exists("postgresql.auto.conf.from-backup"));
+    // A copy kept beside a link gets a name of its own.
+    data.write("postgresql.conf", "work_mem = 3\n");
+    write_production(data, captured, result);
+    EXPECT_EQ(data.read("postgresql.conf.kept-2"), "work_mem = 3\n");
 }
 
 } // namespace

@@ -258,8 +258,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
     note_kept(data, captured, result);
 }
 
-void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-                      HandOver& result)
+void require_production(const TargetFolder& data, const std::vector<CapturedFile>& captured)
 {
     for (const auto& needed : {kMainConf, kHba}) {
         if (!original(data, captured, needed).value_or("").empty()) continue;
@@ -268,6 +267,12 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
                           {.hint = "hand over in quarantine, or grant the backup role "
                                    "pg_read_server_files and back up again"}};
     }
+}
+
+void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
+                      HandOver& result)
+{
+    require_production(data, captured);
     for (const auto& file : kConfigFiles) {
         make_room(data, captured, file);
     }

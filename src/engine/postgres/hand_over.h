@@ -26,6 +26,9 @@ void adopt_configuration(const TargetFolder& data);
 void write_quarantine(const TargetFolder& data, ServerSetup setup,
                       const std::vector<CapturedFile>& captured, HandOver& result);
 
+/// Is there what write_production() puts back? Error{not_restorable} otherwise.
+void require_production(const TargetFolder& data, const std::vector<CapturedFile>& captured);
+
 /// As production: the captured or copied configuration is put back, with every path that would
 /// lead to the old place rewritten; each changed line is listed.
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,

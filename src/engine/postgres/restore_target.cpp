@@ -71,6 +71,10 @@ public:
         return check_all_pages(config_.dir, config_.version_num / 10000, control(), workers,
                                std::move(stop));
     }
+    void check_hand_over(const HandOverOptions& options) override
+    {
+        if (options.as_production) require_production(work_.data(), options.captured);
+    }
     HandOver prepare_hand_over(const HandOverOptions& options, std::stop_token stop) override;
     void hand_over(HandOver& result, bool start) override;
     void take_back() override

@@ -94,6 +94,12 @@ bool TargetFolder::exists(const std::string& name) const
     return ::lstat((path_ / name).c_str(), &info) == 0;
 }
 
+bool TargetFolder::is_file(const std::string& name) const
+{
+    struct stat info = {};
+    return ::lstat((path_ / name).c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
 std::optional<std::string> TargetFolder::read(const std::string& name) const
 {
     if (!exists(name)) return std::nullopt;

@@ -30,6 +30,8 @@ public:
     void require_usable() const;
 
     bool exists(const std::string& name) const;
+    /// Is it a regular file, no link to one?
+    bool is_file(const std::string& name) const;
     /// Absent when there is no such file; more than 16 MiB is an Error.
     std::optional<std::string> read(const std::string& name) const;
     void write(const std::string& name, std::string_view text) const;
