@@ -1,10 +1,12 @@
 #include "engine/postgres/hand_over.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "engine/postgres/access_rules.h"
 #include "engine/postgres/conf_file.h"
 #include "engine/postgres/config_files.h"
 #include "engine/postgres/neutralised.h"
+#include "stream/crc32c.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -19,6 +21,21 @@ namespace fs = std::filesystem;
 /// Not our mark: put back by a person, it is theirs and is set aside before it is replaced.
 constexpr const char* kFittedHeader =
     "# The backup's own, fitted to this place by tidemark: the report lists each changed line.\n";
+
+constexpr std::string_view kProductionMark =
+    "# Written by tidemark from the backup's own; changed lines were listed";
+
+/// `body` under our mark, which tells whether it was changed since.
+std::string marked(const std::string& body)
+{
+    return fmt::format("{} ({:08x}).\n{}", kProductionMark, stream::crc32c(base::as_bytes(body)),
+                       body);
+}
+
+bool is_marked(const std::optional<std::string>& text)
+{
+    return text && text->starts_with(kProductionMark);
+}
 
 /// Rewrites the files of one production configuration for its new place.
 class Mover {
@@ -93,16 +110,29 @@ public:
         return edited.text;
     }
 
-    /// Writes the captured includes below DIR/captured, under their old paths.
-    void write_includes()
+    /// Writes the captured includes below DIR/captured, under their old paths; `keep` leaves those
+    /// in force that lie there.
+    void write_includes(bool keep = false)
     {
         for (const auto& file : captured_) {
             if (file.role != "include" || !file.content) continue;
-            auto relative = captured_place(file);
-            make_folders(relative.parent_path());
-            put_file(data_, relative.string(),
-                     move({"include", file.path.c_str()}, file.path, *file.content));
+            auto place = captured_place(file);
+            const auto listed = result_.changed_lines.size();
+            auto text = move({"include", file.path.c_str()}, file.path, *file.content);
+            if (keep && data_.is_file(place.string())) {
+                if (data_.read(place.string()) != text) note_left(place.string(), listed);
+                continue;
+            }
+            make_folders(place.parent_path());
+            put_file(data_, place.string(), text);
         }
+    }
+
+    /// Lists that the file is as people made it, in place of what was listed for it from `from` on.
+    void note_left(const std::string& name, std::size_t from)
+    {
+        result_.changed_lines.resize(from);
+        result_.changed_lines.push_back(name + ": changed since the hand-over before, in force");
     }
 
 private:
@@ -277,12 +307,18 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
         make_room(data, captured, file);
     }
     Mover mover{data, captured, result};
-    mover.write_includes();
-    const std::string mark =
-        std::string(kOurMark) + " from the backup's own; changed lines were listed.\n";
+    // An earlier run came so far; what people mended since is what they want in force.
+    mover.write_includes(is_marked(data.read(kMainConf.name)));
     for (const auto& file : kConfigFiles) {
+        const auto listed = result.changed_lines.size();
         auto text = mover.move(file, file.name);
-        put_file(data, file.name, mark + (text ? text->after : ""));
+        auto there = data.read(file.name);
+        const bool was_marked = is_marked(there);
+        if (was_marked && there != marked(there->substr(there->find('\n') + 1)))
+            mover.note_left(file.name, listed);
+        else
+            put_file(data, file.name, marked(text ? text->after : ""),
+                     was_marked ? there : std::nullopt);
     }
     note_kept(data, captured, result);
 }

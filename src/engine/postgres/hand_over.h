@@ -30,7 +30,8 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
 void require_production(const TargetFolder& data, const std::vector<CapturedFile>& captured);
 
 /// As production: the captured or copied configuration is put back, with every path that would
-/// lead to the old place rewritten; each changed line is listed.
+/// lead to the old place rewritten; each changed line is listed. What people have changed in a file
+/// that an earlier call wrote stays in force, which is listed, as long as it bears our first line.
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                       HandOver& result);
 

@@ -173,9 +173,53 @@ TEST_F(HandOverTest, WhatPeopleMadeOfTheCapturedConfigurationIsKept)
     const auto production = *data.read("pg_hba.conf");
     EXPECT_THAT(production, HasSubstr("local all all peer\n"));
     data.write("pg_hba.conf", production + "local all more md5\n");
+    result = {};
     write_production(data, captured, result);
-    EXPECT_EQ(data.read("pg_hba.conf.kept-3"), production + "local all more md5\n");
-    EXPECT_EQ(data.read("pg_hba.conf"), production);
+    EXPECT_EQ(data.read("pg_hba.conf"), production + "local all more md5\n");
+    EXPECT_FALSE(data.exists("pg_hba.conf.kept-3"));
+    EXPECT_THAT(result.changed_lines,
+                Contains("pg_hba.conf: changed since the hand-over before, in force"));
+}
+
+// "Mend what it names, then run the same command again."
+TEST_F(HandOverTest, WhatWasMendedAsProductionIsInForce)
+{
+    const auto captured = debian_files();
+    const std::string include = "captured/etc/pg/conf.d/10.conf";
+    write_production(data, captured, result);
+    const auto conf = *data.read("postgresql.conf");
+    data.write("postgresql.conf", conf + "port = 5872\n");
+    data.write(include, "work_mem = '9MB'\n");
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        result = {};
+        write_production(data, captured, result);
+        EXPECT_EQ(data.read("postgresql.conf"), conf + "port = 5872\n");
+        EXPECT_EQ(data.read(include), "work_mem = '9MB'\n");
+        EXPECT_THAT(result.kept_files, IsEmpty());
+        EXPECT_THAT(
+            result.changed_lines,
+            UnorderedElementsAre("postgresql.conf: changed since the hand-over before, in force",
+                                 include + ": changed since the hand-over before, in force",
+                                 HasSubstr("/etc/shared.conf: include")));
+    }
+    // Quarantine puts nothing of that in force, and loses nothing.
+    write_quarantine(data, setup(dir.path()), captured, result);
+    EXPECT_EQ(data.read("postgresql.conf.kept"), conf + "port = 5872\n");
+    EXPECT_EQ(data.read(include + ".kept"), "work_mem = '9MB'\n");
+}
+
+TEST_F(HandOverTest, WhatNobodyChangedFollowsTheHost)
+{
+    const auto cert = at("cert");
+    const std::vector<CapturedFile> captured = {
+        {"/etc/pg/postgresql.conf", "config", "ssl = on\nssl_cert_file = '" + cert + "'\n"},
+        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"}};
+    write_production(data, captured, result);
+    EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("\nssl = 'off'\n"));
+    data.write("cert", "mended on this host");
+    write_production(data, captured, result);
+    EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("\nssl = on\n"));
+    EXPECT_THAT(result.kept_files, IsEmpty());
 }
 
 // rule 27

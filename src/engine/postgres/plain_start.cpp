@@ -33,11 +33,14 @@ PidFile start_plainly(const ServerLaunch& launch, const TargetFolder& data)
     if (!started.exit.success()) {
         // pg_ctl only says where to look.
         auto said = complaints(data.read("server.log").value_or(""), before);
-        throw Error{Code::failed,
-                    fmt::format("the handed-over server does not start: {}",
-                                said.empty() ? started.out + started.err : said),
-                    {.hint = "mend what it names, then run the same command again; its log is " +
-                             log.native()}};
+        throw Error{
+            Code::failed,
+            fmt::format("the handed-over server does not start: {}",
+                        said.empty() ? started.out + started.err : said),
+            {.hint = "mend what it names, then run the same command again (as production with what "
+                     "you change in the data directory's files below their first line; in "
+                     "quarantine these are written anew); its log is " +
+                     log.native()}};
     }
     return read_pid_file(launch.data_dir);
 }

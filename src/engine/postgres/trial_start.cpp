@@ -94,8 +94,9 @@ void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
                 fmt::format("the server does not start under the configuration of production: {}",
                             complaints(base::as_text(base::read_file(launch.log_file, kMaxLog)),
                                        server.log_start())),
-                {.hint = "nothing was opened; mend what it names on this host and run the same "
-                         "command again, or leave --as-production out; its log is " +
+                {.hint = "nothing was opened; mend what it names on this host, or in the data "
+                         "directory's files below their first line, and run the same command "
+                         "again, or leave --as-production out; its log is " +
                          launch.log_file.native()}};
         }
         std::this_thread::sleep_for(20ms);
