@@ -58,6 +58,7 @@ struct Reached {
 struct HandOverOptions {
     bool as_production = false;
     std::vector<CapturedFile> captured = {}; ///< configuration to hand over beside the data
+    std::string data_directory = {};         ///< where it was, if the backup says so
 };
 
 struct HandOver {

@@ -102,6 +102,14 @@ TEST_F(HandOverJobTest, AMemberThatIsInUseIsLeftAloneWhenAnotherIsGone)
     EXPECT_EQ(server("a").calls.back(), "hand_over");
 }
 
+TEST_F(HandOverJobTest, ItIsToldWhereTheDataWas)
+{
+    restore();
+    const auto& was = plan_.members.at("a").backup.value.identity.data_directory;
+    EXPECT_FALSE(was.empty());
+    EXPECT_EQ(server("a").hand_over.data_directory, was);
+}
+
 TEST_F(HandOverJobTest, OnceMoreOnAFinishedRestoreSaysSo)
 {
     restore();

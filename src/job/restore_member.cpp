@@ -359,8 +359,10 @@ void MemberRestore::settle()
 
 engine::HandOverOptions MemberRestore::hand_over_options() const
 {
+    const auto& backup = member_.backup.value;
     return {.as_production = options_.as_production,
-            .captured = member_.backup.value.facts.captured};
+            .captured = backup.facts.captured,
+            .data_directory = backup.identity.data_directory};
 }
 
 void MemberRestore::prepare_hand_over(std::stop_token stop)

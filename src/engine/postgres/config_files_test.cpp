@@ -9,6 +9,7 @@
 namespace tidemark::engine::postgres {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::UnorderedElementsAreArray;
 
@@ -97,6 +98,20 @@ TEST_F(ConfigFilesTest, LinksOfPeopleAreKeptAndNotFollowed)
     data.write("postgresql.conf", "work_mem = 3\n");
     write_production(data, captured, result);
     EXPECT_EQ(data.read("postgresql.conf.kept-2"), "work_mem = 3\n");
+}
+
+// rule 27
+TEST_F(ConfigFilesTest, IncludesLeadToWhereTheDataDirectoryIsNow)
+{
+    data.write("extra.conf", "work_mem = 3\n");
+    data.write("postgresql.conf", "include '/old/extra.conf'\ninclude '/old/gone.conf'\n");
+    data.write("pg_hba.conf", "local all all peer\n");
+    const auto fitted =
+        "include '" + (dir.path() / "extra.conf").native() + "'\n#include '/old/gone.conf'\n";
+    write_quarantine(data, setup(), {}, result, "/old");
+    EXPECT_THAT(*data.read("postgresql.conf.from-backup"), HasSubstr("\n" + fitted));
+    write_production(data, {}, result, "/old");
+    EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("\n" + fitted));
 }
 
 } // namespace

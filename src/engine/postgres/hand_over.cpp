@@ -40,8 +40,9 @@ bool is_marked(const std::optional<std::string>& text)
 /// Rewrites the files of one production configuration for its new place.
 class Mover {
 public:
-    Mover(const TargetFolder& data, const std::vector<CapturedFile>& captured, HandOver& result)
-        : data_(data), captured_(captured), result_(result)
+    Mover(const TargetFolder& data, const std::vector<CapturedFile>& captured, HandOver& result,
+          const fs::path& old_data)
+        : data_(data), captured_(captured), result_(result), old_data_(old_data)
     {
         auto at = [&](const char* name) { return (data.path() / name).native(); };
         settings_["data_directory"] = data.path().native();
@@ -223,15 +224,15 @@ private:
     HandOver& result_;
     std::map<std::string, std::optional<std::string>> settings_;
     std::set<std::string> rules_; ///< paths of captured includes
-    fs::path old_data_;           ///< as the configuration says; empty when it does not
+    fs::path old_data_;           ///< empty when nobody says
 };
 
 /// Leaves the backup's files beside as *.from-backup, such that they can be put back as they are
 /// and lead nowhere but here. What had to be changed and is in no manifest is kept as *.original.
 void leave_beside(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-                  HandOver& result)
+                  HandOver& result, const fs::path& old_data)
 {
-    Mover mover{data, captured, result};
+    Mover mover{data, captured, result, old_data};
     mover.write_includes();
     for (const auto& file : kConfigFiles) {
         auto aside = aside_name(file.name);
@@ -263,7 +264,8 @@ void adopt_configuration(const TargetFolder& data)
 }
 
 void write_quarantine(const TargetFolder& data, ServerSetup setup,
-                      const std::vector<CapturedFile>& captured, HandOver& result)
+                      const std::vector<CapturedFile>& captured, HandOver& result,
+                      const fs::path& old_data)
 {
     for (const auto& file : kConfigFiles) {
         make_room(data, captured, file);
@@ -278,7 +280,7 @@ void write_quarantine(const TargetFolder& data, ServerSetup setup,
         if (file.role == "include" && file.content) note(*file.content);
     }
     result.neutralised.insert(result.neutralised.end(), notes.begin(), notes.end());
-    leave_beside(data, captured, result);
+    leave_beside(data, captured, result, old_data);
     setup.hba_file = data.path() / "pg_hba.conf";
     setup.ident_file = data.path() / "pg_ident.conf";
     put_file(data, "pg_hba.conf", private_hba());
@@ -300,13 +302,13 @@ void require_production(const TargetFolder& data, const std::vector<CapturedFile
 }
 
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-                      HandOver& result)
+                      HandOver& result, const fs::path& old_data)
 {
     require_production(data, captured);
     for (const auto& file : kConfigFiles) {
         make_room(data, captured, file);
     }
-    Mover mover{data, captured, result};
+    Mover mover{data, captured, result, old_data};
     // An earlier run came so far; what people mended since is what they want in force.
     mover.write_includes(is_marked(data.read(kMainConf.name)));
     for (const auto& file : kConfigFiles) {

@@ -4,6 +4,7 @@
 #include "engine/postgres/target_folder.h"
 #include "engine/restore_target.h"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,17 @@ void adopt_configuration(const TargetFolder& data);
 /// written in the meantime in place of a file, or in one that lies beside, is kept as NAME.kept and
 /// named in `kept_files`.
 ///
+///
+/// `old_data`: where the data directory was, for paths that lead into it; a data_directory in the
+/// configuration counts more.
+///
 /// Quarantine: `setup` (purpose keep) becomes postgresql.conf; what the backup held, captured or in
 /// the data directory, lies beside as *.from-backup, with every path that would lead to the old
 /// place rewritten and each changed line listed. Fills `neutralised` with what the backup's
 /// configuration would have done.
 void write_quarantine(const TargetFolder& data, ServerSetup setup,
-                      const std::vector<CapturedFile>& captured, HandOver& result);
+                      const std::vector<CapturedFile>& captured, HandOver& result,
+                      const std::filesystem::path& old_data = {});
 
 /// Is there what write_production() puts back? Error{not_restorable} otherwise.
 void require_production(const TargetFolder& data, const std::vector<CapturedFile>& captured);
@@ -33,6 +39,6 @@ void require_production(const TargetFolder& data, const std::vector<CapturedFile
 /// lead to the old place rewritten; each changed line is listed. What people have changed in a file
 /// that an earlier call wrote stays in force, which is listed, as long as it bears our first line.
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
-                      HandOver& result);
+                      HandOver& result, const std::filesystem::path& old_data = {});
 
 } // namespace tidemark::engine::postgres

@@ -355,9 +355,9 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
     if (can_hold_socket(config_.dir)) setup.socket_dir = config_.dir;
     unpark_auto_conf(work_.data());
     if (options.as_production) {
-        write_production(work_.data(), options.captured, result);
+        write_production(work_.data(), options.captured, result, options.data_directory);
     } else {
-        write_quarantine(work_.data(), setup, options.captured, result);
+        write_quarantine(work_.data(), setup, options.captured, result, options.data_directory);
     }
     require_data_directory(plain_launch());
     // In quarantine the server has run under nearly the same text until now.
