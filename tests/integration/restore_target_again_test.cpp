@@ -64,5 +64,29 @@ TEST_F(RestoreTargetTest, LimitsThatWereRaisedAfterTheHandOverHold)
     target->take_back();
 }
 
+// rule 27
+TEST_F(RestoreTargetTest, SubscriptionsThatAnEarlierRunDisabledAreOnAsProduction)
+{
+    auto target = recovered();
+    target->promote({});
+    auto handed = hand_over(*target, {}, false);
+    EXPECT_THAT(handed.neutralised, Contains("subscription closed.feed is disabled"));
+    // Once more in quarantine: what was disabled already is not forgotten.
+    hand_over(*target, {}, false);
+    HandOverOptions options{.as_production = true};
+    options.captured = {{"/etc/pg/postgresql.conf", "config",
+                         fmt::format("listen_addresses = ''\nunix_socket_directories = '{}'\n"
+                                     "max_prepared_transactions = 20\n",
+                                     home_.native())},
+                        {"/etc/pg/pg_hba.conf", "hba", "local all all trust\n"}};
+    const auto told = Contains(HasSubstr("subscription closed.feed: disabled by an earlier run"));
+    handed = hand_over(*target, options, true);
+    EXPECT_THAT(handed.changed_lines, told);
+    EXPECT_EQ(as_user(home_).exec("SELECT subenabled FROM pg_subscription").get(0, 0), "t");
+    // What people do with it since is theirs.
+    target->take_back();
+    EXPECT_THAT(hand_over(*target, options, false).changed_lines, Not(told));
+}
+
 } // namespace
 } // namespace tidemark::engine::postgres

@@ -179,6 +179,7 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
     if (!under_way) {
         work_.set_reached(std::nullopt);
         work_.folder().remove("handed-over");
+        work_.folder().remove(kDisabledSubscriptions);
         clear_leftovers(work_.data(), spec);
     }
     work_.remember(memory);
@@ -342,10 +343,16 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
                                     "logical consumers start again");
     auto restored = server();
     restored.close_opened_databases();
-    if (!options.as_production) {
-        for (const auto& name : restored.disable_subscriptions()) {
+    if (options.as_production) {
+        auto enabled = restored.enable_subscriptions();
+        for (const auto& name : enabled.now)
+            result.changed_lines.push_back(
+                fmt::format("subscription {}: disabled by an earlier run -> enabled", name));
+        for (const auto& name : enabled.failed)
+            result.neutralised.push_back("left disabled by an earlier run: subscription " + name);
+    } else {
+        for (const auto& name : restored.disable_subscriptions())
             result.neutralised.push_back(fmt::format("subscription {} is disabled", name));
-        }
     }
     this->stop();
     if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};

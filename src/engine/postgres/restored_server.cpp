@@ -235,38 +235,6 @@ std::optional<std::string> RestoredServer::ask(const std::string& database, cons
     return rows.text(0, 0);
 }
 
-std::vector<std::string> RestoredServer::disable_subscriptions() const
-{
-    close_opened_databases();
-    std::vector<std::string> disabled;
-    for (const auto& database : databases_with_subscriptions()) {
-        in_database(database, [&](Connection& connection) {
-            auto rows =
-                connection.exec("SELECT subname, subenabled FROM pg_catalog.pg_subscription "
-                                "WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database "
-                                "WHERE datname = pg_catalog.current_database()) ORDER BY subname");
-            for (int i = 0; i < rows.rows(); ++i) {
-                disabled.push_back(fmt::format("{}.{}", database.name, rows.get(i, 0)));
-                if (rows.boolean(i, 1) == false) continue;
-                connection.exec(fmt::format("ALTER SUBSCRIPTION {} DISABLE",
-                                            Connection::identifier(rows.get(i, 0))));
-            }
-        });
-    }
-    return disabled;
-}
-
-std::vector<RestoredServer::Database> RestoredServer::databases_with_subscriptions() const
-{
-    auto rows = connect().exec("SELECT datname, datallowconn FROM pg_catalog.pg_database "
-                               "WHERE oid IN (SELECT subdbid FROM pg_catalog.pg_subscription)");
-    std::vector<Database> out;
-    for (int i = 0; i < rows.rows(); ++i) {
-        out.push_back({std::string(rows.get(i, 0)), rows.boolean(i, 1).value_or(true)});
-    }
-    return out;
-}
-
 std::vector<std::string>
 RestoredServer::warnings(const std::map<std::string, std::string>& collations) const
 {

@@ -9,11 +9,16 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tidemark::engine::postgres {
+
+/// In our work folder: the subscriptions that we disabled.
+inline constexpr const char* kDisabledSubscriptions = "disabled-subscriptions";
 
 /// SQL on a restored server that only we can reach. Every connection is made for one question, so
 /// that a restart in between does no harm.
@@ -25,7 +30,7 @@ public:
         std::string superuser;
     };
     /// `journal` is our work folder: it remembers databases that are opened for a moment, so that
-    /// a run after a crash closes them again.
+    /// a run after a crash closes them again, and subscriptions that are disabled.
     RestoredServer(Place place, TargetFolder journal)
         : place_(std::move(place)), journal_(std::move(journal))
     {
@@ -56,8 +61,15 @@ public:
     std::optional<std::string> ask(const std::string& database, const std::string& sql,
                                    std::stop_token stop) const;
     const Place& place() const { return place_; }
-    /// Switches subscriptions off in every database; returns "database.subscription" of each.
+    /// Switches subscriptions off in every database and remembers which were on; returns
+    /// "database.subscription" of each.
     std::vector<std::string> disable_subscriptions() const;
+    /// Switches those on again that earlier runs switched off, and forgets them.
+    struct Enabled {
+        std::vector<std::string> now;    ///< "database.subscription"
+        std::vector<std::string> failed; ///< likewise, with the server's words
+    };
+    Enabled enable_subscriptions() const;
     /// What an operator should read; `collations` are the versions where the backup was taken.
     std::vector<std::string> warnings(const std::map<std::string, std::string>& collations) const;
 
@@ -71,6 +83,11 @@ private:
     void add_database_warnings(const std::string& name, std::vector<std::string>& out) const;
     /// Runs `body` on a connection to the database, which is opened for that time if need be.
     void in_database(const Database& database, const std::function<void(Connection&)>& body) const;
+
+    /// (database, subscription)
+    using Subscriptions = std::set<std::pair<std::string, std::string>>;
+    Subscriptions disabled_by_us() const;
+    void remember_disabled(const Subscriptions& all) const;
 
     void set_accepting(Connection& admin, const std::string& database, bool accepting) const;
 
