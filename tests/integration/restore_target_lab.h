@@ -61,7 +61,8 @@ protected:
              .folder = folder_->path(),
              .settings = {{"archive_mode", "on"},
                           {"archive_command", fmt::format("cp %p {}/%f", archive_.native())},
-                          {"max_prepared_transactions", "20"}},
+                          {"max_prepared_transactions", "20"},
+                          {"track_commit_timestamp", "on"}},
              .wal_segment_mb = 1}};
         // Servers that are not where the linker looks need their own libraries.
         for (const auto& [name, value] : app::library_path(cluster_->install().bin)) {

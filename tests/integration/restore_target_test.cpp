@@ -65,6 +65,10 @@ TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
         Connection::open(fmt::format("host={} user=postgres dbname=postgres", data_.native()));
     EXPECT_EQ(sql.exec("SHOW archive_mode").get(0, 0), "off");
     EXPECT_EQ(sql.exec("SHOW listen_addresses").get(0, 0), "");
+    // Of all that was committed, on the old server and by us.
+    EXPECT_EQ(sql.exec("SELECT count(pg_xact_commit_timestamp(xmin)) = count(*) FROM public.events")
+                  .get(0, 0),
+              "t");
     EXPECT_EQ(sql.exec("SELECT subenabled FROM pg_subscription").get(0, 0), "f");
     EXPECT_EQ(sql.exec("SELECT count(*) FROM pg_replication_slots").get(0, 0), "0");
     EXPECT_EQ(sql.exec("SELECT pg_tablespace_location(oid) LIKE '%/ts/%' FROM pg_tablespace WHERE "

@@ -84,6 +84,9 @@ void add_durability_and_log(Settings& out, const ServerSetup& setup)
     out.emplace_back("fsync", "on");
     out.emplace_back("full_page_writes", "on");
     out.emplace_back("wal_level", "replica");
+    // A server that ends recovery, or starts, with this off removes the timestamps it has. What the
+    // member has at the goal is not known before; where it is off, production's start removes them.
+    out.emplace_back("track_commit_timestamp", "on");
     out.emplace_back("shared_buffers", "256MB");
     out.emplace_back("log_destination", "stderr");
     out.emplace_back("logging_collector", "off");

@@ -78,6 +78,14 @@ TEST(RecoveryConfigTest, NothingReachesTheWorld)
         EXPECT_EQ(read(setup(purpose, 15)).at("autovacuum"), "off");
 }
 
+// One server without it, and the commit timestamps of the backup are gone.
+TEST(RecoveryConfigTest, CommitTimestampsAreKept)
+{
+    for (auto purpose :
+         {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run, ServerPurpose::keep})
+        EXPECT_EQ(read(setup(purpose, 13)).at("track_commit_timestamp"), "on");
+}
+
 // rule 23
 TEST(RecoveryConfigTest, OnlyNamedLibrariesArePreloaded)
 {
