@@ -108,6 +108,7 @@ protected:
         inner.exec("CREATE SUBSCRIPTION feed CONNECTION 'host=/nonexistent' PUBLICATION p "
                    "WITH (connect = false, slot_name = 'feed')");
         inner.exec("ALTER SUBSCRIPTION feed ENABLE");
+        forbid_definitions("closed");
         // Leads to another server from within the data.
         sql.exec("CREATE FOREIGN DATA WRAPPER elsewhere");
         sql.exec("CREATE SERVER billing FOREIGN DATA WRAPPER elsewhere "
@@ -119,6 +120,20 @@ protected:
                 fmt::format("SAVEPOINT s{}; INSERT INTO events VALUES ({}, 'part');", i, -100 - i);
         }
         sql.exec(statement + "PREPARE TRANSACTION 'hundred'");
+    }
+
+    /// By event triggers of each kind: ordinary, for replicas, and for all sessions.
+    static void forbid_definitions(const std::string& database)
+    {
+        auto sql = connect(database);
+        sql.exec("CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN RAISE EXCEPTION 'forbidden in production: %', tg_tag; END $$");
+        for (const char* name : {"always", "ordinary", "replica"})
+            sql.exec(fmt::format(
+                "CREATE EVENT TRIGGER \"{}\" ON ddl_command_start EXECUTE FUNCTION forbid()",
+                name));
+        sql.exec("ALTER EVENT TRIGGER \"always\" ENABLE ALWAYS");
+        sql.exec("ALTER EVENT TRIGGER \"replica\" ENABLE REPLICA");
     }
 
     static void back_up_under_load()
@@ -168,6 +183,7 @@ protected:
             till.exec("CREATE TABLE drawer(id int)");
             till.exec("BEGIN; INSERT INTO drawer VALUES (1); PREPARE TRANSACTION 'teller''s'");
         }
+        forbid_definitions("till");
         sql.exec("ALTER ROLE teller NOLOGIN");
         for (int i = 0; i < 30; ++i) {
             sql.exec("UPDATE events SET note = note || 'y' WHERE id % 20 = 0");

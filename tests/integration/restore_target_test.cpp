@@ -3,6 +3,27 @@
 namespace tidemark::engine::postgres {
 namespace {
 
+// rule 23
+TEST_F(RestoreTargetTest, NoEventTriggerOfTheBackupRuns)
+{
+    auto target = recovered();
+    target->promote({});
+    if (has_program("pg_amcheck")) {
+        auto checked = target->check_content(2, {});
+        EXPECT_TRUE(checked.ran) << checked.text;
+        EXPECT_THAT(checked.faults, IsEmpty());
+        EXPECT_EQ(
+            target->ask("till", "SELECT extname FROM pg_extension WHERE extname = 'amcheck'", {}),
+            "amcheck");
+    }
+    auto handed = target->prepare_hand_over({}, {});
+    EXPECT_THAT(handed.neutralised, Contains("subscription closed.feed is disabled"));
+    // And they are as they were.
+    const char* kinds = "SELECT string_agg(evtname || ' ' || evtenabled::text, ', ' "
+                        "ORDER BY evtname) FROM pg_event_trigger";
+    EXPECT_EQ(target->ask("till", kinds, {}), "always A, ordinary O, replica R");
+}
+
 // rule 22, 25, 27
 TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
 {

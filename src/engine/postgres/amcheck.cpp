@@ -87,12 +87,13 @@ ContentCheck run_amcheck(const RestoredServer& server, const AmcheckOptions& opt
                          std::stop_token stop)
 {
     if (auto why = obstacle(server, options); !why.empty()) return not_run(why);
+    // Not by its --install-missing, which runs the event triggers of the backup.
+    server.install_extension("amcheck");
     const auto& place = server.place();
-    auto result =
-        base::run({options.bin_dir / "pg_amcheck", "--all", "--install-missing", "--no-password",
-                   "--jobs", std::to_string(options.workers), "--host", place.socket_dir, "--port",
-                   std::to_string(place.port), "--username", place.superuser},
-                  {.process = environment(options), .stop = stop});
+    auto result = base::run({options.bin_dir / "pg_amcheck", "--all", "--no-password", "--jobs",
+                             std::to_string(options.workers), "--host", place.socket_dir, "--port",
+                             std::to_string(place.port), "--username", place.superuser},
+                            {.process = environment(options), .stop = stop});
     ContentCheck check{.ran = true, .text = what_was_checked(server)};
     if (result.exit.success()) return check;
     check.faults = parse_amcheck_report(result.out);

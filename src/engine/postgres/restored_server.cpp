@@ -27,12 +27,38 @@ std::string quote(std::string_view value)
 }
 
 /// What roles and databases may have set (ALTER ROLE ... SET) yields to what the client asks for.
+/// As a replica, so that no ordinary trigger of the backup's runs (rules.md 23).
 std::vector<std::string> session_settings()
 {
     return {"session_preload_libraries=", "local_preload_libraries=", "role=none",
             "synchronous_commit=on", "zero_damaged_pages=off", "row_security=off",
             // A database of the backup may set it, and a sandbox forbid it.
             "jit=off"};
+    return {"session_preload_libraries=",
+            "local_preload_libraries=",
+            "role=none",
+            "session_replication_role=replica",
+            "synchronous_commit=on",
+            "zero_damaged_pages=off",
+            "row_security=off"};
+}
+
+/// Event triggers that fire in a session as a replica: the statements that switch them off and on.
+struct EventTriggers {
+    std::string off;
+    std::string on;
+};
+EventTriggers stubborn_event_triggers(Connection& connection)
+{
+    EventTriggers out;
+    auto rows = connection.exec("SELECT evtname, evtenabled FROM pg_catalog.pg_event_trigger "
+                                "WHERE evtenabled IN ('A', 'R')");
+    for (int i = 0; i < rows.rows(); ++i) {
+        auto alter = "ALTER EVENT TRIGGER " + Connection::identifier(rows.get(i, 0));
+        out.off += alter + " DISABLE;";
+        out.on += alter + (rows.get(i, 1) == "A" ? " ENABLE ALWAYS;" : " ENABLE REPLICA;");
+    }
+    return out;
 }
 
 /// For one statement of an operator; on large tables that is much.
@@ -233,6 +259,59 @@ std::optional<std::string> RestoredServer::ask(const std::string& database, cons
                                 rows.rows(), rows.columns())};
     }
     return rows.text(0, 0);
+}
+
+std::vector<std::string> RestoredServer::disable_subscriptions() const
+{
+    close_opened_databases();
+    std::vector<std::string> disabled;
+    for (const auto& database : databases_with_subscriptions()) {
+        in_database(database, [&](Connection& connection) {
+            auto rows =
+                connection.exec("SELECT subname, subenabled FROM pg_catalog.pg_subscription "
+                                "WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database "
+                                "WHERE datname = pg_catalog.current_database()) ORDER BY subname");
+            for (int i = 0; i < rows.rows(); ++i) {
+                disabled.push_back(fmt::format("{}.{}", database.name, rows.get(i, 0)));
+                if (rows.boolean(i, 1) == false) continue;
+                define_unseen(connection, fmt::format("ALTER SUBSCRIPTION {} DISABLE",
+                                                      Connection::identifier(rows.get(i, 0))));
+            }
+        });
+    }
+    return disabled;
+}
+
+void RestoredServer::define_unseen(Connection& connection, const std::string& statement)
+{
+    // From 17 on a setting keeps all of them off. Changing an event trigger fires none.
+    EventTriggers triggers;
+    if (connection.server_version() < 170000) triggers = stubborn_event_triggers(connection);
+    connection.exec("BEGIN;" + triggers.off + statement + ";" + triggers.on + "COMMIT");
+}
+
+void RestoredServer::install_extension(const std::string& name) const
+{
+    for (const auto& database : databases()) {
+        if (!database.accepts) continue;
+        auto connection = connect(database.name);
+        auto there = connection.exec_params(
+            "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = $1", {name});
+        if (there.rows() > 0) continue;
+        define_unseen(connection, fmt::format("CREATE EXTENSION {} WITH SCHEMA pg_catalog",
+                                              Connection::identifier(name)));
+    }
+}
+
+std::vector<RestoredServer::Database> RestoredServer::databases_with_subscriptions() const
+{
+    auto rows = connect().exec("SELECT datname, datallowconn FROM pg_catalog.pg_database "
+                               "WHERE oid IN (SELECT subdbid FROM pg_catalog.pg_subscription)");
+    std::vector<Database> out;
+    for (int i = 0; i < rows.rows(); ++i) {
+        out.push_back({std::string(rows.get(i, 0)), rows.boolean(i, 1).value_or(true)});
+    }
+    return out;
 }
 
 std::vector<std::string>

@@ -70,6 +70,8 @@ public:
         std::vector<std::string> failed; ///< likewise, with the server's words
     };
     Enabled enable_subscriptions() const;
+    /// Installs it in every database that accepts connections and lacks it.
+    void install_extension(const std::string& name) const;
     /// What an operator should read; `collations` are the versions where the backup was taken.
     std::vector<std::string> warnings(const std::map<std::string, std::string>& collations) const;
 
@@ -89,6 +91,8 @@ private:
     Subscriptions disabled_by_us() const;
     void remember_disabled(const Subscriptions& all) const;
 
+    /// Runs a statement that defines something; no event trigger of the backup's runs for it.
+    static void define_unseen(Connection& connection, const std::string& statement);
     void set_accepting(Connection& admin, const std::string& database, bool accepting) const;
 
     Place place_;
