@@ -198,12 +198,25 @@ protected:
         sql.exec("COMMIT PREPARED 'commit-me'");
         sql.exec("ROLLBACK PREPARED 'hundred'");
         sql.exec("UPDATE events SET note = ''");
+        shut_doors();
         auto end = sql.exec("SELECT pg_walfile_name(pg_switch_wal())");
         auto last = archive_ / std::string(end.get(0, 0));
         for (int i = 0; i < 1000 && !fs::exists(last); ++i)
             std::this_thread::sleep_for(20ms);
         ASSERT_TRUE(fs::exists(last));
         cluster_->stop();
+    }
+
+    /// By the role and the databases that every cluster begins with nobody comes in any more.
+    static void shut_doors()
+    {
+        auto sql = connect("till");
+        sql.exec("CREATE ROLE keeper SUPERUSER LOGIN");
+        sql.exec("ALTER DATABASE template1 ALLOW_CONNECTIONS false");
+        sql.exec("ALTER DATABASE postgres ALLOW_CONNECTIONS false");
+        sql.exec("ALTER ROLE postgres NOLOGIN");
+        shut_goal_ = *sql.exec("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
+        sql.exec("SELECT pg_create_restore_point('shut')");
     }
 
     void SetUp() override
@@ -310,6 +323,7 @@ protected:
     inline static BackupEnd end_;
     inline static model::BackupFacts facts_;
     inline static model::Offset goal_ = 0;
+    inline static model::Offset shut_goal_ = 0; ///< after goal_
     inline static std::string system_id_;
     inline static std::string expected_;
     fs::path home_;

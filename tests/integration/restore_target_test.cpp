@@ -24,6 +24,43 @@ TEST_F(RestoreTargetTest, NoEventTriggerOfTheBackupRuns)
     EXPECT_EQ(target->ask("till", kinds, {}), "always A, ordinary O, replica R");
 }
 
+// rule 25
+TEST_F(RestoreTargetTest, AWayInIsFoundWhereRolesAndDatabasesAreShut)
+{
+    spec_.goal.position = shut_goal_;
+    spec_.superuser = "keeper"; // the databases first, the role below
+    auto target = recovered();
+    target->promote({});
+    EXPECT_EQ(target->ask("till", "SELECT current_user::text", {}), "keeper");
+    auto branches = target->prepared();
+    EXPECT_EQ(branches.size(), 3U);
+    for (const auto& branch : branches)
+        target->settle(branch, true);
+    EXPECT_THAT(target->prepared(), IsEmpty());
+    if (has_program("pg_amcheck")) {
+        auto checked = target->check_content(2, {});
+        EXPECT_TRUE(checked.ran) << checked.text;
+        EXPECT_THAT(checked.faults, IsEmpty());
+    }
+    // Nobody at all: what we say opens it.
+    Connection::open(target->private_conninfo() + " dbname=till").exec("ALTER ROLE keeper NOLOGIN");
+    target = open();
+    std::string hint;
+    try {
+        target->resume({});
+        FAIL() << "nobody may log in";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::member_not_ready) << error.what();
+        hint = error.hint();
+    }
+    EXPECT_THAT(hint, HasSubstr("ALTER ROLE \"postgres\" LOGIN"));
+    auto typed = base::run({"/bin/sh", "-c", hint.substr(0, hint.find(", then"))},
+                           {.process = {.directory = "/"}, .deadline = 60s});
+    EXPECT_TRUE(typed.exit.success()) << hint << typed.err;
+    target->resume({});
+    EXPECT_EQ(target->ask("till", "SELECT current_user::text", {}), "postgres");
+}
+
 // rule 22, 25, 27
 TEST_F(RestoreTargetTest, StopsExactlyAtTheGoalThenSettles)
 {

@@ -90,9 +90,12 @@ ContentCheck run_amcheck(const RestoredServer& server, const AmcheckOptions& opt
     // Not by its --install-missing, which runs the event triggers of the backup.
     server.install_extension("amcheck");
     const auto& place = server.place();
+    // It knows no others than postgres and template1 to begin with.
+    std::string open{server.connect().exec("SELECT pg_catalog.current_database()").get(0, 0)};
     auto result = base::run({options.bin_dir / "pg_amcheck", "--all", "--no-password", "--jobs",
                              std::to_string(options.workers), "--host", place.socket_dir, "--port",
-                             std::to_string(place.port), "--username", place.superuser},
+                             std::to_string(place.port), "--username", place.superuser,
+                             "--maintenance-db", server.conninfo(open)},
                             {.process = environment(options), .stop = stop});
     ContentCheck check{.ran = true, .text = what_was_checked(server)};
     if (result.exit.success()) return check;

@@ -378,6 +378,7 @@ TEST(RestoreMemoryTest, SurvivesTheFile)
     memory.goal.epoch = 7;
     memory.restore_command = "/usr/bin/tidemark fetch 'it''s' \"%p\" %f \\";
     memory.superuser = "o'brien";
+    memory.database = "it's = open";
     memory.limits = {{"max_connections", "100"}, {"max_prepared_transactions", "64"}};
     memory.collations = {{"c:en_US.UTF-8", "2.36"}, {"i:de=x", "153.14"}};
     auto read = parse_memory(format_memory(memory));
@@ -385,6 +386,7 @@ TEST(RestoreMemoryTest, SurvivesTheFile)
     EXPECT_EQ(read.goal.epoch, 7U);
     EXPECT_EQ(read.restore_command, memory.restore_command);
     EXPECT_EQ(read.superuser, memory.superuser);
+    EXPECT_EQ(read.database, memory.database);
     EXPECT_EQ(read.limits, memory.limits);
     EXPECT_EQ(read.collations, memory.collations);
     RestoreMemory timed;

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "engine/postgres/conf_file.h"
+#include "engine/postgres/pq.h"
+#include "engine/postgres/start_command.h"
 
 #include <charconv>
 #include <fmt/format.h>
@@ -94,13 +96,29 @@ void require_data_directory(const ServerLaunch& launch)
     }
 }
 
+namespace {
+
+std::vector<std::string> single_user(const ServerLaunch& launch, const std::string& database)
+{
+    return {launch.bin_dir / "postgres",
+            "--single",
+            "-D",
+            launch.data_dir,
+            "--config-file=" + launch.config_file.native(),
+            database};
+}
+
+/// One value, from whichever database there is: this mode enters those that accept nobody, too.
 std::string ask_single_user(const ServerLaunch& launch, const std::string& query)
 {
     auto options = server_process_options(launch);
     options.input = query + "\n";
-    auto result = base::run({launch.bin_dir / "postgres", "--single", "-D", launch.data_dir,
-                             "--config-file=" + launch.config_file.native(), "template1"},
-                            {.process = options, .deadline = base::Duration{10min}});
+    base::RunResult result;
+    for (const char* database : {"template1", "template0", "postgres"}) {
+        result = base::run(single_user(launch, database),
+                           {.process = options, .deadline = base::Duration{10min}});
+        if (result.exit.success() || result.err.find("does not exist") == std::string::npos) break;
+    }
     // "	 1: rolname = "postgres"	(typeid = 19, ...)"
     auto from = result.out.find(" = \"");
     auto to = result.out.find("\"\t(typeid", from);
@@ -109,6 +127,48 @@ std::string ask_single_user(const ServerLaunch& launch, const std::string& query
                     fmt::format("the server's single-user mode does not answer: {}", result.err)};
     }
     return result.out.substr(from + 4, to - from - 4);
+}
+
+/// What a person pastes into a shell so that the server can be entered again.
+std::string repair_command(const ServerLaunch& launch, const std::string& statement)
+{
+    auto out = fmt::format("echo {} |", shell_word(statement));
+    if (launch.user) out += " runuser -u " + shell_word(launch.user->name) + " --";
+    for (const auto& word : single_user(launch, "template1"))
+        out += " " + shell_word(word);
+    return out;
+}
+
+} // namespace
+
+WayIn find_way_in(const ServerLaunch& launch)
+{
+    WayIn way;
+    way.superuser = ask_single_user(
+        launch, "SELECT coalesce((SELECT rolname::text FROM pg_authid WHERE rolsuper AND "
+                "rolcanlogin ORDER BY oid <> 10, oid LIMIT 1), '')");
+    if (way.superuser.empty()) {
+        auto bootstrap =
+            ask_single_user(launch, "SELECT rolname::text FROM pg_authid WHERE oid = 10");
+        auto alter = fmt::format("ALTER ROLE {} LOGIN", Connection::identifier(bootstrap));
+        throw Error{Code::member_not_ready,
+                    fmt::format("no superuser may log in at the goal, also not {}", bootstrap),
+                    {.hint = repair_command(launch, alter) +
+                             ", then run the same command again; take it back (NOLOGIN) when the "
+                             "server is yours"}};
+    }
+    way.database = ask_single_user(
+        launch, "SELECT coalesce((SELECT datname::text FROM pg_database WHERE datallowconn AND "
+                "datconnlimit <> -2 ORDER BY datname NOT IN ('postgres', 'template1'), oid "
+                "LIMIT 1), '')");
+    if (way.database.empty()) {
+        throw Error{
+            Code::member_not_ready,
+            "no database accepts connections at the goal",
+            {.hint = repair_command(launch, "ALTER DATABASE template1 ALLOW_CONNECTIONS true") +
+                     ", then run the same command again"}};
+    }
+    return way;
 }
 
 PidFile read_pid_file(const fs::path& data_dir)

@@ -17,9 +17,15 @@ void require_libraries(const std::filesystem::path& bin_dir,
 /// Error{failed} when it is another than the launch says.
 void require_data_directory(const ServerLaunch& launch);
 
-/// One value from the database template1 of a server that is not running, as its bootstrap
-/// superuser, by the server's single-user mode.
-std::string ask_single_user(const ServerLaunch& launch, const std::string& query);
+/// By whom and where one can connect to a server, which is not running: its own single-user mode
+/// tells, for it lets the bootstrap superuser in whatever the catalogues say. The roles and
+/// databases that every cluster begins with come first. Error{member_not_ready} says how to open it
+/// where nobody may log in, or nowhere.
+struct WayIn {
+    std::string superuser;
+    std::string database;
+};
+WayIn find_way_in(const ServerLaunch& launch);
 
 /// Lines 4 and 5 of postmaster.pid.
 struct PidFile {

@@ -155,8 +155,8 @@ void promote_server(ServerProcess& process, const RestoredServer& server, const 
         try {
             open = server.wait_until_open([&] { return process.running(); }, stop);
         } catch (const SqlError& error) {
-            // Open, but the role is not what it was: the caller knows what to do.
-            if (error.sqlstate() != "28000") throw;
+            // Open, but not to us: the caller knows what to do.
+            if (!is_shut_out(error)) throw;
             open = true;
         }
         if (open) return;

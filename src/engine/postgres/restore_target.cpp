@@ -118,7 +118,7 @@ private:
     ServerLaunch configure(ServerPurpose purpose);
     void start(ServerPurpose purpose);
     void close_handed_over();
-    void find_superuser();
+    void find_way_in();
     RestoredServer server();
     /// How its users start it.
     ServerLaunch plain_launch();
@@ -283,9 +283,9 @@ void PostgresTarget::resume(std::stop_token stop)
                 {.hint = fmt::format("its log is {}", (config_.work_dir / "run.log").native())}};
         }
     } catch (const SqlError& error) {
-        // The role has another name at the goal than it had at the backup.
-        if (error.sqlstate() != "28000") throw;
-        find_superuser();
+        // At the goal roles and databases are not what they were at the backup.
+        if (!is_shut_out(error)) throw;
+        find_way_in();
         start(ServerPurpose::run);
         if (!work_.server().wait_until_open(alive, stop)) {
             throw Error{Code::failed, "the promoted server ended by itself"};
@@ -294,14 +294,17 @@ void PostgresTarget::resume(std::stop_token stop)
     work_.server().require_identity(config_.dir, config_.system_id);
 }
 
-void PostgresTarget::find_superuser()
+void PostgresTarget::find_way_in()
 {
     stop();
     auto launch = configure(ServerPurpose::run);
     auto memory = work_.memory();
-    memory.superuser = ask_single_user(launch, "SELECT rolname FROM pg_authid WHERE oid = 10");
-    base::log_info("member {}: the bootstrap superuser is called {} at the goal", config_.member,
-                   memory.superuser);
+    auto way = postgres::find_way_in(launch);
+    memory.superuser = way.superuser;
+    memory.database = way.database;
+    base::log_info("member {}: at the goal the superuser {} may log in, and the database {} "
+                   "accepts connections",
+                   config_.member, way.superuser, way.database);
     work_.remember(memory);
 }
 

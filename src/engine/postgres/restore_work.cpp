@@ -46,6 +46,7 @@ std::string format_memory(const RestoreMemory& memory)
     if (goal.name) text += conf_line("name", *goal.name);
     text += conf_line("restore_command", memory.restore_command);
     text += conf_line("superuser", memory.superuser);
+    if (!memory.database.empty()) text += conf_line("database", memory.database);
     for (const auto& [name, value] : memory.limits)
         text += conf_line("limit." + name, value);
     for (const auto& [locale, version] : memory.collations) {
@@ -74,6 +75,8 @@ RestoreMemory parse_memory(std::string_view text)
             memory.restore_command = value;
         } else if (name == "superuser") {
             memory.superuser = value;
+        } else if (name == "database") {
+            memory.database = value;
         } else if (name.starts_with("limit.")) {
             memory.limits[name.substr(6)] = value;
         } else if (name == "collation" && value.rfind('=') != std::string::npos) {
@@ -209,7 +212,7 @@ ServerLaunch RestoreWork::configure(ServerPurpose purpose, const fs::path& bin_d
 
 RestoredServer RestoreWork::server()
 {
-    return RestoredServer{{socket_dir(), kPort, memory().superuser}, folder_};
+    return RestoredServer{{socket_dir(), kPort, memory().superuser, memory().database}, folder_};
 }
 
 } // namespace tidemark::engine::postgres

@@ -19,6 +19,7 @@ struct RestoreMemory {
     std::string restore_command;
     std::map<std::string, std::string> limits;
     std::string superuser;
+    std::string database; ///< one that accepts connections, where none that we know does
     std::map<std::string, std::string> collations;
 };
 std::string format_memory(const RestoreMemory& memory);

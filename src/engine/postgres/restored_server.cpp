@@ -31,16 +31,10 @@ std::string quote(std::string_view value)
 std::vector<std::string> session_settings()
 {
     return {"session_preload_libraries=", "local_preload_libraries=", "role=none",
-            "synchronous_commit=on", "zero_damaged_pages=off", "row_security=off",
+            "session_replication_role=replica", "synchronous_commit=on", "zero_damaged_pages=off",
+            "row_security=off",
             // A database of the backup may set it, and a sandbox forbid it.
             "jit=off"};
-    return {"session_preload_libraries=",
-            "local_preload_libraries=",
-            "role=none",
-            "session_replication_role=replica",
-            "synchronous_commit=on",
-            "zero_damaged_pages=off",
-            "row_security=off"};
 }
 
 /// Event triggers that fire in a session as a replica: the statements that switch them off and on.
@@ -69,6 +63,13 @@ constexpr const char* kOpenedFile = "opened-database";
 
 } // namespace
 
+bool is_shut_out(const SqlError& error)
+{
+    // No such role, or it may not log in; no such database; it accepts nobody.
+    const auto& state = error.sqlstate();
+    return state == "28000" || state == "3D000" || state == "55000";
+}
+
 std::string RestoredServer::conninfo(const std::string& database) const
 {
     return fmt::format("host={} port={} user={} dbname={} sslmode=disable gssencmode=disable",
@@ -86,12 +87,12 @@ Connection RestoredServer::connect(const std::string& database) const
 
 Connection RestoredServer::connect() const
 {
+    if (!place_.database.empty()) return connect(place_.database);
     for (const char* name : {"postgres", "template1"}) {
         try {
             return connect(name);
         } catch (const SqlError& error) {
-            // No such database, or it accepts nobody.
-            if (error.sqlstate() != "3D000" && error.sqlstate() != "55000") throw;
+            if (!is_shut_out(error) || error.sqlstate() == "28000") throw;
         }
     }
     return connect("template0");
@@ -261,33 +262,17 @@ std::optional<std::string> RestoredServer::ask(const std::string& database, cons
     return rows.text(0, 0);
 }
 
-std::vector<std::string> RestoredServer::disable_subscriptions() const
-{
-    close_opened_databases();
-    std::vector<std::string> disabled;
-    for (const auto& database : databases_with_subscriptions()) {
-        in_database(database, [&](Connection& connection) {
-            auto rows =
-                connection.exec("SELECT subname, subenabled FROM pg_catalog.pg_subscription "
-                                "WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database "
-                                "WHERE datname = pg_catalog.current_database()) ORDER BY subname");
-            for (int i = 0; i < rows.rows(); ++i) {
-                disabled.push_back(fmt::format("{}.{}", database.name, rows.get(i, 0)));
-                if (rows.boolean(i, 1) == false) continue;
-                define_unseen(connection, fmt::format("ALTER SUBSCRIPTION {} DISABLE",
-                                                      Connection::identifier(rows.get(i, 0))));
-            }
-        });
-    }
-    return disabled;
-}
-
 void RestoredServer::define_unseen(Connection& connection, const std::string& statement)
 {
     // From 17 on a setting keeps all of them off. Changing an event trigger fires none.
     EventTriggers triggers;
     if (connection.server_version() < 170000) triggers = stubborn_event_triggers(connection);
-    connection.exec("BEGIN;" + triggers.off + statement + ";" + triggers.on + "COMMIT");
+    try {
+        connection.exec("BEGIN;" + triggers.off + statement + ";" + triggers.on + "COMMIT");
+    } catch (const SqlError&) {
+        connection.exec("ROLLBACK");
+        throw;
+    }
 }
 
 void RestoredServer::install_extension(const std::string& name) const
@@ -301,17 +286,6 @@ void RestoredServer::install_extension(const std::string& name) const
         define_unseen(connection, fmt::format("CREATE EXTENSION {} WITH SCHEMA pg_catalog",
                                               Connection::identifier(name)));
     }
-}
-
-std::vector<RestoredServer::Database> RestoredServer::databases_with_subscriptions() const
-{
-    auto rows = connect().exec("SELECT datname, datallowconn FROM pg_catalog.pg_database "
-                               "WHERE oid IN (SELECT subdbid FROM pg_catalog.pg_subscription)");
-    std::vector<Database> out;
-    for (int i = 0; i < rows.rows(); ++i) {
-        out.push_back({std::string(rows.get(i, 0)), rows.boolean(i, 1).value_or(true)});
-    }
-    return out;
 }
 
 std::vector<std::string>

@@ -19,6 +19,8 @@ namespace tidemark::engine::postgres {
 
 /// In our work folder: the subscriptions that we disabled.
 inline constexpr const char* kDisabledSubscriptions = "disabled-subscriptions";
+/// The server is open, but by the role or the databases that we know nobody comes in.
+bool is_shut_out(const SqlError& error);
 
 /// SQL on a restored server that only we can reach. Every connection is made for one question, so
 /// that a restart in between does no harm.
@@ -28,6 +30,7 @@ public:
         std::filesystem::path socket_dir;
         int port = 5432;
         std::string superuser;
+        std::string database = {}; ///< accepts connections; empty: one of those every cluster has
     };
     /// `journal` is our work folder: it remembers databases that are opened for a moment, so that
     /// a run after a crash closes them again, and subscriptions that are disabled.

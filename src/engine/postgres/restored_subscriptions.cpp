@@ -27,8 +27,8 @@ std::vector<std::string> RestoredServer::disable_subscriptions() const
                 if (rows.boolean(i, 1) == false) continue;
                 ours.emplace(database.name, rows.get(i, 0));
                 remember_disabled(ours);
-                connection.exec(fmt::format("ALTER SUBSCRIPTION {} DISABLE",
-                                            Connection::identifier(rows.get(i, 0))));
+                define_unseen(connection, fmt::format("ALTER SUBSCRIPTION {} DISABLE",
+                                                      Connection::identifier(rows.get(i, 0))));
             }
         });
     }
@@ -50,8 +50,8 @@ RestoredServer::Enabled RestoredServer::enable_subscriptions() const
                 if (!ours.contains(one)) continue;
                 auto name = fmt::format("{}.{}", one.first, one.second);
                 try {
-                    connection.exec(fmt::format("ALTER SUBSCRIPTION {} ENABLE",
-                                                Connection::identifier(rows.get(i, 0))));
+                    define_unseen(connection, fmt::format("ALTER SUBSCRIPTION {} ENABLE",
+                                                          Connection::identifier(rows.get(i, 0))));
                     out.now.push_back(name);
                 } catch (const SqlError& error) {
                     out.failed.push_back(fmt::format("{}: {}", name, error.what()));
