@@ -1,5 +1,6 @@
 // What a base backup holds, and how it reads what changes meanwhile.
 
+#include "base/error.h"
 #include "base/fd.h"
 #include "base/subprocess.h"
 #include "integration/base_backup_lab.h"
@@ -106,6 +107,29 @@ TEST_P(BaseBackupTest, LeavesOutWhatIsNotToBeKept)
     EXPECT_FALSE(sink.entries().contains("postmaster.pid"));
     EXPECT_TRUE(sink.entries().contains("global/pg_control"));
     EXPECT_TRUE(sink.entries().contains("pg_replslot"));
+}
+
+// For tests of the server only, but a table in one would be lost without a word.
+TEST_P(BaseBackupTest, ATablespaceInPlaceIsHeldOrRefused)
+{
+    auto sql = connect();
+    sql.exec("SET allow_in_place_tablespaces = on");
+    sql.exec("CREATE TABLESPACE inside LOCATION ''");
+    sql.exec("CREATE TABLE within TABLESPACE inside AS SELECT 1 AS id");
+    auto path = ask("SELECT pg_relation_filepath('within')");
+    try {
+        auto source = begin_postgres_backup(member(GetParam()), options());
+        FolderSink sink{folder_->path() / (GetParam() ? "scratch-iw" : "scratch-il")};
+        support::take_backup(*source, sink);
+        EXPECT_TRUE(sink.entries().contains(path)) << path;
+    } catch (const base::Error& error) {
+        EXPECT_TRUE(GetParam()) << error.what();
+        EXPECT_EQ(error.code(), base::Code::member_not_ready) << error.what();
+        EXPECT_THAT(error.what(), HasSubstr("(inside) lies in place"));
+        EXPECT_THAT(error.hint(), HasSubstr("data_dir"));
+    }
+    sql.exec("DROP TABLE within");
+    sql.exec("DROP TABLESPACE inside");
 }
 
 // Its file holds four bytes for every subtransaction, so it may be larger than an extent.

@@ -126,6 +126,17 @@ BackupFacts BackupControl::facts(bool local)
     return collect_facts(connection_, local ? local_reader(reader) : reader);
 }
 
+std::map<std::string, std::string> BackupControl::tablespaces()
+{
+    std::lock_guard lock{mutex_};
+    auto rows = connection_.exec("SELECT oid::text, spcname FROM pg_catalog.pg_tablespace "
+                                 "WHERE oid NOT IN (1663, 1664)");
+    std::map<std::string, std::string> out;
+    for (int i = 0; i < rows.rows(); ++i)
+        out.emplace(rows.get(i, 0), rows.get(i, 1));
+    return out;
+}
+
 std::optional<base::Bytes> BackupControl::read_file(const std::string& path, std::uint64_t offset,
                                                     std::size_t size)
 {

@@ -5,6 +5,7 @@
 #include "engine/postgres/pq.h"
 
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -41,6 +42,8 @@ public:
     /// The end of the log as the server has written (or, a standby, received) it.
     model::Offset log_end();
     BackupFacts facts(bool local);
+    /// Numbers and names, without the two that lie in the data directory of every cluster.
+    std::map<std::string, std::string> tablespaces();
     /// Part of a file of the server, relative to its data directory: shorter at its end, no bytes
     /// when it is gone, absent when it may not be read.
     std::optional<base::Bytes> read_file(const std::string& path, std::uint64_t offset,

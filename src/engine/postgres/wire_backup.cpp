@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <thread>
 
 namespace tidemark::engine::postgres {
@@ -59,7 +60,7 @@ public:
         }
         auto path = "pg_tblspc/" + space.oid;
         prefix_ = path + "/";
-        // Tablespaces "in place" (15 and later, for tests of the server) are plain folders.
+        // Tablespaces "in place" (for tests of the server; sent from 16 on) are plain folders.
         if (!space.location.starts_with('/')) return announce_folder(path, 0700, {});
         model::FileEntry link;
         link.index = next_index_++;
@@ -167,7 +168,8 @@ private:
 class WireBackup final : public BackupSource {
 public:
     WireBackup(const MemberConfig& member, const BackupOptions& options)
-        : options_(options), control_(member), stream_(member.url, options),
+        : options_(options), control_(member), spaces_(control_.tablespaces()),
+          stream_(member.url, options),
           verifier_({.start = stream_.start().offset,
                      .segment_pages = control_.server().segment_pages,
                      .log_end = [this] { return control_.log_end(); },
@@ -179,6 +181,7 @@ public:
                         "two connections to the member's url reached different servers",
                         {.hint = "let the url name one server"}};
         }
+        require_all_tablespaces();
         begin_.start = stream_.start();
         begin_.over_wire = true;
         begin_.estimated_bytes = stream_.estimated_bytes();
@@ -229,6 +232,25 @@ public:
     }
 
 private:
+    /// Up to 15 a server sends nothing of tablespaces "in place". What was made after the start the
+    /// log holds, and what was dropped before it is not missed.
+    void require_all_tablespaces()
+    {
+        for (const auto& sent : stream_.tablespaces())
+            spaces_.erase(sent.oid);
+        if (spaces_.empty()) return;
+        auto now = control_.tablespaces();
+        for (const auto& [oid, name] : spaces_) {
+            if (!now.contains(oid)) continue;
+            throw Error{Code::member_not_ready,
+                        fmt::format("tablespace {} ({}) lies in place, in the data directory, and "
+                                    "this server does not send such over the wire",
+                                    oid, name),
+                        {.hint = "give the member's data_dir, so that its files are read, or move "
+                                 "what it holds into another tablespace and drop it"}};
+        }
+    }
+
     void read(BackupSink& sink, Chunker::Queue& queue, Chunker::Buffers& free, std::stop_token stop)
     {
         Chunker chunker{sink, queue, free, stop};
@@ -301,6 +323,7 @@ private:
 
     BackupOptions options_;
     BackupControl control_;
+    std::map<std::string, std::string> spaces_; ///< before the start
     BaseBackupStream stream_;
     PageVerifier verifier_;
     BackupBegin begin_;
