@@ -26,6 +26,25 @@ fs::path state_file(const fs::path& folder)
     return folder / kWorkDir / kState;
 }
 
+Error cannot_look_into(const fs::path& folder, const std::error_code& why)
+{
+    auto error = base::system_error("cannot look into " + folder.string(), why.value(),
+                                    Code::member_not_ready);
+    return {error.code(),
+            error.message(),
+            {.hint = "run it as the folder's owner or as root, or choose another folder"}};
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder)
+{
+    std::error_code error;
+    std::vector<fs::path> entries;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+        entries.push_back(at->path());
+    if (error) throw cannot_look_into(folder, error);
+    return entries;
+}
+
 /// Names that exist before the first state does.
 bool is_beginning(const fs::path& entry)
 {
@@ -40,11 +59,12 @@ bool is_free(const fs::path& folder)
     std::error_code error;
     auto status = fs::status(folder, error);
     if (status.type() == fs::file_type::not_found) return true;
+    if (status.type() == fs::file_type::none) throw cannot_look_into(folder, error);
     if (status.type() != fs::file_type::directory) return false;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-        if (entry.path().filename() != kWorkDir || !entry.is_directory()) return false;
-        for (const auto& inner : fs::directory_iterator(entry.path()))
-            if (!is_beginning(inner.path())) return false;
+    for (const auto& entry : entries_of(folder)) {
+        if (entry.filename() != kWorkDir || !fs::is_directory(entry, error)) return false;
+        for (const auto& inner : entries_of(entry))
+            if (!is_beginning(inner)) return false;
     }
     return true;
 }

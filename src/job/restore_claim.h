@@ -13,6 +13,7 @@
 namespace tidemark::job {
 
 /// Not there, empty, or holding only what a restore leaves that was killed before its first state.
+/// Error{member_not_ready} where we may not look.
 bool is_free(const std::filesystem::path& folder);
 /// Holds a state file, readable or not.
 bool holds_restore(const std::filesystem::path& folder);

@@ -1,10 +1,12 @@
 #include "job/restore_claim.h"
 
 #include "base/error.h"
+#include "base/plain_user_testing.h"
 #include "base/temp_dir.h"
 
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace tidemark::job {
 namespace {
@@ -74,6 +76,28 @@ TEST_F(RestoreClaimTest, WhatAKillBeforeTheFirstStateLeavesIsFree)
     EXPECT_TRUE(is_free(folder()));
     put("tidemark/other");
     EXPECT_FALSE(is_free(folder()));
+}
+
+TEST_F(RestoreClaimTest, WhereWeMayNotLookIsNeitherFreeNorOccupied)
+{
+    fs::create_directories(folder() / "shut/a");
+    ASSERT_EQ(::chmod(folder().c_str(), 0711), 0);
+    ASSERT_EQ(::chmod((folder() / "shut").c_str(), 0), 0);
+    for (const char* name : {"shut", "shut/a", "shut/absent"}) {
+        base::PlainRights plain;
+        try {
+            is_free(folder() / name);
+            ADD_FAILURE() << name;
+        } catch (const base::Error& error) {
+            EXPECT_EQ(error.code(), base::Code::member_not_ready) << error.what();
+            EXPECT_NE(error.message().find((folder() / name).string() + ": Permission denied"),
+                      std::string::npos)
+                << error.message();
+            EXPECT_NE(error.hint().find("another folder"), std::string::npos) << error.hint();
+        }
+    }
+    ASSERT_EQ(::chmod((folder() / "shut").c_str(), 0700), 0);
+    EXPECT_TRUE(is_free(folder() / "shut/a"));
 }
 
 TEST_F(RestoreClaimTest, AStateThatCannotBeUnderstoodIsStillOurs)

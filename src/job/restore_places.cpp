@@ -5,6 +5,8 @@
 #include "base/subprocess.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -126,6 +128,25 @@ void require_enterable(const fs::path& path, const std::string& what, const base
     }
 }
 
+/// A new place is made in the nearest folder above it that is there.
+void require_writable(const fs::path& path, const std::string& what)
+{
+    auto folder = path;
+    std::error_code error;
+    while (!fs::exists(folder, error) && folder != folder.parent_path())
+        folder = folder.parent_path();
+    if (!fs::is_directory(folder, error)) return; // told as no free place
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return;
+    const int why = errno;
+    auto refusal = base::system_error(fmt::format("{} would lie in {}, and we cannot write in {}",
+                                                  what, path.string(), folder.string()),
+                                      why, Code::member_not_ready);
+    throw Error{refusal.code(),
+                refusal.message(),
+                {.hint = "run it as the folder's owner or as root, or choose another folder with "
+                         "--dir, --map or --tablespace"}};
+}
+
 } // namespace
 
 void check_tablespaces(const repo::RestorePlan& plan, const RestoreOptions& options)
@@ -183,6 +204,7 @@ void check_places(const repo::RestorePlan& plan, const RestoreOptions& options)
         if (!repository.empty() && overlap(place.path, repository))
             refuse_repository(place.path, place.what, repository);
         require_no_server_above(place.path, place.what);
+        require_writable(place.path, place.what);
         if (user) require_enterable(place.path, place.what, *user);
     }
 }

@@ -15,7 +15,7 @@ void check_tablespaces(const repo::RestorePlan& plan, const RestoreOptions& opti
 /// Every member's folder and every tablespace, links resolved. Error{usage} when two of them share
 /// a folder or one lies within another, or one lies in the repository or holds it;
 /// Error{target_not_empty} when one lies within a data directory; Error{member_not_ready} when the
-/// servers' user cannot go there.
+/// servers' user cannot go there, or we cannot write there.
 void check_places(const repo::RestorePlan& plan, const RestoreOptions& options);
 
 } // namespace tidemark::job

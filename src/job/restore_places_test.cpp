@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/plain_user_testing.h"
 #include "base/temp_dir.h"
 #include "job/backup.h"
 #include "job/mark.h"
@@ -127,6 +128,23 @@ TEST_F(RestorePlacesTest, NothingGoesIntoADataDirectory)
         options_.tablespaces.clear();
         fs::remove_all(at("live"));
     }
+}
+
+TEST_F(RestorePlacesTest, WeMustBeAbleToWriteThere)
+{
+    ASSERT_EQ(::chmod(dir_.path().c_str(), 0711), 0);
+    fs::create_directory(at("locked"));
+    for (mode_t mode : {0555U, 0U}) {
+        ASSERT_EQ(::chmod(at("locked").c_str(), mode), 0);
+        base::PlainRights plain;
+        for (const char* dir : {"locked", "locked/new", "locked/new/below"}) {
+            options_.dir = at(dir);
+            expect(Code::member_not_ready, "cannot write in " + at("locked").string() + ":");
+        }
+    }
+    ASSERT_EQ(::chmod(at("locked").c_str(), 0777), 0);
+    base::PlainRights plain;
+    expect(Code::ok);
 }
 
 TEST_F(RestorePlacesTest, TheServersUserMustGetThere)
