@@ -76,6 +76,20 @@ void keep_log(const Context& context, const model::MemberSpec& member, engine::S
     outcome.new_chain = gap;
 }
 
+/// A backup begins with a checkpoint, and with it the server takes back what a slot holds beyond
+/// its bound: what it holds until now is stored first. Where that fails the backup may still work.
+void store_held_log(const Context& context)
+{
+    try {
+        back_up_log(context);
+    } catch (const Error& error) {
+        if (error.code() == base::Code::cancelled) throw;
+        if (error.code() == base::Code::lease_held) return; // whoever holds it stores the log
+        context.progress.note(
+            fmt::format("no log backup before the full backup begins: {}", error.what()));
+    }
+}
+
 } // namespace
 
 BackupOutcome back_up_group(const Context& context, const BackupOptions& options)
@@ -94,6 +108,7 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
             keep_log(context, context.group.members[i], *sessions[i], outcome.members[i]);
         });
     }
+    store_held_log(context);
     // However long the copying takes, the servers' logs are fetched: a slot that waited for its end
     // would be lost on a busy group, every time.
     Meanwhile log_meanwhile(context, "log backup", std::min(context.group.mark_every, kLogPause),

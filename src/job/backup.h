@@ -26,8 +26,9 @@ struct BackupOutcome {
 };
 
 /// Full base backups of all members at once, then marks until one lies behind the end of every
-/// backup (rules.md 10), then the backup set. Log backups and marks of other processes go on
-/// meanwhile (rules.md 31).
+/// backup (rules.md 10), then the backup set. First of all the log that the slots hold is stored,
+/// for the checkpoint that begins a backup may cost a slot that holds much. Log backups and marks
+/// of other processes go on meanwhile (rules.md 31).
 BackupOutcome back_up_group(const Context& context, const BackupOptions& options);
 
 } // namespace tidemark::job

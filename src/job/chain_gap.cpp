@@ -41,6 +41,14 @@ std::optional<ChainGap> announced_gap(const repo::MemberView& stored)
     return ChainGap{.from = *end, .to = start};
 }
 
+std::optional<ChainGap> unhealed_gap(const repo::MemberView& stored, const model::History& history)
+{
+    auto chains = repo::find_chains(stored.log.pieces, history);
+    if (chains.size() <= 1 || backed_up_behind(stored, chains.back().start.offset))
+        return std::nullopt;
+    return ChainGap{.from = chains[chains.size() - 2].end, .to = chains.back().start};
+}
+
 std::optional<ChainGap> slot_gap(store::Storage& storage, const repo::MemberView& stored,
                                  const model::History& history, std::uint32_t segment_size,
                                  const engine::SlotState& slot)

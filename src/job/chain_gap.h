@@ -21,6 +21,9 @@ struct ChainGap {
 /// begins there or later.
 std::optional<ChainGap> announced_gap(const repo::MemberView& stored);
 
+/// Behind the last but one stretch of stored log, while no base backup begins behind it.
+std::optional<ChainGap> unhealed_gap(const repo::MemberView& stored, const model::History& history);
+
 /// Up to where our slot stands: the server keeps nothing before it. `history` is the server's.
 /// Looks into the repository once more before it says so: what a job stored since `stored` was read
 /// has moved the slot, too.

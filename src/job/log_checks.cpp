@@ -42,9 +42,11 @@ std::optional<Check> check_identity(const repo::MemberView& stored, engine::Sess
 }
 
 /// A run that had begun a new chain died before its base backup.
-void check_chain(const repo::MemberView& stored, std::vector<Check>& out)
+void check_chain(const repo::MemberView& stored, const model::History& history,
+                 std::vector<Check>& out)
 {
     auto gap = announced_gap(stored);
+    if (!gap) gap = unhealed_gap(stored, history); // it came as far as storing log
     if (!gap) return;
     out.push_back(
         {.name = "chain",
@@ -140,7 +142,7 @@ std::vector<Check> check_stored_log(store::Storage& storage, const repo::MemberV
 {
     if (auto other = check_identity(stored, session)) return {*other};
     auto history = history_of(session, session.insert_position().epoch);
-    check_chain(stored, out);
+    check_chain(stored, history, out);
     check_slot_position(storage, stored, history, session, out);
     check_lost_tail(stored, history, out);
     check_wal_level(storage, stored, out);

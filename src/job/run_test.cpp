@@ -162,6 +162,30 @@ TEST(Run, AFailedFullBackupStillMovesTheLog)
     EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
 }
 
+TEST(Run, AFullBackupStoresTheHeldLogBeforeItsCheckpointCostsTheSlot)
+{
+    World world;
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    world.clock().advance(24h);
+    auto& server = world.server(0);
+    server.noise(400'000);
+    std::uint64_t held = 0;
+    server.on_operation([&](const std::string& operation) {
+        if (operation != "begin_backup") return;
+        held = server.slot().held_bytes;
+        if (held > 200'000) server.lose_slot(); // as a checkpoint does beyond the bound
+    });
+    auto run = run_scheduled(world.context());
+    server.on_operation({});
+    EXPECT_LT(held, 200'000U);
+    ASSERT_TRUE(run.backup.has_value()) << run.decision.why;
+    EXPECT_FALSE(run.backup->members[0].new_chain);
+    EXPECT_FALSE(run.healed);
+    EXPECT_TRUE(world.progress().warnings().empty());
+    EXPECT_EQ(restore_windows(world.view()).size(), 1U);
+    world.check_whole();
+}
+
 TEST(Run, AMemberThatIsDownDoesNotStopTheOthersLog)
 {
     World world;

@@ -215,6 +215,32 @@ TEST(BusyGroup, AFirstFullBackupDoesNotLoseTheSlot)
     EXPECT_EQ(lab.run({"verify"}).code(), 0);
 }
 
+TEST(BusyGroup, ALaterFullBackupStoresWhatTheSlotHoldsBeforeItsCheckpoint)
+{
+    GroupLab lab;
+    for (std::size_t i = 0; i < lab.lab.size(); ++i) {
+        auto& cluster = lab.lab.cluster(i);
+        cluster.configure({{"max_slot_wal_keep_size", "64MB"}});
+        cluster.reload();
+    }
+    auto made = lab.init();
+    ASSERT_EQ(made.code(), 0) << made.text();
+    auto first = lab.run({"run"});
+    ASSERT_EQ(first.code(), 0) << first.text();
+    auto sql = Connection::open(lab.lab.cluster(0).url());
+    for (int i = 0; i < 6; ++i)
+        sql.exec("SELECT pg_catalog.pg_logical_emit_message(false, 'x', repeat('x', 14500000))");
+    auto state = sql.exec("SELECT wal_status FROM pg_catalog.pg_replication_slots").text(0, 0);
+    ASSERT_EQ(state, "unreserved") << "the next checkpoint invalidates it";
+    auto backup = lab.run({"backup", "--json"});
+    EXPECT_EQ(backup.code(), 0) << backup.text();
+    for (const auto& member : backup.json().at("members"))
+        EXPECT_EQ(member.at("new_chain"), false) << backup.text();
+    auto windows = lab.run({"list", "windows", "--json"});
+    EXPECT_EQ(windows.json().at("windows").size(), 1U) << windows.text();
+    EXPECT_EQ(lab.run({"verify"}).code(), 0);
+}
+
 /// Does nothing where there is no promtool (tools/fetch-promtool).
 void expect_valid_metrics([[maybe_unused]] const fs::path& file)
 {
