@@ -178,6 +178,12 @@ bool answers(const Context& context, const model::MemberSpec& member, Absent& ab
     }
 }
 
+/// Another job that holds the lease takes the log; and who was told to stop, stops.
+bool nobody_takes_the_log(const Error& error)
+{
+    return error.code() != Code::lease_held && error.code() != Code::cancelled;
+}
+
 /// One member that is down must not fill the disks of the others: no mark can be placed, but the
 /// log of whoever answers is taken.
 void save_each_log(const Context& context, Absent& absent)
@@ -188,6 +194,7 @@ void save_each_log(const Context& context, Absent& absent)
         alone.members = {member};
         try {
             back_up_log(context.for_group(alone));
+            context.progress.note(member.name + ": its log is backed up all the same");
         } catch (const Error& error) {
             not_backed_up(context, member.name, error);
         }
@@ -228,9 +235,18 @@ RunOutcome run_scheduled(const Context& context, Absent& absent)
             throw Error(why);
         return Runner(context).run();
     } catch (const Error& error) {
-        // Another job that holds the lease takes the log; and who was told to stop, stops.
-        if (error.code() != Code::lease_held && error.code() != Code::cancelled)
-            save_each_log(context, absent);
+        if (nobody_takes_the_log(error)) save_each_log(context, absent);
+        throw;
+    }
+}
+
+LogOutcome back_up_log_of_all(const Context& context)
+{
+    try {
+        return back_up_log(context);
+    } catch (const Error& error) {
+        Absent absent;
+        if (nobody_takes_the_log(error)) save_each_log(context, absent);
         throw;
     }
 }

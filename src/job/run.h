@@ -45,4 +45,8 @@ struct RunOutcome {
 RunOutcome run_scheduled(const Context& context, Absent& absent);
 RunOutcome run_scheduled(const Context& context);
 
+/// A log backup without a mark. One member that fails must not cost the slots of the others: then
+/// the log of each that answers is backed up by itself, and the error is thrown all the same.
+LogOutcome back_up_log_of_all(const Context& context);
+
 } // namespace tidemark::job

@@ -201,6 +201,24 @@ TEST(Run, AMemberThatIsDownDoesNotStopTheOthersLog)
     world.check_whole();
 }
 
+TEST(Run, AMemberThatIsDownDoesNotKeepALogBackupFromTheOthers)
+{
+    World world;
+    auto before = world.server(0).slot().restart;
+    world.server(0).noise(200'000);
+    world.server(1).set_unreachable(true);
+    try {
+        back_up_log_of_all(world.context());
+        FAIL() << "the failure was swallowed";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), Code::member_unreachable) << error.what();
+    }
+    EXPECT_GT(world.server(0).slot().restart, before);
+    world.server(1).set_unreachable(false);
+    EXPECT_EQ(back_up_log_of_all(world.context()).members.size(), 2U);
+    world.check_whole();
+}
+
 TEST(Run, AServerThatFallsSilentIsGivenUp)
 {
     World world;

@@ -6,6 +6,7 @@
 #include "job/mark.h"
 #include "job/moment.h"
 #include "job/reindex.h"
+#include "job/run.h"
 #include "model/ids.h"
 #include "model/lost.h"
 
@@ -193,7 +194,7 @@ int run_log(Environment& environment)
 {
     require_members(environment);
     return recorded_run(environment, [&](model::Run&) {
-        auto outcome = job::back_up_log(environment.context());
+        auto outcome = job::back_up_log_of_all(environment.context());
         Table table({"MEMBER", "LOG STORED TO", "NEW", "PIECES"});
         auto& list = environment.output().document()["members"] = json::array();
         for (const auto& member : outcome.members) {

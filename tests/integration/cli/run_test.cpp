@@ -92,6 +92,11 @@ TEST_F(RunTest, FirstFullThenMarksThenHealsWhatBroke)
     EXPECT_TRUE(down.explained()) << down.text();
     EXPECT_NE(text_of(told()).find("shop member_unreachable"), std::string::npos)
         << text_of(told());
+    auto log = lab_->run({"log"});
+    EXPECT_EQ(log.code(), 20) << log.text();
+    EXPECT_TRUE(log.explained()) << log.text();
+    EXPECT_NE(log.err.find("m0: its log is backed up all the same"), std::string::npos)
+        << log.text();
     lab_->lab.cluster(1).start();
     EXPECT_FALSE(run_ok().at("full").get<bool>());
 
