@@ -30,6 +30,8 @@ void of_member(Reasons& out, const MemberStatus& member)
                                         "the gap are not restorable",
                                         member.chain));
     }
+    if (!member.piled_up.empty())
+        add("log piles up", member.piled_up + "; tidemark log stores it now");
     if (member.backup && member.backup->value.is_damaged())
         add("damaged backup",
             fmt::format("b-{} holds {} pages that were damaged at the server; tidemark show b-{} "

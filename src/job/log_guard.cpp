@@ -109,6 +109,27 @@ GuardAction guard_action(const model::LogGuard& policy, const engine::SlotState&
     return pressure.share >= policy.warn ? GuardAction::warn : GuardAction::none;
 }
 
+std::string piled_up_log(const model::LogGuard& policy, const engine::SlotState& slot)
+{
+    auto pressure = log_pressure(slot);
+    if (guard_action(policy, slot, pressure) == GuardAction::none) return {};
+    return fmt::format("our slot holds {} of log, {} {}", base::format_size(slot.held_bytes),
+                       percent(pressure.share), pressure.where);
+}
+
+void check_held_log(const model::LogGuard& policy, const engine::SlotState& slot,
+                    std::vector<engine::Check>& checks)
+{
+    auto piled_up = piled_up_log(policy, slot);
+    if (piled_up.empty()) return;
+    for (auto& check : checks) {
+        if (check.name != "slot" || check.state != engine::CheckState::ok) continue;
+        check.state = engine::CheckState::waiting;
+        check.cause = piled_up;
+        check.fix = "tidemark log stores it; then find out why runs stopped or come too rarely";
+    }
+}
+
 namespace {
 
 class Watch {

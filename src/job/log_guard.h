@@ -29,6 +29,14 @@ enum class GuardAction { none, warn, drop };
 GuardAction guard_action(const model::LogGuard& policy, const engine::SlotState& slot,
                          const LogPressure& pressure);
 
+/// "our slot holds 56 MiB of log, 87 % of its bound of 64 MiB", where run would warn of it; else
+/// empty.
+std::string piled_up_log(const model::LogGuard& policy, const engine::SlotState& slot);
+
+/// The check `slot` of a session, which knows no policy, waits where run would warn.
+void check_held_log(const model::LogGuard& policy, const engine::SlotState& slot,
+                    std::vector<engine::Check>& checks);
+
 /// System identifiers by member: whose log the repository holds.
 using KnownClusters = std::map<std::string, std::string>;
 

@@ -4,6 +4,7 @@
 #include "job/chain_gap.h"
 #include "job/crew.h"
 #include "job/group_log.h"
+#include "job/log_guard.h"
 #include "job/run.h"
 #include "model/lost.h"
 #include "model/orphan_age.h"
@@ -266,6 +267,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
                     throw Error(known->second);
                 ask(member, *connect(context, context.group.members[i]), out.now,
                     recorded_identity(view, member.name), options.known_slots);
+                member.piled_up = piled_up_log(context.group.log_guard, member.slot);
             } catch (const Error& error) {
                 member.error = error.what();
                 member.other_cluster = error.code() == base::Code::identity_mismatch;

@@ -28,6 +28,7 @@ struct MemberStatus {
     /// As the member answered; empty when it was not asked or did not answer.
     std::optional<model::Identity> identity;
     engine::SlotState slot;
+    std::string piled_up; ///< log behind the slot, above log_guard.warn: a sentence; else empty
     std::size_t prepared = 0;
     std::vector<OrphanedBranch> orphans;
     std::vector<engine::Standby> standbys;    ///< the other servers that its urls name

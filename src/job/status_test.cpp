@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "job/group_log.h"
 #include "job/log_checks.h"
+#include "job/log_guard.h"
 #include "job/run.h"
 #include "job/world_testing.h"
 #include "model/schedule.h"
@@ -275,6 +276,31 @@ TEST(Status, EveryReasonToLookIsNamed)
                                                         "missed objective"}));
     world.server(0).set_unreachable(true);
     EXPECT_THAT(reasons(look()), testing::Contains("no answer"));
+}
+
+TEST(Status, LogThatPilesUpBehindTheSlotWantsEyes)
+{
+    World world;
+    auto checked = [&] {
+        auto session = connect(world.context(), world.group().members[0]);
+        auto checks = session->check();
+        check_held_log(world.group().log_guard, session->slot(), checks);
+        return checks.at(0);
+    };
+    world.server(0).noise(2U << 20); // of a bound of 1 GiB
+    EXPECT_THAT(reasons(read_status(world.context(), world.view(), {})), testing::IsEmpty());
+    EXPECT_EQ(checked().state, engine::CheckState::ok);
+    world.group().log_guard.warn = 0.001;
+    auto status = read_status(world.context(), world.view(), {});
+    EXPECT_THAT(reasons(status), testing::ElementsAre("log piles up"));
+    EXPECT_EQ(status.attention()[0].member, "a");
+    EXPECT_THAT(status.attention()[0].text, HasSubstr("of its bound of 1.0 GiB"));
+    EXPECT_EQ(checked().name, "slot");
+    EXPECT_EQ(checked().state, engine::CheckState::waiting);
+    EXPECT_THAT(checked().cause, HasSubstr("of its bound of 1.0 GiB"));
+    back_up_log(world.context());
+    EXPECT_THAT(reasons(read_status(world.context(), world.view(), {})), testing::IsEmpty());
+    EXPECT_EQ(checked().state, engine::CheckState::ok);
 }
 
 TEST(Status, AFailureThatOnlyThisHostKnowsOfIsToldUntilALaterRunWorked)

@@ -10,6 +10,7 @@
 #include "engine/postgres/redact.h"
 #include "job/group_log.h"
 #include "job/log_checks.h"
+#include "job/log_guard.h"
 #include "job/membership.h"
 #include "job/status.h"
 
@@ -146,6 +147,7 @@ void check_members(Environment& environment, Findings& findings,
             config.within = kPatience;
             auto session = engine_for(member.url).connect(config);
             results[i] = session->check();
+            job::check_held_log(group.log_guard, session->slot(), results[i]);
             for (const auto& slot : job::stray_slots(*session, known))
                 results[i].push_back(stray(slot));
             if (auto stored = view.members.find(member.name); stored != view.members.end())

@@ -237,8 +237,12 @@ TEST(BusyGroup, ALaterFullBackupStoresWhatTheSlotHoldsBeforeItsCheckpoint)
         sql.exec("SELECT pg_catalog.pg_logical_emit_message(false, 'x', repeat('x', 14500000))");
     auto state = sql.exec("SELECT wal_status FROM pg_catalog.pg_replication_slots").text(0, 0);
     ASSERT_EQ(state, "unreserved") << "the next checkpoint invalidates it";
+    auto status = lab.run({"status", "--exit-code"});
+    EXPECT_EQ(status.code(), 3) << status.text();
+    EXPECT_NE(status.out.find("log piles up"), std::string::npos) << status.text();
     auto backup = lab.run({"backup", "--json"});
     EXPECT_EQ(backup.code(), 0) << backup.text();
+    EXPECT_EQ(lab.run({"status", "--exit-code"}).code(), 0);
     for (const auto& member : backup.json().at("members"))
         EXPECT_EQ(member.at("new_chain"), false) << backup.text();
     auto windows = lab.run({"list", "windows", "--json"});
