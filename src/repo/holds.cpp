@@ -38,6 +38,20 @@ model::Hold read_hold(const JsonObject& from)
     return out;
 }
 
+/// Somebody relies on the longer one, and nobody else is asked.
+void refuse_to_shorten(const model::Hold& old, const model::Hold& hold)
+{
+    if (!hold.until || (old.until && *old.until <= *hold.until)) return;
+    throw Error{Code::usage,
+                fmt::format("mark m-{} is held by {} already, {}{}: that is longer", old.mark,
+                            old.by,
+                            old.until ? "until " + base::format_time_human(*old.until)
+                                      : "until it is released",
+                            old.note.empty() ? "" : fmt::format(" (\"{}\")", old.note)),
+                {.hint = fmt::format("`tidemark release m-{}` first, if nobody needs that any more",
+                                     old.mark)}};
+}
+
 } // namespace
 
 base::Bytes encode_holds(const model::Holds& holds, const CommitHeader& header)
@@ -86,14 +100,21 @@ void HoldBook::append(const Change& change) const
     });
 }
 
-void HoldBook::hold(const model::Hold& hold) const
+std::optional<model::Hold> HoldBook::hold(model::Hold hold) const
 {
+    std::optional<model::Hold> before;
+    const auto note = hold.note;
     append([&](std::vector<model::Hold>& holds) {
-        std::erase_if(holds, [&](const model::Hold& one) { return one.mark == hold.mark; });
+        auto old = std::ranges::find(holds, hold.mark, &model::Hold::mark);
+        before.reset();
+        if (old != holds.end() && old->in_force(hold.since)) before = *old;
+        if (before) refuse_to_shorten(*before, hold);
+        hold.note = note.empty() && before ? before->note : note;
+        if (old != holds.end()) holds.erase(old);
         holds.push_back(hold);
     });
     // Written first, looked second: whoever removes looks at the holds after its tombstone.
-    if (!condemned_keys(storage_, group_).contains(mark_key(group_, hold.mark))) return;
+    if (!condemned_keys(storage_, group_).contains(mark_key(group_, hold.mark))) return before;
     release(hold.mark);
     throw Error{
         Code::not_restorable,

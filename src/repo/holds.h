@@ -24,9 +24,11 @@ public:
     /// Holds of the newest generation that can be read, by mark; also those whose time has passed.
     /// Newer ones that are damaged go to `unreadable`, or into the log.
     std::vector<model::Hold> holds(Unreadable* unreadable = nullptr) const;
-    /// A new generation in which the mark is held. When an `expire` has begun to remove the mark,
-    /// the hold is taken back and Error{not_restorable} comes out.
-    void hold(const model::Hold& hold) const;
+    /// A new generation in which the mark is held. Returns the hold in force that this one takes
+    /// the place of; its note stays where `hold` has none. One that would end later is not cut
+    /// short: Error{usage}. When an `expire` has begun to remove the mark, the hold is taken back
+    /// and Error{not_restorable} comes out.
+    std::optional<model::Hold> hold(model::Hold hold) const;
     /// A new generation without it; false when it was not held.
     bool release(model::Number mark) const;
 

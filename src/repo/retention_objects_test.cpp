@@ -69,6 +69,44 @@ TEST(RetentionObjectsTest, HoldsAreGenerations)
     EXPECT_EQ(store.storage.list(holds_prefix("shop")).size(), 4U);
 }
 
+TEST(RetentionObjectsTest, AHoldIsNotCutShortByASecondOne)
+{
+    TestStore store;
+    HoldBook book(store.storage, "shop");
+    auto now = testing::test_time();
+    using std::chrono::hours;
+    model::Hold hold{
+        .mark = 9, .note = "the move", .by = "here", .since = now, .until = now + hours{5}};
+    EXPECT_FALSE(book.hold(hold));
+    const auto before = book.holds();
+    auto shorter = hold;
+    shorter.until = now + hours{4};
+    try {
+        book.hold(shorter);
+        ADD_FAILURE() << "it was cut short";
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage) << error.what();
+        EXPECT_NE(error.hint().find("tidemark release m-9"), std::string::npos) << error.hint();
+    }
+    EXPECT_EQ(book.holds(), before);
+
+    auto longer = hold;
+    longer.until.reset();
+    longer.note.clear();
+    EXPECT_EQ(book.hold(longer), hold);
+    ASSERT_EQ(book.holds().size(), 1U);
+    EXPECT_EQ(book.holds()[0].note, "the move") << "none was given";
+    EXPECT_FALSE(book.holds()[0].until);
+    EXPECT_THROW(book.hold(hold), base::Error) << "that one has no end";
+
+    // One that is over is nobody's any more.
+    ASSERT_TRUE(book.release(9));
+    hold.until = now - hours{1};
+    book.hold(hold);
+    EXPECT_FALSE(book.hold(longer));
+    EXPECT_EQ(book.holds()[0].note, "");
+}
+
 TEST(RetentionObjectsTest, WhatIsBeingRemovedCannotBeHeld)
 {
     TestStore store;

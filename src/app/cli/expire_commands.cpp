@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/table.h"
+#include "base/log.h"
 #include "job/expire.h"
 #include "repo/holds.h"
 
@@ -133,6 +134,16 @@ std::optional<base::Time> parse_until(Environment& environment)
                 {.hint = "write it as 2027-01-31 or 2027-01-31T12:00:00Z"}};
 }
 
+std::string until_text(const model::Hold& hold)
+{
+    return hold.until ? "until " + base::format_time_human(*hold.until) : "until it is released";
+}
+
+json until_json(const model::Hold& hold)
+{
+    return hold.until ? json(base::format_time(*hold.until)) : json(nullptr);
+}
+
 } // namespace
 
 int run_expire(Environment& environment)
@@ -166,13 +177,24 @@ int run_hold(Environment& environment)
                      .by = host_name(),
                      .since = environment.clock().now(),
                      .until = parse_until(environment)};
-    repo::HoldBook(environment.repository().storage(), environment.group().name).hold(hold);
+    auto before =
+        repo::HoldBook(environment.repository().storage(), environment.group().name).hold(hold);
     auto& document = environment.output().document();
     document["mark"] = repo::mark_id(hold.mark);
-    document["until"] = hold.until ? json(base::format_time(*hold.until)) : json(nullptr);
-    environment.output().text(fmt::format(
-        "mark {} is held with everything a restore to it needs, {}\n", repo::mark_id(hold.mark),
-        hold.until ? "until " + base::format_time_human(*hold.until) : "until it is released"));
+    document["until"] = until_json(hold);
+    document["instead_of"] = nullptr;
+    environment.output().text(fmt::format("mark {} is held with everything a restore to it needs, "
+                                          "{}\n",
+                                          repo::mark_id(hold.mark), until_text(hold)));
+    if (!before) return 0;
+    document["instead_of"] = {{"since", base::format_time(before->since)},
+                              {"until", until_json(*before)},
+                              {"by", before->by},
+                              {"note", before->note}};
+    environment.output().text(
+        fmt::format("instead of: {}, by {} since {}{}\n", until_text(*before), before->by,
+                    base::format_time_human(before->since),
+                    before->note.empty() ? "" : ": " + base::escape_controls(before->note)));
     return 0;
 }
 
@@ -203,13 +225,12 @@ void list_holds(Environment& environment)
         std::string until = hold.until ? base::format_time_human(*hold.until) : "released";
         table.row({repo::mark_id(hold.mark), base::format_time_human(hold.since),
                    hold.in_force(now) ? until : until + " (over)", hold.by, hold.note});
-        list.push_back(
-            {{"mark", repo::mark_id(hold.mark)},
-             {"since", base::format_time(hold.since)},
-             {"until", hold.until ? json(base::format_time(*hold.until)) : json(nullptr)},
-             {"by", hold.by},
-             {"note", hold.note},
-             {"in_force", hold.in_force(now)}});
+        list.push_back({{"mark", repo::mark_id(hold.mark)},
+                        {"since", base::format_time(hold.since)},
+                        {"until", until_json(hold)},
+                        {"by", hold.by},
+                        {"note", hold.note},
+                        {"in_force", hold.in_force(now)}});
     }
     environment.output().text(table.render());
 }

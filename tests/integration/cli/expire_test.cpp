@@ -164,7 +164,13 @@ TEST_F(ExpireTest, WhatStaysRestoresAndWhatGoesIsSaidToBeGone)
     backup("proven");
     mark("p1");
     mark("");
-    ok({"hold", "held", "--note", "the move"});
+    ok({"hold", "held", "--until", "2999-01-01", "--note", "the move"});
+    auto longer = ok({"hold", "held", "--json"}).json();
+    EXPECT_TRUE(longer.at("until").is_null()) << longer;
+    EXPECT_EQ(longer.at("instead_of").at("note"), "the move") << longer;
+    auto shorter = lab_.run({"hold", "held", "--until", "2999-01-01"});
+    EXPECT_EQ(shorter.code(), 2) << shorter.text();
+    EXPECT_TRUE(shorter.explained()) << shorter.text();
     ok({"drill", "--to", "proven"}, drill_passed(lab_.lab.cluster(0)));
     age(8 * 24h);
     // Marks of one hour or two, to be thinned, with small pieces of log, to be joined.
