@@ -125,10 +125,13 @@ const model::MemberIdentity* recorded_identity(const repo::RepositoryView& view,
     return &stored->second.identities.front().value;
 }
 
-/// Whoever said it was told at the terminal; the scheduled job alone says it to nobody.
+/// Whoever said it was told at the terminal, also of a moment that nothing leads to (mark --at);
+/// the scheduled job alone says it to nobody.
 bool is_mistyped(const model::Run& run)
 {
-    return run.command != "run" && run.exit_code == static_cast<int>(base::Code::usage);
+    using base::Code;
+    return run.command != "run" && (run.exit_code == static_cast<int>(Code::usage) ||
+                                    run.exit_code == static_cast<int>(Code::point_not_reachable));
 }
 
 /// What became of the latest runs, and how old the newest mark may be by their rhythm.

@@ -190,6 +190,7 @@ TEST(Status, AMistakeAtTheTerminalIsNoFailedRun)
     record(world, "mark", 0);
     for (const char* command : {"mark", "backup", "log"})
         record(world, command, 2);
+    record(world, "mark", 31); // --at 2020-01-01
     EXPECT_FALSE(look().needs_attention());
     EXPECT_EQ(look().last_run->value.exit_code, 0);
     record(world, "mark", 22);
@@ -197,6 +198,9 @@ TEST(Status, AMistakeAtTheTerminalIsNoFailedRun)
     EXPECT_EQ(look().failed_run->value.exit_code, 22);
     record(world, "mark", 0);
     record(world, "run", 2);
+    EXPECT_TRUE(look().needs_attention());
+    record(world, "run", 0);
+    record(world, "run", 31);
     EXPECT_TRUE(look().needs_attention());
 }
 
