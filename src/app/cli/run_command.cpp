@@ -177,6 +177,8 @@ int run_once(Environment& environment, RunGuard& guard)
         if (outcome.backup) {
             warn_of_decision_tables(environment);
             refresh_sheet(environment, OldSheet::note);
+        } else {
+            keep_sheet_right(environment);
         }
         retain(environment, run);
         return static_cast<int>(environment.progress().warnings().empty() ? Code::ok

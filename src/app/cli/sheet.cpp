@@ -19,6 +19,10 @@ namespace fs = std::filesystem;
 /// Longer paths cannot hold a socket; the server then puts it elsewhere and restore says where.
 constexpr std::size_t kLongestSocketFolder = 80;
 
+/// How the lines begin that tell of the moment only.
+constexpr std::string_view kWritten = "Written ";
+constexpr std::string_view kNewest = "newest restorable mark then: ";
+
 /// As a word of a shell command.
 std::string word(const std::string& text)
 {
@@ -95,7 +99,7 @@ void add_state(Page& page, const SheetFacts& facts)
 {
     std::vector<std::string> items{
         fmt::format("repository: {} (id {})", facts.repository, facts.repository_id),
-        facts.mark ? fmt::format("newest restorable mark then: {} of {}", *facts.mark,
+        facts.mark ? fmt::format("{}{} of {}", kNewest, *facts.mark,
                                  base::format_time_human(facts.mark_time))
                    : std::string("THERE IS NO RESTORABLE MARK YET: run `tidemark backup`, then "
                                  "print this sheet again")};
@@ -314,12 +318,28 @@ void add_trouble(Page& page)
 
 } // namespace
 
+bool tells_the_same(std::string_view one, std::string_view other)
+{
+    auto lasting = [](std::string_view text) {
+        std::string out;
+        while (!text.empty()) {
+            auto line = text.substr(0, text.find('\n'));
+            text.remove_prefix(std::min(line.size() + 1, text.size()));
+            if (line.starts_with(kWritten) || line.find(kNewest) != line.npos) continue;
+            out.append(line).push_back('\n');
+        }
+        return out;
+    };
+    return lasting(one) == lasting(other);
+}
+
 std::string render_sheet(const SheetFacts& facts, SheetFormat format)
 {
     Page page(format);
     page.title(fmt::format("Recovery sheet: group {}", facts.group));
-    page.paragraph(fmt::format("Written {} by {} on {}. Keep it on paper, away from these hosts.",
-                               base::format_time_human(facts.written), facts.program, facts.host));
+    page.paragraph(fmt::format("{}{} by {} on {}. Keep it on paper, away from these hosts.",
+                               kWritten, base::format_time_human(facts.written), facts.program,
+                               facts.host));
     add_state(page, facts);
     add_needs(page, facts);
     add_commands(page, facts);

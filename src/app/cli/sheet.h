@@ -54,6 +54,10 @@ enum class SheetFormat : std::uint8_t { markdown, text };
 /// "    $ " in text) and are complete as they are.
 std::string render_sheet(const SheetFacts& facts, SheetFormat format);
 
+/// Whether two sheets differ in nothing but when they were written, by whom, and the newest mark of
+/// that moment: whoever restores asks the repository for that one.
+bool tells_the_same(std::string_view one, std::string_view other);
+
 /// From the repository, and from the configuration where there is one.
 SheetFacts gather_sheet(Environment& environment);
 /// "recovery-shop.md" beside a configuration file.
@@ -66,6 +70,9 @@ enum class OldSheet : std::uint8_t { warning, note };
 /// Writes it beside the configuration in use, if there is one. For jobs that go on without it:
 /// false after a failure (a service that may not write there).
 bool refresh_sheet(Environment& environment, OldSheet told = OldSheet::warning);
+/// After a job that seldom changes what it tells: writes it only when it would tell something else
+/// than the one that lies there. Says nothing where it may not write; `check` does.
+void keep_sheet_right(Environment& environment);
 /// Why this user cannot write it there, if so; nothing is written.
 std::optional<std::string> sheet_problem(Environment& environment);
 /// Says that the one that may lie there is not of today.

@@ -3,6 +3,7 @@
 #include "app/cli/options.h"
 #include "app/cli/sheet.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "engine/postgres/redact.h"
 #include "repo/drills.h"
 #include "repo/restore_plan.h"
@@ -126,6 +127,20 @@ bool refresh_sheet(Environment& environment, OldSheet told)
         return false;
     }
     return true;
+}
+
+void keep_sheet_right(Environment& environment)
+{
+    if (!environment.configured()) return;
+    auto file = sheet_beside(environment.config()->path, environment.group().name);
+    try {
+        auto now = render_sheet(gather_sheet(environment), SheetFormat::markdown);
+        base::Bytes there;
+        if (fs::exists(file)) there = base::read_file(file, 4U << 20);
+        if (!tells_the_same(now, base::as_text(there))) store_sheet(file, now);
+    } catch (const std::exception& error) {
+        base::log_debug("{}", error.what());
+    }
 }
 
 int run_sheet(Environment& environment)

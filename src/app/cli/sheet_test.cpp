@@ -45,6 +45,27 @@ TEST(SheetTest, NamesEverythingThatIsNeeded)
         EXPECT_THAT(text, HasSubstr(expected));
 }
 
+TEST(SheetTest, OnlyTheMomentDoesNotMakeItAnotherOne)
+{
+    for (auto format : {SheetFormat::markdown, SheetFormat::text}) {
+        auto before = render_sheet(sample(), format);
+        auto facts = sample();
+        facts.written += 24h;
+        facts.host = "db8";
+        facts.mark = "m-13";
+        facts.mark_time += 24h;
+        auto later = render_sheet(facts, format);
+        EXPECT_NE(later, before);
+        EXPECT_TRUE(tells_the_same(before, later));
+        facts.members[1].place = "postgresql://db7/postgres";
+        EXPECT_FALSE(tells_the_same(before, render_sheet(facts, format)));
+        EXPECT_FALSE(tells_the_same(before, ""));
+        facts = sample();
+        facts.mark.reset();
+        EXPECT_FALSE(tells_the_same(before, render_sheet(facts, format)));
+    }
+}
+
 TEST(SheetTest, TheProgramsLibrariesAreInstalledToo)
 {
     auto facts = sample();

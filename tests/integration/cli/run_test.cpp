@@ -186,6 +186,21 @@ TEST_F(RunTest, LogWrittenUnderMinimalWalLevelIsHealedAtOnce)
     EXPECT_FALSE(run_ok().at("full").get<bool>());
 }
 
+TEST_F(RunTest, ARunThatOnlyMarksKeepsTheRecoverySheetRight)
+{
+    run_ok();
+    auto sheet = lab_->folder() / "recovery-shop.md";
+    auto before = text_of(sheet);
+    EXPECT_FALSE(run_ok().at("full").get<bool>());
+    EXPECT_EQ(text_of(sheet), before) << "a newer mark alone is no reason to write it";
+    std::ofstream(sheet, std::ios::trunc) << "of another repository\n";
+    EXPECT_FALSE(run_ok().at("full").get<bool>());
+    EXPECT_NE(text_of(sheet).find("# Recovery sheet: group shop"), std::string::npos);
+    fs::remove(sheet);
+    EXPECT_FALSE(run_ok().at("full").get<bool>());
+    EXPECT_TRUE(fs::exists(sheet));
+}
+
 /// Writes more log than a slot may hold while the files are copied, in small steps.
 void keep_busy(const std::string& url, const std::stop_token& stop)
 {
