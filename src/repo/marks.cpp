@@ -119,7 +119,7 @@ StoredMark Marks::need(std::string_view text) const
     if (found) return std::move(*found);
     auto all = numbers();
     if (all.empty())
-        throw Error{Code::not_restorable,
+        throw Error{Code::usage,
                     fmt::format("group {} has no mark yet", group_),
                     {.hint = "run `tidemark backup`, which ends with one"}};
     if (parse_mark_selector(text).kind == MarkSelector::Kind::name && begins_like_a_date(text))

@@ -101,7 +101,8 @@ TEST(Repository, MarksAreFoundAsPeopleNameThem)
     testing::TestStore t;
     testing::LittleGroup group{t.storage, t.clock};
     Marks marks{t.storage, "shop"};
-    EXPECT_EQ(error_of([&] { (void)marks.need("latest"); }).code(), Code::not_restorable);
+    for (const char* asked : {"latest", "m-1", "noon"})
+        EXPECT_EQ(error_of([&] { (void)marks.need(asked); }).code(), Code::usage) << asked;
     group.mark("first");
     group.mark("again");
     group.mark("again");
