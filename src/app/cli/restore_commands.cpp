@@ -100,9 +100,11 @@ job::RestoreOptions restore_options(Environment& environment)
     return out;
 }
 
-/// A time that lies below some later mark's bounds is reached exactly; nothing when it cannot be.
+/// A time that lies below some later mark's bounds is reached exactly; nothing when it cannot be,
+/// for the reason in `why_not`.
 std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::RepositoryView view,
-                                             base::Time at, const repo::PlanOptions& members)
+                                             base::Time at, const repo::PlanOptions& members,
+                                             std::string& why_not)
 {
     try {
         auto moment = job::find_moment(environment.context(), view, at);
@@ -117,8 +119,7 @@ std::optional<repo::RestorePlan> plan_moment(Environment& environment, repo::Rep
         if (error.code() != Code::point_not_reachable && error.code() != Code::log_gap &&
             error.code() != Code::not_restorable)
             throw;
-        environment.progress().warn(
-            fmt::format("{}; the newest mark at or before it is taken instead", error.what()));
+        why_not = error.what();
         return std::nullopt;
     }
 }
@@ -128,8 +129,9 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
 {
     repo::PlanOptions plan_options{.members = members, .alone = environment.options().alone};
     auto selector = repo::parse_mark_selector(environment.options().to);
+    std::string no_moment;
     if (selector.kind == repo::MarkSelector::Kind::time && !view.marks.empty()) {
-        if (auto plan = plan_moment(environment, view, selector.time, plan_options))
+        if (auto plan = plan_moment(environment, view, selector.time, plan_options, no_moment))
             return std::move(*plan);
     }
     if (view.marks.empty()) {
@@ -170,6 +172,10 @@ repo::RestorePlan make_plan(Environment& environment, const repo::RepositoryView
                                      base::format_time_human(view.marks.front().value.created))}};
         }
         number = mark->number();
+        if (!no_moment.empty())
+            environment.progress().warn(
+                fmt::format("{}; the newest mark at or before it is taken instead: {}", no_moment,
+                            mark_title(*mark)));
     }
     auto plan = repo::need_plan(repo::plan_restore(view, number, plan_options));
     for (auto& sentence : passed_over(environment, view, number))

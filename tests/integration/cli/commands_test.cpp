@@ -149,6 +149,17 @@ TEST_F(CommandsTest, EveryCommandThatReadsSpeaksJson)
     }
 }
 
+TEST_F(CommandsTest, WhatIsTakenInsteadOfATimeIsSaidOnlyWhenThereIsSuchAMark)
+{
+    auto before = lab_->run({"restore", "--to", "2020-01-01", "--plan"});
+    EXPECT_EQ(before.code(), 31) << before.text();
+    EXPECT_TRUE(before.explained()) << before.text();
+    EXPECT_EQ(before.err.find("taken instead"), std::string::npos) << before.text();
+    auto after = lab_->run({"restore", "--to", "2999-01-01", "--plan"});
+    EXPECT_EQ(after.code(), 3) << after.text();
+    EXPECT_NE(after.err.find("is taken instead: m-"), std::string::npos) << after.text();
+}
+
 TEST_F(CommandsTest, StatusSaysRestorableAndComplete)
 {
     auto run = lab_->run({"status", "--json"});
