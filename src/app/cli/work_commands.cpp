@@ -9,8 +9,10 @@
 #include "job/run.h"
 #include "model/ids.h"
 #include "model/lost.h"
+#include "repo/backups.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace tidemark::app {
@@ -172,6 +174,23 @@ int mark_moment(Environment& environment)
     });
 }
 
+/// Such a mark is placed, and nothing leads to it.
+void warn_without_backups(Environment& environment)
+{
+    const auto& group = environment.group();
+    std::vector<std::string> without;
+    for (const auto& member : group.members) {
+        repo::Backups backups(environment.repository().storage(),
+                              {.group = group.name, .member = member.name});
+        if (backups.numbers().empty()) without.push_back(member.name);
+    }
+    if (without.empty()) return;
+    environment.progress().warn(
+        fmt::format("this mark cannot be restored: there is no base backup yet of {}; tidemark "
+                    "backup takes one and ends with a mark that can",
+                    fmt::join(without, ", ")));
+}
+
 } // namespace
 
 int run_mark(Environment& environment)
@@ -186,6 +205,7 @@ int run_mark(Environment& environment)
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
         warn_of_mark(environment, outcome.mark.value);
+        warn_without_backups(environment);
         return environment.done();
     });
 }

@@ -245,8 +245,13 @@ TEST(BusyGroup, ALaterFullBackupStoresWhatTheSlotHoldsBeforeItsCheckpoint)
     }
     auto made = lab.init();
     ASSERT_EQ(made.code(), 0) << made.text();
+    auto early = lab.run({"mark"});
+    EXPECT_EQ(early.code(), 3) << early.text();
+    EXPECT_NE(early.err.find("there is no base backup yet of m0, m1"), std::string::npos)
+        << early.text();
     auto first = lab.run({"run"});
     ASSERT_EQ(first.code(), 0) << first.text();
+    EXPECT_EQ(lab.run({"mark"}).code(), 0);
     auto sql = Connection::open(lab.lab.cluster(0).url());
     for (int i = 0; i < 6; ++i)
         sql.exec("SELECT pg_catalog.pg_logical_emit_message(false, 'x', repeat('x', 14500000))");
