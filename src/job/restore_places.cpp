@@ -96,17 +96,6 @@ void require_no_server_above(const fs::path& path, const std::string& what)
     }
 }
 
-/// May the user go into this folder? Asked of the system itself, which knows access lists, too.
-bool may_enter(const fs::path& folder, const base::User& user)
-{
-    base::RunOptions how;
-    how.process.user = user;
-    how.process.directory = "/";
-    how.process.err.to = base::Output::To::nowhere;
-    auto result = base::run({"/bin/sh", "-c", "test -x \"$1\"", "sh", folder.native()}, how);
-    return result.exit.success();
-}
-
 void require_enterable(const fs::path& path, const std::string& what, const base::User& user)
 {
     std::vector<fs::path> above;
@@ -148,6 +137,16 @@ void require_writable(const fs::path& path, const std::string& what)
 }
 
 } // namespace
+
+bool may_enter(const fs::path& folder, const base::User& user)
+{
+    base::RunOptions how;
+    how.process.user = user;
+    how.process.directory = "/";
+    how.process.err.to = base::Output::To::nowhere;
+    auto result = base::run({"/bin/sh", "-c", "test -x \"$1\"", "sh", folder.native()}, how);
+    return result.exit.success();
+}
 
 void check_tablespaces(const repo::RestorePlan& plan, const RestoreOptions& options)
 {

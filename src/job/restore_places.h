@@ -1,7 +1,9 @@
 #pragma once
 
+#include "base/subprocess.h"
 #include "job/restore.h"
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -17,5 +19,8 @@ void check_tablespaces(const repo::RestorePlan& plan, const RestoreOptions& opti
 /// Error{target_not_empty} when one lies within a data directory; Error{member_not_ready} when the
 /// servers' user cannot go there, or we cannot write there.
 void check_places(const repo::RestorePlan& plan, const RestoreOptions& options);
+
+/// May the user go through this folder? Asked of the system itself, which knows access lists, too.
+bool may_enter(const std::filesystem::path& folder, const base::User& user);
 
 } // namespace tidemark::job

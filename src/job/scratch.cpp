@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/real_folder.h"
+#include "job/restore_places.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,17 +26,6 @@ constexpr std::string_view kPrefix = "tidemark-drill-";
 constexpr std::uint64_t kLeast = 16U << 20;
 constexpr const char* kOwnerFile = "owner";
 constexpr std::string_view kMagic = "a drill of tidemark works here\n";
-
-/// May `user` go through this folder?
-bool may_enter(const fs::path& folder, const base::User& user)
-{
-    struct stat info = {};
-    if (::stat(folder.c_str(), &info) != 0) return false;
-    if (info.st_uid == user.uid) return (info.st_mode & S_IXUSR) != 0;
-    if (std::find(user.groups.begin(), user.groups.end(), info.st_gid) != user.groups.end())
-        return (info.st_mode & S_IXGRP) != 0;
-    return (info.st_mode & S_IXOTH) != 0;
-}
 
 void require_enterable(const fs::path& parent, const base::User& user)
 {

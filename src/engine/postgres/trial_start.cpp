@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 using base::Code;
 using base::Error;
 
-constexpr auto kPatience = 10min;
+constexpr auto kTrialPatience = 10min;
 constexpr std::size_t kMaxLog = 16U << 20;
 constexpr std::size_t kShownLines = 5;
 constexpr int kStatusLine = 8;
@@ -83,7 +83,7 @@ void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
     if (setup.major >= 15) launch.settings.emplace_back("archive_library=");
     ServerProcess server(launch);
     server.start();
-    auto deadline = std::chrono::steady_clock::now() + kPatience;
+    auto deadline = std::chrono::steady_clock::now() + kTrialPatience;
     while (!is_ready(launch.data_dir)) {
         bool late = std::chrono::steady_clock::now() > deadline;
         if (stop.stop_requested() || late || !server.running()) {
