@@ -284,7 +284,9 @@ void add_checks(Page& page, const SheetFacts& facts)
          "held until they do. Ask the log of the application's coordinator; where it knows of no "
          "commit, roll back. One word for all members of a transaction: write lines `MEMBER GID "
          "commit|rollback` into a file and run step 4 once more with --decisions FILE added (the "
-         "servers restart), or say COMMIT PREPARED or ROLLBACK PREPARED in their databases",
+         "servers restart, in quarantine again: what was changed in their configuration meanwhile "
+         "is kept beside, as the report lists), or say COMMIT PREPARED or ROLLBACK PREPARED in "
+         "their databases",
          "a warning about collations names what to REINDEX",
          "ask the data something that its owners know the answer of"});
     page.heading("Back into production");
