@@ -29,6 +29,11 @@ nlohmann::json open_run_json(const repo::OpenRun& run);
 /// A transaction whose part at a member was lost in a failover (rules.md 13).
 std::string mark_text(const repo::StoredMark& mark);
 
+// What `show` prints of other stored objects.
+std::string run_text(const repo::StoredRun& run);
+std::string set_text(const repo::StoredSet& set);
+std::string backup_text(const repo::StoredManifest& backup);
+
 /// Per member the last commit kept and the first one dropped, and what clocks say.
 std::string moment_text(const job::Moment& moment);
 nlohmann::json moment_json(const job::Moment& moment);

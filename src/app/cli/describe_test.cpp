@@ -48,6 +48,48 @@ TEST(DescribeTest, MarksCountBranchesThatEndedWithoutAPrepare)
         << mark_text(mark);
 }
 
+TEST(DescribeTest, StoredRunsSetsAndBackupsAreTextForPeople)
+{
+    repo::StoredRun run;
+    run.header.number = 12;
+    run.value.group = "shop";
+    run.value.command = "run";
+    run.value.host = "db1";
+    run.value.exit_code = 13;
+    run.value.error = model::RunError{
+        .code = "repository_unreachable", .message = "away\x1b[2J", .hint = "mount"};
+    run.value.broken_off = true;
+    run.value.warnings = {"first", "second"};
+    run.value.mark = 9;
+    run.value.retention = model::RunRetention{.removed = 7};
+    auto text = run_text(run);
+    for (const char* said :
+         {"run-12 of group shop: tidemark run on db1\n", "exit 13 (repository_unreachable)",
+          "broken off", "repository_unreachable: away", "mount\n", "first\n", "second\n", "m-9\n",
+          "7 objects removed"})
+        EXPECT_NE(text.find(said), std::string::npos) << said << " in " << text;
+    EXPECT_EQ(text.find('\x1b'), std::string::npos) << "what a server said stays harmless";
+
+    repo::StoredSet set;
+    set.header.number = 3;
+    set.value.mark = 9;
+    set.value.members["a"].backup = 2;
+    text = set_text(set);
+    EXPECT_NE(text.find("closed by mark m-9\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("a/b-2"), std::string::npos) << text;
+
+    repo::StoredManifest backup;
+    backup.header.number = 2;
+    backup.value.member = "a";
+    backup.value.facts.databases = {{5, "bank"}, {6, "odd\nname"}};
+    backup.value.damaged = {{.path = "base/5/1", .block = 7, .why = "checksum"}};
+    text = backup_text(backup);
+    EXPECT_TRUE(text.starts_with("backup a/b-2 of group ")) << text;
+    EXPECT_NE(text.find("base/5/1 block 7: checksum\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("bank, odd"), std::string::npos) << text;
+    EXPECT_EQ(text.find("odd\nname"), std::string::npos) << text;
+}
+
 TEST(DescribeTest, ReportsNameWhatAHandOverKept)
 {
     job::RestoreReport report;

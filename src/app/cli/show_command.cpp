@@ -81,7 +81,7 @@ int run_show(Environment& environment)
         auto found = repo::Sets(storage, group).load(*set);
         if (!found) throw_unknown(id);
         output.document()["set"] = stored_json(environment, found->object.key);
-        output.text(json_text(set_json(*found)));
+        output.text(set_text(*found));
         return 0;
     }
     if (auto slash = id.find('/'); slash != std::string::npos) {
@@ -91,18 +91,14 @@ int run_show(Environment& environment)
             repo::Backups(storage, {.group = group, .member = id.substr(0, slash)}).load(*number);
         if (!found) throw_unknown(id);
         output.document()["backup"] = stored_json(environment, found->object.key);
-        output.text(json_text(backup_json(*found)));
-        for (const auto& page : found->value.damaged)
-            output.text(fmt::format("damaged: {} block {}: {}\n", page.path, page.block, page.why));
-        if (auto all = found->value.totals.pages_damaged; all != 0)
-            output.text(fmt::format("damaged: {} pages in all\n", all));
+        output.text(backup_text(*found));
         return 0;
     }
     if (auto number = number_after(id, "run-")) {
         for (const auto& run : repo::Runs(storage, group).list()) {
             if (run.number() != *number) continue;
             output.document()["run"] = stored_json(environment, run.object.key);
-            output.text(json_text(output.document()["run"]));
+            output.text(run_text(run));
             return 0;
         }
         throw_unknown(id);

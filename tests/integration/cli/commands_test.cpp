@@ -117,6 +117,7 @@ TEST_F(CommandsTest, ShowTakesEveryKindOfId)
         auto run = lab_->run({"show", what});
         EXPECT_EQ(run.code(), 0) << run.text();
         EXPECT_FALSE(run.out.empty()) << what;
+        EXPECT_EQ(run.out.find('{'), std::string::npos) << "for people: " << run.text();
         EXPECT_FALSE(lab_->run({"show", what, "--json"}).json().is_null()) << what;
     }
     EXPECT_NE(lab_->run({"show", "b-1"}).err.find("m0/b-1, m1/b-1"), std::string::npos);
