@@ -5,13 +5,15 @@
 
 namespace tidemark::base {
 
-/// While it lives the process may do what modes allow and no more: a root lays its rights aside.
+/// While it lives the process may do what modes allow and no more: a root lays its rights aside and
+/// is `user`.
 class PlainRights {
 public:
-    PlainRights() : root_(::geteuid() == 0)
+    static constexpr uid_t kNobody = 65534;
+
+    explicit PlainRights(uid_t user = kNobody) : root_(::geteuid() == 0)
     {
-        constexpr uid_t kNobody = 65534;
-        if (root_ && ::seteuid(kNobody) != 0) std::abort();
+        if (root_ && ::seteuid(user) != 0) std::abort();
     }
     PlainRights(const PlainRights&) = delete;
     PlainRights& operator=(const PlainRights&) = delete;

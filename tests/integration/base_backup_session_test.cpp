@@ -1,6 +1,7 @@
 // The session that holds a base backup: lost, stopped, kept waiting, on another cluster's folder.
 
 #include "base/error.h"
+#include "base/plain_user_testing.h"
 #include "base/subprocess.h"
 #include "integration/base_backup_lab.h"
 #include "support/folder_sink.h"
@@ -9,6 +10,7 @@
 #include <future>
 #include <gmock/gmock.h>
 #include <stop_token>
+#include <sys/stat.h>
 #include <thread>
 
 namespace tidemark::engine::postgres {
@@ -120,6 +122,27 @@ TEST_F(BaseBackupTest, AnotherClustersFolderIsRefused)
     } catch (const base::Error& error) {
         EXPECT_EQ(error.code(), base::Code::identity_mismatch) << error.what();
     }
+}
+
+TEST_F(BaseBackupTest, AFolderThatWeMayNotReadIsNamed)
+{
+    auto config = member(false);
+    auto shut = folder_->make("shut");
+    config.data_dir = shut;
+    fs::create_directory(shut / "global");
+    ASSERT_EQ(::chmod((shut / "global").c_str(), 0), 0);
+    auto user = app::lab_user();
+    try {
+        base::PlainRights plain{user ? user->uid : ::geteuid()};
+        begin_postgres_backup(config, options());
+        ADD_FAILURE();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::member_not_ready) << error.what();
+        EXPECT_THAT(error.what(),
+                    HasSubstr((shut / "global/pg_control").native() + ": Permission"));
+        EXPECT_THAT(error.hint(), HasSubstr("leave data_dir out"));
+    }
+    ASSERT_EQ(::chmod((shut / "global").c_str(), 0700), 0);
 }
 
 TEST_F(BaseBackupTest, ACopyOfTheFolderIsRefused)

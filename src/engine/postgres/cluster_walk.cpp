@@ -25,11 +25,11 @@ using base::Error;
 using base::Fd;
 using model::FileKind;
 
-std::vector<std::string> names_in(const Fd& directory, const std::string& what)
+std::vector<std::string> names_in(const Fd& directory, const std::filesystem::path& what)
 {
     Fd copy{::fcntl(directory.get(), F_DUPFD_CLOEXEC, 3)};
     std::unique_ptr<DIR, int (*)(DIR*)> stream{::fdopendir(copy.get()), ::closedir};
-    if (!stream) throw base::system_error("cannot list " + what, errno);
+    if (!stream) throw unreadable("list", what, errno);
     copy.release();
     ::rewinddir(stream.get());
     std::vector<std::string> names;
@@ -39,7 +39,7 @@ std::vector<std::string> names_in(const Fd& directory, const std::string& what)
         if (name != "." && name != "..") names.push_back(std::move(name));
         errno = 0;
     }
-    if (errno != 0) throw base::system_error("cannot list " + what, errno);
+    if (errno != 0) throw unreadable("list", what, errno);
     std::sort(names.begin(), names.end());
     return names;
 }
@@ -74,7 +74,7 @@ public:
     {
         root.listing = static_cast<std::uint32_t>(walk_.listings.size());
         walk_.listings.push_back({path, root.number, root.prefix});
-        auto names = names_in(directory, path.empty() ? "the data directory" : path);
+        auto names = names_in(directory, shown(path));
         std::set<std::string, std::less<>> init;
         bool relations = holds_relations(path);
         if (relations) {
@@ -91,12 +91,14 @@ public:
     }
 
 private:
+    std::filesystem::path shown(const std::string& path) const { return walk_.data_dir / path; }
+
     void visit(const Fd& parent, const Root& root, const std::string& path, const std::string& name)
     {
         struct stat info = {};
         if (::fstatat(parent.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
             if (errno == ENOENT) return;
-            throw base::system_error("cannot examine " + path, errno);
+            throw unreadable("examine", shown(path), errno);
         }
         if (is_emptied_directory(name) || path == "pg_wal") {
             // Also when it is a link: the restored folder is a plain one.
@@ -118,7 +120,7 @@ private:
             if (fd) {
                 list(fd, root, path);
             } else if (errno != ENOENT) {
-                throw base::system_error("cannot open " + path, errno);
+                throw unreadable("open", shown(path), errno);
             }
         } else if (S_ISREG(info.st_mode)) {
             if (path != "global/pg_control") add_file(name, root, info);
@@ -134,7 +136,7 @@ private:
         auto length = ::readlinkat(parent.get(), name.c_str(), target.data(), target.size());
         if (length < 0) {
             if (errno == ENOENT) return;
-            throw base::system_error("cannot read the link " + path, errno);
+            throw unreadable("read the link", shown(path), errno);
         }
         target.resize(static_cast<std::size_t>(length));
         if (path.starts_with("pg_tblspc/")) {
@@ -160,18 +162,15 @@ private:
         link.modified = time_of(info.st_mtim);
         walk_.folders.push_back(link);
         Fd place{::open(target.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-        if (!place) {
-            throw base::system_error(fmt::format("cannot open the tablespace {}", target), errno);
-        }
+        if (!place) throw unreadable("open the tablespace", target, errno);
         Fd own{base::open_beneath(place.get(), version_folder_.c_str(), O_RDONLY | O_DIRECTORY)};
         if (!own) {
             if (errno == ENOENT) return; // made or dropped just now
-            throw base::system_error(fmt::format("cannot open {}/{}", target, version_folder_),
-                                     errno);
+            throw unreadable("open", std::filesystem::path(target) / version_folder_, errno);
         }
         struct stat own_info = {};
         if (::fstat(own.get(), &own_info) != 0) {
-            throw base::system_error("cannot examine " + target, errno);
+            throw unreadable("examine", target, errno);
         }
         auto inside = join(path, version_folder_);
         add_folder(inside, own_info.st_mode, own_info);
@@ -218,8 +217,8 @@ public:
     void learn_tablespaces(const Fd& data_dir)
     {
         Fd folder{base::open_beneath(data_dir.get(), "pg_tblspc", O_RDONLY | O_DIRECTORY)};
-        if (!folder) throw base::system_error("cannot open pg_tblspc", errno);
-        for (const auto& name : names_in(folder, "pg_tblspc")) {
+        if (!folder) throw unreadable("open", shown("pg_tblspc"), errno);
+        for (const auto& name : names_in(folder, shown("pg_tblspc"))) {
             struct stat link = {};
             struct stat info = {};
             if (::fstatat(folder.get(), name.c_str(), &link, AT_SYMLINK_NOFOLLOW) != 0 ||
@@ -238,13 +237,31 @@ private:
     std::vector<std::pair<dev_t, ino_t>> inside_;
 };
 
+Fd open_folder(const std::filesystem::path& path)
+{
+    Fd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!fd) throw unreadable("open", path, errno);
+    return fd;
+}
+
 } // namespace
+
+Error unreadable(std::string_view doing, const std::filesystem::path& path, int why)
+{
+    auto text = fmt::format("cannot {} {}", doing, path.native());
+    if (why != EACCES && why != EPERM) return base::system_error(text, why);
+    return {Code::member_not_ready,
+            base::system_error(text, why).message(),
+            {.hint = "run tidemark as a user who may read the data directory, or leave data_dir "
+                     "out: then base backups come over the wire"}};
+}
 
 Walk walk_cluster(const std::filesystem::path& data_dir, const std::string& version_folder)
 {
     Walk walk;
-    Fd top = base::open_directory_fd(data_dir);
-    walk.roots.push_back(base::open_directory_fd(data_dir));
+    walk.data_dir = data_dir;
+    Fd top = open_folder(data_dir);
+    walk.roots.push_back(open_folder(data_dir));
     Walker walker{walk, version_folder};
     walker.learn_tablespaces(top);
     walker.list(top, {}, "");
@@ -273,7 +290,7 @@ base::Fd Walk::open(const WalkedFile& file) const
     const auto& listing = listings[file.listing];
     Fd fd{
         base::open_beneath(roots.at(listing.root).get(), whole.c_str() + listing.prefix, O_RDONLY)};
-    if (!fd && errno != ENOENT) throw base::system_error("cannot open " + whole, errno);
+    if (!fd && errno != ENOENT) throw unreadable("open", data_dir / whole, errno);
     return fd;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/error.h"
 #include "base/fd.h"
 #include "model/file_entry.h"
 
@@ -7,6 +8,7 @@
 #include <deque>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tidemark::engine::postgres {
@@ -22,6 +24,10 @@ struct WalkedFile {
     std::uint64_t size = 0;
 };
 
+/// Why a system call on something in a data directory failed: member_not_ready where we may not do
+/// it, else failed.
+base::Error unreadable(std::string_view doing, const std::filesystem::path& path, int why);
+
 /// What of a running server's data directory belongs to a base backup (backup_rules.h), without
 /// following links except those of the tablespaces. pg_control is not among the files: it is read
 /// last.
@@ -32,7 +38,8 @@ struct Walk {
         std::uint32_t root = 0;   ///< which of `roots` holds it
         std::uint32_t prefix = 0; ///< length of a path here that leads to that root
     };
-    std::vector<base::Fd> roots; ///< the data directory, then the tablespaces' folders
+    std::filesystem::path data_dir; ///< for messages
+    std::vector<base::Fd> roots;    ///< the data directory, then the tablespaces' folders
     std::deque<Listing> listings;
     std::deque<WalkedFile> files;
     std::vector<model::FileEntry> folders; ///< directories and tablespace links, parents first
@@ -46,8 +53,8 @@ struct Walk {
 };
 
 /// `version_folder` is the folder of a tablespace that is this server's: "PG_15_202209061". Files
-/// that vanish meanwhile are left out. Errors: failed (cannot be read), member_not_ready (a folder
-/// that matters is a link, which no base backup of PostgreSQL follows).
+/// that vanish meanwhile are left out. Errors: as unreadable(), and member_not_ready when a folder
+/// that matters is a link, which no base backup of PostgreSQL follows.
 Walk walk_cluster(const std::filesystem::path& data_dir, const std::string& version_folder);
 
 } // namespace tidemark::engine::postgres

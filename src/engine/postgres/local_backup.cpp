@@ -3,10 +3,12 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "engine/postgres/backup_control.h"
+#include "engine/postgres/cluster_walk.h"
 #include "engine/postgres/control_file.h"
 #include "engine/postgres/file_copier.h"
 
 #include <cerrno>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <optional>
 #include <sys/stat.h>
@@ -25,8 +27,12 @@ constexpr const char* kControlPath = "global/pg_control";
 /// The control file of a running server: rewritten in place, so a torn reading is repeated.
 base::Bytes read_control(const std::filesystem::path& data_dir)
 {
+    const auto path = data_dir / kControlPath;
+    base::Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!file) throw unreadable("open", path, errno);
     for (int attempt = 0;; ++attempt) {
-        auto bytes = base::read_file(data_dir / kControlPath, kControlFileSize);
+        base::Bytes bytes(kControlFileSize);
+        bytes.resize(base::pread_full(file.get(), bytes, 0, path.native()));
         try {
             parse_control_file(bytes);
             return bytes;
