@@ -53,14 +53,6 @@ bool pass_over_damage(const Context& context, const model::MemberId& id, Epoch e
     return true;
 }
 
-/// Which way `history` came to `epoch`.
-std::vector<model::History::Step> way_to(const model::History& history, Epoch epoch)
-{
-    auto steps = history.ancestors();
-    std::erase_if(steps, [&](const model::History::Step& step) { return step.epoch >= epoch; });
-    return steps;
-}
-
 /// Does the repository hold anything of a timeline with this number that is not the server's? A
 /// claim is nothing of the kind: it keeps restores apart, and production knows nothing of it.
 bool is_used_otherwise(const Context& context, const model::MemberId& id,
@@ -71,7 +63,8 @@ bool is_used_otherwise(const Context& context, const model::MemberId& id,
     auto member = view.members.find(id.member);
     if (member == view.members.end() || !view.unreadable.empty()) return true;
     auto other = [&](const model::History& history) {
-        return passes_through(history, epoch) && way_to(history, epoch) != way_to(server, epoch);
+        return passes_through(history, epoch) &&
+               repo::way_to(history, epoch) != repo::way_to(server, epoch);
     };
     const auto& held = member->second;
     for (const auto& piece : held.log.pieces) {

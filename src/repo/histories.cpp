@@ -104,6 +104,13 @@ std::optional<std::string> load_history_text(store::Storage& storage, const mode
     return stored_text(storage, history_key(id, epoch));
 }
 
+std::vector<model::History::Step> way_to(const model::History& history, model::Epoch epoch)
+{
+    auto steps = history.ancestors();
+    std::erase_if(steps, [&](const model::History::Step& step) { return step.epoch >= epoch; });
+    return steps;
+}
+
 model::History load_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch)
 {
     auto text = load_history_text(storage, id, epoch);

@@ -24,6 +24,9 @@ std::optional<std::string> load_history_text(store::Storage& storage, const mode
 /// The history of an epoch; epoch 1 needs no file. Error{log_gap} when the file is not stored.
 model::History load_history(store::Storage& storage, const model::MemberId& id, model::Epoch epoch);
 
+/// How a history came to `epoch`: two servers may have gone different ways to one number.
+std::vector<model::History::Step> way_to(const model::History& history, model::Epoch epoch);
+
 /// The number that claim_epoch would take now, without taking it: for a copy that nobody will ever
 /// back up.
 model::Epoch free_epoch(store::Storage& storage, const model::MemberId& id, model::Epoch at_least);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "model/membership.h"
+#include "repo/histories.h"
 #include "repo/layout.h"
 
 #include <algorithm>
@@ -107,6 +108,12 @@ bool Planner::fits(const StoredManifest& backup, const MemberGoal& goal)
     if (!goal.system_id.empty() && value.identity.system_id != goal.system_id) return false;
     if (!goal.history.contains(goal.target) || !goal.history.contains(goal.log_to) ||
         goal.log_to.offset < goal.target.offset)
+        return false;
+    // A copy of the server that went another way to the same number: its backup is stored before
+    // its log is compared.
+    const auto epoch = value.stop.epoch;
+    if (value.history.contains(value.stop) &&
+        way_to(value.history, epoch) != way_to(goal.history, epoch))
         return false;
     return goal.history.contains(value.start) && goal.history.contains(value.stop) &&
            goal.history.order(value.stop, goal.target) <= 0;

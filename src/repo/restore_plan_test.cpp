@@ -280,6 +280,23 @@ TEST_F(RestorePlanTest, BackupOnAnAbandonedBranchDoesNotFit)
     EXPECT_THAT(kinds(mark), ElementsAre(ObstacleKind::other_branch));
 }
 
+// rule 13: a base backup is stored before the server's log is compared
+TEST_F(RestorePlanTest, BackupOfACopyThatWentAnotherWayDoesNotFit)
+{
+    group.full();
+    group.fail_over("orders");
+    auto& orders = group.members.at("orders");
+    auto ours = orders.history;
+    auto elsewhere = ours.ancestors().front().left_at - 8;
+    orders.history = model::History{2, {{.epoch = 1, .left_at = elsewhere}}};
+    group.backup("orders");
+    orders.history = ours;
+    auto mark = group.log();
+    EXPECT_EQ(need_plan(plan_restore(view(), mark)).members.at("orders").backup.number(), 1U);
+    t.storage.remove(manifest_key(orders.id, 1));
+    EXPECT_THAT(kinds(mark), ElementsAre(ObstacleKind::other_branch));
+}
+
 TEST_F(RestorePlanTest, AnotherDatabaseIsNoBase)
 {
     model::Number mark = group.full();
