@@ -231,6 +231,11 @@ void add_several_hosts(Page& page, const SheetFacts& facts)
                    "to do.");
     auto group = word(facts.group);
     auto dir = word(facts.dir.string());
+    page.paragraph(fmt::format(
+        "For an earlier point: a mark from the list (m-12) in place of latest, in all these lines. "
+        "They take no time; make a mark of it first, on one of the hosts, with `{}`, and then say "
+        "--to before-it.",
+        tidemark(facts, fmt::format("mark {} --at 'TIME' --name before-it", group))));
     for (const auto& [host, only] : by_host) {
         page.paragraph("instead of " + (host.empty() ? std::string("this host") : host) + ":");
         page.commands({fmt::format("install -d -m 0755 {}", dir),

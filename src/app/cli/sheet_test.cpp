@@ -100,9 +100,11 @@ TEST(SheetTest, MembersOnHostsOfTheirOwnHaveCommandsOfTheirOwn)
     auto text = render_sheet(facts, SheetFormat::markdown);
     for (const char* expected :
          {"instead of db1:", "instead of db2, db3:",
+          "`tidemark --repo '/mnt/back ups/tm' mark shop --at 'TIME' --name before-it`",
           "restore shop --only audit --to latest --dir /restore --user postgres\n",
           "restore shop --open --dir /restore --user postgres --start\n"})
         EXPECT_THAT(text, HasSubstr(expected));
+    EXPECT_LT(text.find("--at 'TIME'"), text.find("--only")) << "first";
 }
 
 TEST(SheetTest, SaysWhenItWasProvenAndWhenThereIsNothing)
