@@ -280,9 +280,7 @@ namespace {
 
 int look(Environment& environment)
 {
-    if (!environment.configured())
-        throw Error{
-            Code::usage, "check needs a configuration", {.hint = "make one with tidemark init"}};
+    require_configuration(environment);
     auto findings = find_everything(environment);
     if (environment.options().nagios) return describe_for_nagios(environment, findings);
     describe(environment, findings);

@@ -65,7 +65,9 @@ CommandTree::CommandTree(Options& options)
     app_.fallthrough();
     app_.set_help_flag("-h,--help", "help for the program or a command");
     app_.add_option("--config", o_.config, "configuration file")->type_name("FILE");
-    app_.add_option("--repo", o_.repository, "repository, instead of the configured one")
+    app_.add_option("--repo", o_.repository,
+                    "repository (name or place), instead of the configured one; one that the "
+                    "configuration does not name is read without it")
         ->type_name("PATH");
     app_.add_flag("--json", o_.json, "one JSON document on stdout");
     app_.add_flag("-q,--quiet", o_.quiet, "no progress, no notes");

@@ -34,6 +34,9 @@ int run_leave(Environment& environment);
 /// Names of the slots that the groups of the configuration use; empty without a configuration.
 std::vector<std::string> known_slots(Environment& environment);
 
+/// For commands that talk to the members: Error{usage} where no configuration names them.
+void require_configuration(Environment& environment);
+
 /// One warning for each damaged page of a backup, as long as they are few.
 void warn_of_damage(Environment& environment, const model::Manifest& manifest);
 

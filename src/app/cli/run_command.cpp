@@ -191,11 +191,7 @@ int run_once(Environment& environment, RunGuard& guard)
 
 int run_run(Environment& environment)
 {
-    if (!environment.configured()) {
-        throw Error{Code::usage,
-                    "run talks to the members and needs a configuration",
-                    {.hint = "name one with --config FILE, or make one with tidemark init"}};
-    }
+    require_configuration(environment);
     const auto& group = environment.group();
     RunGuard guard(environment);
     try {

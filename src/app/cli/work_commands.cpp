@@ -23,14 +23,6 @@ using nlohmann::json;
 
 namespace {
 
-void require_members(Environment& environment)
-{
-    if (environment.configured()) return;
-    throw Error{Code::usage,
-                "this command talks to the members and needs a configuration",
-                {.hint = "name one with --config FILE, or make one with tidemark init"}};
-}
-
 void describe_mark(Environment& environment, const job::MarkOutcome& outcome)
 {
     auto& output = environment.output();
@@ -88,6 +80,21 @@ void warn_of_mark(Environment& environment, const model::Mark& mark)
 
 } // namespace
 
+void require_configuration(Environment& environment)
+{
+    if (environment.configured()) return;
+    const auto& options = environment.options();
+    const auto* known = environment.config();
+    std::string hint = "name one with --config FILE, or make one with tidemark init";
+    if (known != nullptr && !options.repository.empty())
+        hint = fmt::format("{} does not name the repository {}, so its groups are not those of "
+                           "that one: leave --repo out to work with them",
+                           known->path.string(), options.repository);
+    throw Error{Code::usage,
+                options.command + " talks to the members and needs a configuration",
+                {.hint = std::move(hint)}};
+}
+
 void warn_of_damage(Environment& environment, const model::Manifest& manifest)
 {
     constexpr std::size_t kMostLines = 20;
@@ -106,7 +113,7 @@ void warn_of_damage(Environment& environment, const model::Manifest& manifest)
 
 int run_backup(Environment& environment)
 {
-    require_members(environment);
+    require_configuration(environment);
     if (!environment.options().mark_name.empty())
         model::checked_mark_name(environment.options().mark_name);
     return recorded_run(environment, [&](model::Run& run) {
@@ -196,7 +203,7 @@ void warn_without_backups(Environment& environment)
 int run_mark(Environment& environment)
 {
     if (!environment.options().at.empty()) return mark_moment(environment);
-    require_members(environment);
+    require_configuration(environment);
     if (!environment.options().mark_name.empty())
         model::checked_mark_name(environment.options().mark_name);
     return recorded_run(environment, [&](model::Run& run) {
@@ -212,7 +219,7 @@ int run_mark(Environment& environment)
 
 int run_log(Environment& environment)
 {
-    require_members(environment);
+    require_configuration(environment);
     return recorded_run(environment, [&](model::Run&) {
         auto outcome = job::back_up_log_of_all(environment.context());
         Table table({"MEMBER", "LOG STORED TO", "NEW", "PIECES"});
