@@ -370,23 +370,6 @@ TEST_F(CommandsTest, AnInitThatIsRefusedMakesNothing)
     EXPECT_TRUE(bound("ALTER SYSTEM RESET max_slot_wal_keep_size", false));
 }
 
-TEST_F(CommandsTest, ARepositoryThatTheConfigurationDoesNotNameHasNoMembersToAsk)
-{
-    auto copy = lab_->folder() / "copy-of-repository";
-    std::filesystem::copy(lab_->repository, copy, std::filesystem::copy_options::recursive);
-    for (const char* command : {"mark", "log", "backup", "run", "check"}) {
-        auto run = lab_->run({command, "--repo", copy.string()});
-        EXPECT_EQ(run.code(), 2) << run.text();
-        EXPECT_TRUE(run.explained()) << run.text();
-        EXPECT_NE(run.err.find("does not name the repository " + copy.string()), std::string::npos)
-            << run.text();
-    }
-    EXPECT_EQ(lab_->run({"list", "marks", "--repo", copy.string()}).code(), 0);
-    auto same = lab_->run({"log", "--repo", lab_->repository.string()});
-    EXPECT_EQ(same.code(), 0) << same.text();
-    std::filesystem::remove_all(copy);
-}
-
 TEST_F(CommandsTest, InitOverwritesNothing)
 {
     auto init = lab_->init();

@@ -349,5 +349,22 @@ TEST_F(ErrorsTest, AHungServerDoesNotHangItsChecks)
     }
 }
 
+TEST_F(ErrorsTest, ARepositoryThatTheConfigurationDoesNotNameHasNoMembersToAsk)
+{
+    auto copy = lab_->folder() / "copy-of-repository";
+    fs::copy(lab_->repository, copy, fs::copy_options::recursive);
+    for (const char* command : {"mark", "log", "backup", "run", "check"}) {
+        auto run = lab_->run({command, "--repo", copy.string()});
+        EXPECT_EQ(run.code(), 2) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_NE(run.err.find("does not name the repository " + copy.string()), std::string::npos)
+            << run.text();
+    }
+    EXPECT_EQ(lab_->run({"list", "marks", "--repo", copy.string()}).code(), 0);
+    auto same = lab_->run({"log", "--repo", lab_->repository.string()});
+    EXPECT_EQ(same.code(), 0) << same.text();
+    fs::remove_all(copy);
+}
+
 } // namespace
 } // namespace tidemark::support

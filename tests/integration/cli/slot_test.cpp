@@ -1,5 +1,5 @@
 // A slot that does not keep the log any more: said by every job that needs it, healed by a base
-// backup.
+// backup; and one that holds more than its bound, and is not lost yet.
 
 #include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
@@ -82,6 +82,41 @@ TEST_F(SlotTest, OneThatHeldTooMuchIsAGapThatABackupHeals)
     cluster.configure({{"max_slot_wal_keep_size", "4GB"}});
     cluster.reload();
     expect_healed("the slot was lost", "after-loss");
+}
+
+TEST(HeldLog, AFullBackupStoresItBeforeItsCheckpointCostsTheSlot)
+{
+    GroupLab lab;
+    for (std::size_t i = 0; i < lab.lab.size(); ++i) {
+        auto& cluster = lab.lab.cluster(i);
+        cluster.configure({{"max_slot_wal_keep_size", "64MB"}});
+        cluster.reload();
+    }
+    auto made = lab.init();
+    ASSERT_EQ(made.code(), 0) << made.text();
+    auto early = lab.run({"mark"});
+    EXPECT_EQ(early.code(), 3) << early.text();
+    EXPECT_NE(early.err.find("there is no base backup yet of m0, m1"), std::string::npos)
+        << early.text();
+    auto first = lab.run({"run"});
+    ASSERT_EQ(first.code(), 0) << first.text();
+    EXPECT_EQ(lab.run({"mark"}).code(), 0);
+    auto sql = Connection::open(lab.lab.cluster(0).url());
+    for (int i = 0; i < 6; ++i)
+        sql.exec("SELECT pg_catalog.pg_logical_emit_message(false, 'x', repeat('x', 14500000))");
+    auto state = sql.exec("SELECT wal_status FROM pg_catalog.pg_replication_slots").text(0, 0);
+    ASSERT_EQ(state, "unreserved") << "the next checkpoint invalidates it";
+    auto status = lab.run({"status", "--exit-code"});
+    EXPECT_EQ(status.code(), 3) << status.text();
+    EXPECT_NE(status.out.find("log piles up"), std::string::npos) << status.text();
+    auto backup = lab.run({"backup", "--json"});
+    EXPECT_EQ(backup.code(), 0) << backup.text();
+    EXPECT_EQ(lab.run({"status", "--exit-code"}).code(), 0);
+    for (const auto& member : backup.json().at("members"))
+        EXPECT_EQ(member.at("new_chain"), false) << backup.text();
+    auto windows = lab.run({"list", "windows", "--json"});
+    EXPECT_EQ(windows.json().at("windows").size(), 1U) << windows.text();
+    EXPECT_EQ(lab.run({"verify"}).code(), 0);
 }
 
 } // namespace
