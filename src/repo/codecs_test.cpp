@@ -296,7 +296,6 @@ model::Drill drill()
                       .evidence = "committed by stock",
                       .differs_from_production = true}};
     out.warnings = {"collation"};
-    out.half_there = {"h is committed at orders and rolled back at stock"};
     out.failure = "stopped";
     out.whole_group = false;
     return out;
@@ -397,6 +396,9 @@ TEST(Codecs, Drill)
     auto least = model::Drill{};
     least.started = least.ended = least.mark_time = at("2026-11-22T13:00:00Z");
     EXPECT_EQ(decode_drill(encode_drill(least, header(2)), object()).value, least);
+    auto damaged = drill();
+    damaged.half_there = {"h is committed at orders and rolled back at stock"};
+    EXPECT_EQ(decode_drill(encode_drill(damaged, header(2)), object()).value, damaged);
 }
 
 TEST(Codecs, AMarkSaysHowItReadGids)

@@ -99,24 +99,28 @@ bool Planner::history_known(const MemberFacts& facts, const model::History& hist
     return stored != facts.view->histories.end() && stored->second == history;
 }
 
+bool Planner::lies_on(const model::Manifest& backup, const MemberGoal& goal)
+{
+    if (!goal.system_id.empty() && backup.identity.system_id != goal.system_id) return false;
+    // A copy of the server that went another way to the same number: its backup is stored before
+    // its log is compared.
+    const auto epoch = backup.stop.epoch;
+    if (backup.history.contains(backup.stop) &&
+        way_to(backup.history, epoch) != way_to(goal.history, epoch))
+        return false;
+    return goal.history.contains(backup.start) && goal.history.contains(backup.stop);
+}
+
 bool Planner::fits(const StoredManifest& backup, const MemberGoal& goal)
 {
     const model::Manifest& value = backup.value;
     // Offsets grow along a history. Of a year's backups most are newer than an old mark: this is
     // asked of each for each mark, and what follows takes long.
     if (value.stop.offset > goal.target.offset) return false;
-    if (!goal.system_id.empty() && value.identity.system_id != goal.system_id) return false;
     if (!goal.history.contains(goal.target) || !goal.history.contains(goal.log_to) ||
         goal.log_to.offset < goal.target.offset)
         return false;
-    // A copy of the server that went another way to the same number: its backup is stored before
-    // its log is compared.
-    const auto epoch = value.stop.epoch;
-    if (value.history.contains(value.stop) &&
-        way_to(value.history, epoch) != way_to(goal.history, epoch))
-        return false;
-    return goal.history.contains(value.start) && goal.history.contains(value.stop) &&
-           goal.history.order(value.stop, goal.target) <= 0;
+    return lies_on(value, goal) && goal.history.order(value.stop, goal.target) <= 0;
 }
 
 bool Planner::usable(MemberFacts& facts, const Candidate& candidate, const MemberGoal& goal)

@@ -57,7 +57,9 @@ private:
     MemberFacts make_facts(const std::string& member) const;
     const std::vector<LogChain>& chains(MemberFacts& facts, const model::History& history);
     bool history_known(const MemberFacts& facts, const model::History& history) const;
-    /// Consistent at or below the goal, on its history, of its database.
+    /// Is it of the goal's database, on its history?
+    static bool lies_on(const model::Manifest& backup, const MemberGoal& goal);
+    /// And consistent at or below the goal?
     static bool fits(const StoredManifest& backup, const MemberGoal& goal);
     bool usable(MemberFacts& facts, const Candidate& candidate, const MemberGoal& goal);
 

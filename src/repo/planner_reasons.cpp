@@ -29,8 +29,7 @@ void Planner::explain_none(const MemberFacts& facts, const MemberGoal& goal,
     const model::Manifest* earliest = nullptr;
     for (const Candidate& candidate : facts.backups) {
         const model::Manifest& value = candidate.backup->value;
-        bool same = goal.system_id.empty() || value.identity.system_id == goal.system_id;
-        if (same && goal.history.contains(value.stop) && goal.history.contains(value.start) &&
+        if (lies_on(value, goal) &&
             (earliest == nullptr || value.stop.offset < earliest->stop.offset))
             earliest = &value;
     }
