@@ -299,8 +299,9 @@ void MemberRestore::take_epoch()
         } catch (const Error& error) {
             // A repository that can only be read is where many a restore begins. Two copies under
             // one number are told apart by their bytes when both are backed up into it.
-            if (error.code() != Code::repository_unreachable && error.code() != Code::out_of_space)
-                throw;
+            bool takes_nothing =
+                error.code() == Code::repository_unreachable || error.code() == Code::out_of_space;
+            if (!takes_nothing || error.transient()) throw;
             state_.unclaimed = error.what();
         }
     }

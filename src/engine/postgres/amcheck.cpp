@@ -88,7 +88,15 @@ ContentCheck run_amcheck(const RestoredServer& server, const AmcheckOptions& opt
 {
     if (auto why = obstacle(server, options); !why.empty()) return not_run(why);
     // Not by its --install-missing, which runs the event triggers of the backup.
-    server.install_extension("amcheck");
+    try {
+        server.install_extension("amcheck");
+    } catch (const SqlError& error) {
+        return {
+            .ran = true,
+            .text = "nothing was read",
+            .faults = {fmt::format("the extension amcheck cannot be installed: {}", error.what())},
+            .fault_count = 1};
+    }
     const auto& place = server.place();
     // It knows no others than postgres and template1 to begin with.
     std::string open{server.connect().exec("SELECT pg_catalog.current_database()").get(0, 0)};

@@ -35,6 +35,7 @@ constexpr std::size_t kMaxWorkers = 184;
 constexpr std::size_t kMaxSenders = 188;
 constexpr std::size_t kMaxPrepared = 192;
 constexpr std::size_t kMaxLocks = 196;
+constexpr std::size_t kTrackCommitTimestamp = 200;
 constexpr std::size_t kPageSizeAt = 216;
 constexpr std::size_t kSegmentPages = 220;
 constexpr std::size_t kWalPageSize = 224;
@@ -141,6 +142,7 @@ ControlFile parse_control_file(base::ByteView bytes)
     file.max_wal_senders = u32(kMaxSenders);
     file.max_prepared_transactions = u32(kMaxPrepared);
     file.max_locks_per_transaction = u32(kMaxLocks);
+    file.track_commit_timestamp = bytes[kTrackCommitTimestamp] != std::byte{0};
     file.page_size = u32(kPageSizeAt);
     file.segment_pages = u32(kSegmentPages);
     file.wal_page_size = u32(kWalPageSize);

@@ -46,6 +46,7 @@ struct ControlFile {
     std::uint32_t max_wal_senders = 0;
     std::uint32_t max_prepared_transactions = 0;
     std::uint32_t max_locks_per_transaction = 0;
+    bool track_commit_timestamp = false;
     std::uint32_t page_size = 0;
     std::uint32_t segment_pages = 0; ///< pages in one file of a large relation
     std::uint32_t wal_page_size = 0;

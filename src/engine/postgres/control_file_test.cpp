@@ -135,6 +135,8 @@ TEST(ControlFileTest, AgreesWithPgControldata)
     EXPECT_EQ(std::to_string(file.max_wal_senders), expected["max_wal_senders setting"]);
     EXPECT_EQ(std::to_string(file.max_locks_per_transaction),
               expected["max_locks_per_xact setting"]);
+    EXPECT_EQ(file.track_commit_timestamp ? "on" : "off",
+              expected["track_commit_timestamp setting"]);
     EXPECT_EQ(std::to_string(file.wal_segment_size), expected["Bytes per WAL segment"]);
     EXPECT_EQ(std::to_string(file.page_size), expected["Database block size"]);
     EXPECT_EQ(std::to_string(file.checksum_version), expected["Data page checksum version"]);

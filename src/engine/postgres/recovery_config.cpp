@@ -84,9 +84,10 @@ void add_durability_and_log(Settings& out, const ServerSetup& setup)
     out.emplace_back("fsync", "on");
     out.emplace_back("full_page_writes", "on");
     out.emplace_back("wal_level", "replica");
-    // A server that ends recovery, or starts, with this off removes the timestamps it has. What the
-    // member has at the goal is not known before; where it is off, production's start removes them.
-    out.emplace_back("track_commit_timestamp", "on");
+    // As the member has it at the goal. A server that ends recovery with this off removes the
+    // timestamps it has; one that has it on first then has no file for older ids, and panics when
+    // a transaction of theirs is committed (pg_commit_ts).
+    out.emplace_back("track_commit_timestamp", setup.track_commit_timestamp ? "on" : "off");
     out.emplace_back("shared_buffers", "256MB");
     out.emplace_back("log_destination", "stderr");
     out.emplace_back("logging_collector", "off");

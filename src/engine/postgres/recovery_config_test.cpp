@@ -78,12 +78,17 @@ TEST(RecoveryConfigTest, NothingReachesTheWorld)
         EXPECT_EQ(read(setup(purpose, 15)).at("autovacuum"), "off");
 }
 
-// One server without it, and the commit timestamps of the backup are gone.
-TEST(RecoveryConfigTest, CommitTimestampsAreKept)
+// Off, and the commit timestamps of the backup are gone; on where they were not, and a transaction
+// that was prepared long ago cannot be committed.
+TEST(RecoveryConfigTest, CommitTimestampsAreAsTheyWere)
 {
-    for (auto purpose :
-         {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run, ServerPurpose::keep})
-        EXPECT_EQ(read(setup(purpose, 13)).at("track_commit_timestamp"), "on");
+    for (auto purpose : {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run,
+                         ServerPurpose::keep}) {
+        auto on = setup(purpose, 13);
+        EXPECT_EQ(read(on).at("track_commit_timestamp"), "off");
+        on.track_commit_timestamp = true;
+        EXPECT_EQ(read(on).at("track_commit_timestamp"), "on");
+    }
 }
 
 // rule 23

@@ -189,12 +189,13 @@ ServerLaunch PostgresTarget::configure(ServerPurpose purpose)
 {
     auto running = own_server();
     park_auto_conf(work_.data());
+    auto now = control();
     if (!running || running->pid == 0 || running->trial) {
         // Its users may have raised them since they got it, and prepared as much.
         auto memory = work_.memory();
-        if (raise_limits(memory.limits, control())) work_.remember(memory);
+        if (raise_limits(memory.limits, now)) work_.remember(memory);
     }
-    return work_.configure(purpose, bin_dir());
+    return work_.configure(purpose, bin_dir(), now);
 }
 
 void PostgresTarget::start(ServerPurpose purpose)
@@ -360,7 +361,7 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
     this->stop();
     if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
 
-    auto setup = work_.setup(ServerPurpose::keep);
+    auto setup = work_.setup(ServerPurpose::keep, control());
     const auto apart = setup;
     if (can_hold_socket(config_.dir)) setup.socket_dir = config_.dir;
     unpark_auto_conf(work_.data());

@@ -179,7 +179,7 @@ void RestoreWork::remove_outside()
     folder_.remove(kSocketDirFile);
 }
 
-ServerSetup RestoreWork::setup(ServerPurpose purpose)
+ServerSetup RestoreWork::setup(ServerPurpose purpose, const ControlFile& control)
 {
     ServerSetup setup;
     setup.purpose = purpose;
@@ -192,16 +192,18 @@ ServerSetup RestoreWork::setup(ServerPurpose purpose)
     setup.goal = memory().goal;
     setup.restore_command = memory().restore_command;
     setup.limits = memory().limits;
+    setup.track_commit_timestamp = control.track_commit_timestamp;
     setup.preload_libraries = config_.preload_libraries;
     return setup;
 }
 
-ServerLaunch RestoreWork::configure(ServerPurpose purpose, const fs::path& bin_dir)
+ServerLaunch RestoreWork::configure(ServerPurpose purpose, const fs::path& bin_dir,
+                                    const ControlFile& control)
 {
     std::string name = purpose_name(purpose);
     folder_.write("pg_hba.conf", private_hba());
     folder_.write("pg_ident.conf", "");
-    folder_.write(name + ".conf", server_configuration(setup(purpose)));
+    folder_.write(name + ".conf", server_configuration(setup(purpose, control)));
     return {.bin_dir = bin_dir,
             .data_dir = config_.dir,
             .work_dir = config_.work_dir,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/postgres/control_file.h"
 #include "engine/postgres/recovery_config.h"
 #include "engine/postgres/restored_server.h"
 #include "engine/postgres/server_process.h"
@@ -44,8 +45,9 @@ public:
     void set_reached(const std::optional<Reached>& reached);
 
     /// Writes the configuration for `purpose` and tells how to start the server with it.
-    ServerLaunch configure(ServerPurpose purpose, const std::filesystem::path& bin_dir);
-    ServerSetup setup(ServerPurpose purpose);
+    ServerLaunch configure(ServerPurpose purpose, const std::filesystem::path& bin_dir,
+                           const ControlFile& control);
+    ServerSetup setup(ServerPurpose purpose, const ControlFile& control);
     RestoredServer server();
     /// Ours and private (0700); fit for a socket, if need be below /tmp.
     std::filesystem::path socket_dir();

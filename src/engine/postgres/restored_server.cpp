@@ -65,9 +65,10 @@ constexpr const char* kOpenedFile = "opened-database";
 
 bool is_shut_out(const SqlError& error)
 {
-    // No such role, or it may not log in; no such database; it accepts nobody.
+    // No such role, or it may not log in; no such database; it accepts nobody; the role is no
+    // superuser, so that it may not say our settings.
     const auto& state = error.sqlstate();
-    return state == "28000" || state == "3D000" || state == "55000";
+    return state == "28000" || state == "3D000" || state == "55000" || state == "42501";
 }
 
 std::string RestoredServer::conninfo(const std::string& database) const
@@ -92,7 +93,7 @@ Connection RestoredServer::connect() const
         try {
             return connect(name);
         } catch (const SqlError& error) {
-            if (!is_shut_out(error) || error.sqlstate() == "28000") throw;
+            if (error.sqlstate() != "3D000" && error.sqlstate() != "55000") throw;
         }
     }
     return connect("template0");
@@ -268,7 +269,9 @@ void RestoredServer::define_unseen(Connection& connection, const std::string& st
     EventTriggers triggers;
     if (connection.server_version() < 170000) triggers = stubborn_event_triggers(connection);
     try {
-        connection.exec("BEGIN;" + triggers.off + statement + ";" + triggers.on + "COMMIT");
+        // What is kept prepared may hold locks for ever.
+        connection.exec("BEGIN;SET LOCAL lock_timeout='60s';" + triggers.off + statement + ";" +
+                        triggers.on + "COMMIT");
     } catch (const SqlError&) {
         connection.exec("ROLLBACK");
         throw;
