@@ -160,6 +160,7 @@ AuditReport audit_mark(const Context& context, const std::string& name)
             input.members.push_back(std::move(cut));
         });
     }
+    add_tails(context, mark_place(report.mark), mark.members, input);
     for (const auto& violation : mark.violations) {
         if (violation.kind == model::ViolationKind::log_unread)
             report.differences.push_back(

@@ -83,7 +83,8 @@ void store_held_log(const Context& context)
     try {
         back_up_log(context);
     } catch (const Error& error) {
-        if (error.code() == base::Code::cancelled) throw;
+        if (error.code() == base::Code::cancelled || error.code() == base::Code::identity_mismatch)
+            throw;
         if (error.code() == base::Code::lease_held) return; // whoever holds it stores the log
         context.progress.note(
             fmt::format("no log backup before the full backup begins: {}", error.what()));

@@ -221,6 +221,38 @@ TEST_F(FailoverTest, WhatEndedOnATailThatAMarkSawIsOpenAgain)
     }
 }
 
+// rule 13: a group that was restored and goes on repeats what was lost, under the same ids
+TEST_F(FailoverTest, AnIdThatIsUsedAnewBehindATailIsWhole)
+{
+    mark();
+    auto use = [&](const std::string& gid, bool finish_b) {
+        for (const auto& server : {a_, b_})
+            server->prepare(gid);
+        a_->finish(gid, true);
+        if (finish_b) b_->finish(gid, true);
+        clock_.advance(std::chrono::seconds{10});
+    };
+    auto at_a = a_->insert_position().offset;
+    auto at_b = b_->insert_position().offset;
+    use("order-1", true);
+    use("order-2", true);
+    mark();
+    a_->promote(at_a);
+    b_->promote(at_b);
+    clock_.advance(std::chrono::seconds{10});
+    use("order-1", true);
+    use("order-2", false);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        EXPECT_THAT(after.at.lost, IsEmpty());
+        EXPECT_FALSE(after.flags.lost_prepares);
+        ASSERT_THAT(after.at.in_doubt, SizeIs(1));
+        EXPECT_EQ(after.at.in_doubt[0].branch.gid, "order-2");
+        EXPECT_EQ(after.at.in_doubt[0].verdict.decision, model::Decision::commit);
+        expect_good(after);
+    }
+}
+
 // rule 13: the first mark of all lies on the tail
 TEST_F(FailoverTest, ATailBelowAllMarksIsReadFromTheChainsStart)
 {

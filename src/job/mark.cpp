@@ -7,6 +7,7 @@
 #include "job/log_holes.h"
 #include "job/member_events.h"
 #include "job/membership.h"
+#include "job/proof_start.h"
 #include "job/reindex.h"
 #include "model/decision_table.h"
 #include "model/instances.h"
@@ -91,7 +92,7 @@ private:
         log_.secure(placement, deadline);
         first_sent_ = placement.first_sent;
         last_answered_ = placement.last_answered;
-        previous_ = mark_before(); // now that nobody follows a failover any more
+        previous_ = mark_before(context_, log_); // now that nobody follows a failover any more
         auto input = make_input(placement);
         if (auto unlisted = holes_.unlisted()) {
             why_not_ =
@@ -105,22 +106,6 @@ private:
             return std::nullopt;
         }
         return make_mark(placement, input, std::move(cut));
-    }
-
-    /// The newest mark that saw nothing which is no longer so: what ended on a tail that a mark
-    /// saw, and a failover or a restore abandoned, is open again, and that mark has forgotten it.
-    std::optional<repo::StoredMark> mark_before()
-    {
-        return marks_.latest([&](const model::Mark& mark) {
-            for (std::size_t i = 0; i < log_.size(); ++i) {
-                auto known = mark.table.members.find(context_.group.members[i].name);
-                if (known != mark.table.members.end() &&
-                    !model::on_history(log_.receiver(i).history(), known->second.epoch,
-                                       known->second.e))
-                    return false;
-            }
-            return true;
-        });
     }
 
     /// The closing mark of a backup lies at or after every member's stop position (rules.md 10).
@@ -145,7 +130,14 @@ private:
         input.previous = previous_ ? &previous_->value.table : nullptr;
         log_.crew().run(
             [&](std::size_t i, std::stop_token) { input.members[i] = read_member(i, placement); });
-        if (!previous_) input.anchor = log_.receiver(0).recorded().anchor;
+        const KnownIds known(input.members, input.previous);
+        log_.crew().run([&](std::size_t i, std::stop_token) {
+            auto& member = input.members[i].log;
+            if (member.history.ancestors().empty()) return;
+            for (auto& event : read_tail(i, member, known))
+                member.events.push_back(std::move(event));
+        });
+        if (!previous_) input.anchor = first_sweeps(context_, log_);
         input.decision_tables = decision_tables(context_.group);
         return input;
     }
@@ -162,6 +154,36 @@ private:
         if (before == known.end() || !before->second.clock) return now;
         auto apart = std::max(at - previous_->value.created, base::Duration{});
         return model::combine(*before->second.clock, *now, apart);
+    }
+
+    EventRange range_of(std::size_t i, const model::LogPosition& chain_start) const
+    {
+        const auto& receiver = log_.receiver(i);
+        return {.history = receiver.history(),
+                .previous = previous_ ? &previous_->value.table : nullptr,
+                .member = context_.group.members[i].name,
+                .chain_start = chain_start,
+                .end = receiver.durable()};
+    }
+
+    ReadIndex index_reader(std::size_t i) const
+    {
+        const auto& receiver = log_.receiver(i);
+        auto rebuild = index_rebuilder(context_, context_.group.members[i], receiver.identity(),
+                                       receiver.catalog(), receiver.history());
+        auto reader = std::make_shared<repo::LogReader>(context_.storage(), receiver.catalog());
+        return [reader, rebuild](const repo::LogPiece& piece) {
+            return reader->index(piece, rebuild);
+        };
+    }
+
+    std::vector<model::TransactionEvent> read_tail(std::size_t i, const model::MemberLog& log,
+                                                   const KnownIds& known) const
+    {
+        const auto& receiver = log_.receiver(i);
+        auto chain = receiver.catalog().newest_chain(receiver.history());
+        return read_tails(receiver.catalog(), range_of(i, chain->start), index_reader(i),
+                          log.pattern, known);
     }
 
     model::CutMember read_member(std::size_t i, const Placement& placement)
@@ -184,19 +206,9 @@ private:
         member.log.pattern = model::GidPattern::parse(spec.gid_pattern);
         member.log.seeds = receiver.recorded().seeds;
         member.log.clock = clock_since_previous(spec.name, placed.clock, placement.created);
-        repo::LogReader reader(context_.storage(), receiver.catalog());
-        auto rebuild = index_rebuilder(context_, spec, receiver.identity(), receiver.catalog(),
-                                       receiver.history());
         auto holes =
             gone_log(receiver.recorded(), previous_ ? &previous_->value.table : nullptr, member);
-        auto indexes =
-            read_indexes(receiver.catalog(),
-                         {.history = receiver.history(),
-                          .previous = previous_ ? &previous_->value.table : nullptr,
-                          .member = spec.name,
-                          .chain_start = chain->start,
-                          .end = receiver.durable()},
-                         [&](const repo::LogPiece& piece) { return reader.index(piece, rebuild); });
+        auto indexes = read_indexes(receiver.catalog(), range_of(i, chain->start), index_reader(i));
         for (auto& index : indexes) {
             for (auto& hole : index.unread)
                 holes.push_back(std::move(hole));

@@ -4,6 +4,7 @@
 #include "repo/log_coverage.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace tidemark::job {
@@ -75,16 +76,11 @@ std::vector<Part> abandoned_parts(const repo::LogCatalog& catalog, const EventRa
 
 } // namespace
 
-std::vector<model::LogIndex>
-read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
-             const std::function<model::LogIndex(const LogPiece&)>& index)
+std::vector<model::LogIndex> read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
+                                          const ReadIndex& index)
 {
-    auto parts = kept_parts(catalog, range);
-    auto kept = parts.size();
-    for (auto& part : abandoned_parts(catalog, range))
-        parts.push_back(std::move(part));
     std::vector<model::LogIndex> out;
-    for (const auto& part : parts) {
+    for (const auto& part : kept_parts(catalog, range)) {
         auto outside = [&](const auto& event) {
             return event.end <= part.from || event.end > part.to;
         };
@@ -94,11 +90,55 @@ read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
         std::erase_if(one.times, [&](const auto& point) {
             return point.start < part.from || point.start >= part.to;
         });
-        // What nobody can read of a dead branch, or of what the table knows, hides nothing.
+        // What nobody can read of what the table knows hides nothing.
         std::erase_if(one.unread, [&](const auto& hole) {
-            return out.size() >= kept || hole.to <= wanted_from(range) || hole.from >= part.to;
+            return hole.to <= wanted_from(range) || hole.from >= part.to;
         });
         out.push_back(std::move(one));
+    }
+    return out;
+}
+
+KnownIds::KnownIds(const std::vector<model::CutMember>& members,
+                   const model::OpenTransactions* previous)
+{
+    for (const auto& member : members) {
+        auto add = [&](const std::string& gid) {
+            if (gid.empty()) return;
+            if (auto id = member.log.pattern.global_id(gid)) ids_.emplace(*id);
+        };
+        for (const auto& event : member.log.events)
+            add(event.gid);
+        for (const auto& seed : member.log.seeds)
+            add(seed.gid);
+    }
+    if (previous == nullptr) return;
+    for (const auto& branch : previous->branches)
+        ids_.insert(branch.global_id);
+}
+
+bool KnownIds::holds(const model::GidPattern& pattern, const std::string& gid) const
+{
+    auto id = pattern.global_id(gid);
+    return id && ids_.contains(std::string(*id));
+}
+
+std::vector<model::TransactionEvent> read_tails(const repo::LogCatalog& catalog,
+                                                const EventRange& range, const ReadIndex& index,
+                                                const model::GidPattern& pattern,
+                                                const KnownIds& known)
+{
+    std::vector<model::TransactionEvent> out;
+    std::set<std::pair<model::Epoch, std::uint32_t>> open;
+    for (const auto& part : abandoned_parts(catalog, range)) {
+        for (auto& event : index(part.piece).transactions) {
+            if (event.end <= part.from || event.end > part.to) continue;
+            std::pair xid{event.epoch, event.xid};
+            bool prepare = event.kind == model::EventKind::prepare;
+            if (prepare ? !known.holds(pattern, event.gid) : open.erase(xid) == 0) continue;
+            if (prepare) open.insert(xid);
+            out.push_back(std::move(event));
+        }
     }
     return out;
 }

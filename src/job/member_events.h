@@ -1,11 +1,14 @@
 #pragma once
 
+#include "model/cut.h"
+#include "model/gid_pattern.h"
 #include "model/log_events.h"
 #include "model/open_transactions.h"
 #include "repo/log_catalog.h"
 
 #include <functional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace tidemark::job {
@@ -19,12 +22,30 @@ struct EventRange {
     model::LogPosition end;
 };
 
+using ReadIndex = std::function<model::LogIndex(const repo::LogPiece&)>;
+
 /// Indexes of the pieces from where the table of the mark before ends (rules.md 4), each record
-/// once though pieces may overlap (rules.md 32). After them come the tails that the history left
-/// since: a prepare that stood there is lost, and wants reporting (rules.md 13). Errors: log_gap;
-/// identity_mismatch when the history does not pass through the table's epoch.
-std::vector<model::LogIndex>
-read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
-             const std::function<model::LogIndex(const repo::LogPiece&)>& index);
+/// once though pieces may overlap (rules.md 32). Errors: log_gap; identity_mismatch when the
+/// history does not pass through the table's epoch.
+std::vector<model::LogIndex> read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
+                                          const ReadIndex& index);
+
+/// The transactions that the members' present logs and the table of the mark before tell of.
+class KnownIds {
+public:
+    KnownIds(const std::vector<model::CutMember>& members, const model::OpenTransactions* previous);
+    bool holds(const model::GidPattern& pattern, const std::string& gid) const;
+
+private:
+    std::unordered_set<std::string> ids_;
+};
+
+/// Of the tails that the history left since that table: a prepare that stood there is lost, and
+/// wants reporting where the rest of its transaction is there (rules.md 13). Prepares of `known`
+/// ids, and their ends. The rest, which may be days of log, is passed over.
+std::vector<model::TransactionEvent> read_tails(const repo::LogCatalog& catalog,
+                                                const EventRange& range, const ReadIndex& index,
+                                                const model::GidPattern& pattern,
+                                                const KnownIds& known);
 
 } // namespace tidemark::job

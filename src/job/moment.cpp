@@ -73,6 +73,16 @@ void add_sweeps(const Mark& mark, std::vector<model::Sweep>& into)
         into.push_back(sweep_of(mark, position));
 }
 
+/// Nothing that `earlier` saw was abandoned when `mark` was placed.
+bool saw_only(const Mark& mark, const Mark& earlier)
+{
+    return std::ranges::all_of(mark.members, [&](const model::MarkMember& member) {
+        auto known = earlier.table.members.find(member.name);
+        return known == earlier.table.members.end() ||
+               model::on_history(member.history, known->second.epoch, known->second.e);
+    });
+}
+
 /// Finds one member's candidate while its log goes by.
 class Watcher {
 public:
@@ -194,7 +204,7 @@ private:
         out.mark.previous = out.after;
         out.mark.anchor.clear();
         for (auto between = std::ranges::find(marks_, previous) + 1; between != next; ++between)
-            add_sweeps(**between, out.mark.anchor);
+            if (saw_only(bound, **between)) add_sweeps(**between, out.mark.anchor);
         model::CutInput input;
         input.previous = &previous->table;
         input.anchor = out.mark.anchor;
@@ -223,6 +233,7 @@ private:
                 input.members.push_back(std::move(cut));
             });
         }
+        add_tails(context_, {.created = at_}, out.mark.members, input);
         input.decision_tables = out.mark.decision_tables;
         auto cut = model::compute_cut(input);
         model::Sweep since;

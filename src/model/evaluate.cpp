@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 namespace tidemark::model {
 namespace {
@@ -71,6 +72,7 @@ private:
 
     void take_unknown_finishes();
     std::vector<Parts> interesting_groups();
+    bool lacks_part(const Parts& parts) const;
     void judge(const Parts& parts);
     TransactionAt describe(const Parts& parts, bool certain) const;
     Verdict verdict(const Parts& parts, bool certain) const;
@@ -140,6 +142,18 @@ std::vector<Evaluator::Parts> Evaluator::interesting_groups()
     return groups;
 }
 
+/// A member holds a committed part and lost none. Where each that lost one has another committed,
+/// the id was used anew after the failover, and that use is whole.
+bool Evaluator::lacks_part(const Parts& parts) const
+{
+    std::set<std::uint32_t> lost, committed;
+    for (std::uint32_t i : parts) {
+        if (state(i) == StateAt::lost) lost.insert(instance(i).member);
+        if (state(i) == StateAt::committed) committed.insert(instance(i).member);
+    }
+    return !std::ranges::includes(lost, committed);
+}
+
 void Evaluator::judge(const Parts& parts)
 {
     unsigned seen = 0;
@@ -150,7 +164,7 @@ void Evaluator::judge(const Parts& parts)
     if (has(seen, StateAt::committed)) {
         if (certain && has(seen, StateAt::absent)) result_.torn.push_back(transaction);
         if (certain && has(seen, StateAt::rolled_back)) result_.damaged.push_back(transaction);
-        if (has(seen, StateAt::lost)) result_.lost.push_back(transaction);
+        if (has(seen, StateAt::lost) && lacks_part(parts)) result_.lost.push_back(transaction);
     }
     if (!has(seen, StateAt::in_doubt)) return;
     Verdict decided = verdict(parts, certain);

@@ -171,7 +171,8 @@ Grouping::ClockSpan Grouping::clock_span(const Instance& instance) const
     if (instance.prepared_at != base::Time{}) {
         span.from = ours(instance.prepared_at) - bounded(clock->error);
     }
-    bool dated = instance.finish == Finish::committed || instance.finish == Finish::rolled_back;
+    bool dated = instance.finish == Finish::committed || instance.finish == Finish::rolled_back ||
+                 instance.finish == Finish::lost;
     if (dated && instance.finished_at != base::Time{}) {
         span.to = ours(instance.finished_at) + bounded(clock->error);
     }

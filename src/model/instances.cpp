@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 namespace tidemark::model {
@@ -64,6 +65,7 @@ struct Instances::Replay {
     Offset from = 0; ///< what ends here or before is known
     const OpenTransactions::Member* table = nullptr;
     std::unordered_map<std::uint32_t, std::size_t> open = {}; ///< xid -> instance
+    std::map<std::pair<Epoch, std::uint32_t>, std::size_t> lost = {};
     std::unordered_set<std::uint32_t> vanished = {}; ///< if no end shows, it was before the log
     Offset next_start = 0; ///< no record may start before the last one's end
 };
@@ -126,6 +128,7 @@ void Instances::take_table(Replay& replay, const OpenTransactions& previous, boo
         instance.prepared_at = branch.prepared_at;
         if (branch.finish == Finish::lost ||
             (!branch.seeded && !on_history(history, branch.epoch, branch.prepare_end))) {
+            instance.finished_at = branch.finished_at;
             place_lost(instance, history, branch.epoch);
             continue;
         }
@@ -175,11 +178,21 @@ void Instances::take_event(Replay& replay, const TransactionEvent& event)
         // The tail that a failover abandoned. A prepare that stood there is lost.
         bool known =
             replay.table && replay.table->epoch == event.epoch && event.end <= replay.table->e;
-        if (known || event.kind != EventKind::prepare) return;
+        if (known) return;
+        const std::pair xid{event.epoch, event.xid};
+        if (event.kind != EventKind::prepare) {
+            // It did not happen; but it says when this use of the id was over.
+            auto lost = replay.lost.find(xid);
+            if (lost == replay.lost.end()) return;
+            all_[lost->second].finished_at = event.at;
+            replay.lost.erase(lost);
+            return;
+        }
         Instance& instance = add(replay.member, event.gid);
         instance.prepare = &event;
         instance.prepared_at = event.at;
         place_lost(instance, history, event.epoch);
+        replay.lost[xid] = all_.size() - 1;
         return;
     }
     if (event.start < replay.next_start) {
@@ -348,7 +361,8 @@ Branch Instances::branch(const Instance& instance) const
     branch.finish_epoch = ended ? finish_epoch(instance) : 0;
     branch.finish_start = ended ? instance.finish_start : 0;
     branch.finish_end = ended ? instance.finish_end : 0;
-    branch.finished_at = ended ? instance.finished_at : base::Time{};
+    // Of a lost branch, when its use of the id was over.
+    branch.finished_at = instance.finish == Finish::open ? base::Time{} : instance.finished_at;
     return branch;
 }
 
