@@ -11,12 +11,13 @@ TEST(KnownIdsTest, AreThoseOfEventsSeedsAndTheTable)
 {
     std::vector<model::CutMember> members(2);
     members[0].log.pattern = model::GidPattern::parse("regex:(.*)-[0-9]+");
-    members[0].log.events.push_back({.kind = model::EventKind::prepare, .gid = "event-1"});
-    members[0].log.events.push_back({.kind = model::EventKind::prepare, .gid = "unmatched"});
-    members[0].log.events.push_back({.kind = model::EventKind::commit});
-    members[1].log.seeds.push_back({.gid = "seed"});
+    for (const char* gid : {"event-1", "unmatched", ""}) {
+        auto& event = members[0].log.events.emplace_back();
+        event.gid = gid;
+    }
+    members[1].log.seeds.emplace_back().gid = "seed";
     model::OpenTransactions table;
-    table.branches.push_back({.gid = "table-7", .global_id = "table"});
+    table.branches.emplace_back().global_id = "table";
     const KnownIds known(members, &table);
     const auto identical = model::GidPattern::parse("identical");
     for (const char* gid : {"event", "seed", "table"})
