@@ -30,10 +30,9 @@ TEST_F(RestoreTargetTest, WhatAlterSystemWroteIsNotInForceInOurOwnServer)
     EXPECT_EQ(ask(*target, "SHOW archive_command"), "(disabled)");
     expect_state_of_goal(*target);
     auto handed = hand_over(*target, {}, false);
-    auto beside = base::read_file(data_ / "postgresql.auto.conf.from-backup", 1U << 20);
-    EXPECT_THAT(std::string(base::as_text(beside)), HasSubstr("no_such_library"));
-    EXPECT_THAT(handed.neutralised, Contains("library no_such_library is not preloaded"));
-    EXPECT_THAT(handed.kept_files, Contains("postgresql.auto.conf.from-backup.kept"));
+    auto kept = base::read_file(data_ / "postgresql.auto.conf.kept", 1U << 20);
+    EXPECT_THAT(std::string(base::as_text(kept)), HasSubstr("no_such_library"));
+    EXPECT_THAT(handed.kept_files, Contains("postgresql.auto.conf.kept"));
     EXPECT_FALSE(fs::exists(home_ / "archived"));
 }
 

@@ -46,11 +46,25 @@ void keep_if_odd(const TargetFolder& data, const std::string& name)
     if (data.exists(name) && !data.is_file(name)) keep_itself(data, name, name);
 }
 
+/// Did a person's ALTER SYSTEM in quarantine make it? It begins the file anew, without the settings
+/// of the backup's, which lies beside. postgresql.conf is written last: it says what is in force.
+bool is_of_quarantine(const TargetFolder& data, const ConfigFile& file)
+{
+    if (file.name != std::string_view(kAutoConf)) return false;
+    auto main = text_of(data, kMainConf.name);
+    return is_ours(main) && !is_production(main) && data.exists(aside_name(file.name));
+}
+
 } // namespace
 
 bool is_ours(const std::optional<std::string>& text)
 {
     return text && text->starts_with(kOurMark);
+}
+
+bool is_production(const std::optional<std::string>& text)
+{
+    return text && text->starts_with(kProductionMark);
 }
 
 std::string aside_name(const std::string& name)
@@ -102,7 +116,7 @@ void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captur
         keep_if_odd(data, name);
     auto text = data.read(file.name);
     if (!text || is_ours(text)) return;
-    if (find_role(captured, file.role) != nullptr) {
+    if (find_role(captured, file.role) != nullptr || is_of_quarantine(data, file)) {
         keep_copy(data, file.name, *text);
         return data.remove(file.name);
     }

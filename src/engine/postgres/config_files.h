@@ -15,6 +15,9 @@
 namespace tidemark::engine::postgres {
 
 inline constexpr std::string_view kOurMark = "# Written by tidemark";
+/// Ours, too: what write_production() writes.
+inline constexpr std::string_view kProductionMark =
+    "# Written by tidemark from the backup's own; changed lines were listed";
 inline constexpr const char* kAutoConf = "postgresql.auto.conf";
 /// Below the data directory: captured includes, under their old paths.
 inline constexpr const char* kCapturedFolder = "captured";
@@ -30,6 +33,7 @@ inline constexpr std::array<ConfigFile, 4> kConfigFiles = {
     {kHba, kIdent, {"", kAutoConf}, kMainConf}};
 
 bool is_ours(const std::optional<std::string>& text);
+bool is_production(const std::optional<std::string>& text);
 /// NAME.from-backup
 std::string aside_name(const std::string& name);
 
@@ -50,8 +54,8 @@ std::optional<std::string> original(const TargetFolder& data,
                                     const ConfigFile& wanted);
 
 /// Makes room for a file of ours. Where the backup's is captured, what lies in its place is a
-/// person's or was never in force; elsewhere it is set aside, unless an earlier run did so. A link
-/// is kept as what it is.
+/// person's or was never in force; elsewhere it is set aside, unless an earlier run did so. What
+/// ALTER SYSTEM wrote in quarantine is a person's, too. A link is kept as what it is.
 void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                const ConfigFile& file);
 

@@ -22,19 +22,11 @@ namespace fs = std::filesystem;
 constexpr const char* kFittedHeader =
     "# The backup's own, fitted to this place by tidemark: the report lists each changed line.\n";
 
-constexpr std::string_view kProductionMark =
-    "# Written by tidemark from the backup's own; changed lines were listed";
-
 /// `body` under our mark, which tells whether it was changed since.
 std::string marked(const std::string& body)
 {
     return fmt::format("{} ({:08x}).\n{}", kProductionMark, stream::crc32c(base::as_bytes(body)),
                        body);
-}
-
-bool is_marked(const std::optional<std::string>& text)
-{
-    return text && text->starts_with(kProductionMark);
 }
 
 /// Rewrites the files of one production configuration for its new place.
@@ -310,12 +302,12 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
     }
     Mover mover{data, captured, result, old_data};
     // An earlier run came so far; what people mended since is what they want in force.
-    mover.write_includes(is_marked(data.read(kMainConf.name)));
+    mover.write_includes(is_production(data.read(kMainConf.name)));
     for (const auto& file : kConfigFiles) {
         const auto listed = result.changed_lines.size();
         auto text = mover.move(file, file.name);
         auto there = data.read(file.name);
-        const bool was_marked = is_marked(there);
+        const bool was_marked = is_production(there);
         if (was_marked && there != marked(there->substr(there->find('\n') + 1)))
             mover.note_left(file.name, listed);
         else
