@@ -36,6 +36,30 @@ TEST_F(RestoreTargetTest, WhatAlterSystemWroteIsNotInForceInOurOwnServer)
     EXPECT_FALSE(fs::exists(home_ / "archived"));
 }
 
+// rule 26
+TEST_F(RestoreTargetTest, WhatAlterSystemWroteIsBackWhenARunEndsEarly)
+{
+    auto target = recovered();
+    target->promote({});
+    hand_over(*target, {}, true);
+    as_user(data_).exec("ALTER SYSTEM SET work_mem = '7MB'");
+    target->take_back();
+    auto present = [&] {
+        auto text = base::read_file(data_ / "postgresql.auto.conf", 1U << 20);
+        return std::string(base::as_text(text));
+    };
+    for (const bool stopped : {true, false}) {
+        target->resume({});
+        EXPECT_FALSE(fs::exists(data_ / "postgresql.auto.conf"));
+        if (stopped)
+            target->stop();
+        else
+            target.reset();
+        EXPECT_THAT(present(), HasSubstr("work_mem = '7MB'"));
+        EXPECT_FALSE(fs::exists(data_ / "postgresql.auto.conf.parked"));
+    }
+}
+
 // rules 22 and 26
 TEST_F(RestoreTargetTest, LimitsThatWereRaisedAfterTheHandOverHold)
 {

@@ -1,6 +1,9 @@
 #include "engine/postgres/config_files.h"
 
+#include "engine/postgres/conf_file.h"
+
 #include <fmt/format.h>
+#include <set>
 
 namespace tidemark::engine::postgres {
 
@@ -44,6 +47,31 @@ void keep_itself(const TargetFolder& data, const std::string& name, const std::s
 void keep_if_odd(const TargetFolder& data, const std::string& name)
 {
     if (data.exists(name) && !data.is_file(name)) keep_itself(data, name, name);
+}
+
+/// Does `newer` set all that `older` does?
+bool covers(const std::string& newer, const std::string& older)
+{
+    std::set<std::string> names;
+    for (const auto& line : split_lines(newer)) {
+        if (auto setting = parse_conf_line(line)) names.insert(setting->name);
+    }
+    for (const auto& line : split_lines(older)) {
+        auto setting = parse_conf_line(line);
+        if (setting && !names.contains(setting->name)) return false;
+    }
+    return true;
+}
+
+/// A run that was killed left its postgresql.auto.conf parked, and somebody has started the server
+/// since. ALTER SYSTEM began a new file, in which the older settings are missing unless people put
+/// them there: the fuller one counts, the other is kept.
+void settle_parked(const TargetFolder& data)
+{
+    if (!data.exists(kAutoConf) || !data.exists(kParkedAutoConf)) return;
+    auto newer = text_of(data, kAutoConf).value_or("");
+    auto older = text_of(data, kParkedAutoConf).value_or("");
+    keep_itself(data, covers(newer, older) ? kParkedAutoConf : kAutoConf, kAutoConf);
 }
 
 /// Did a person's ALTER SYSTEM in quarantine make it? It begins the file anew, without the settings
@@ -129,17 +157,14 @@ void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captur
 
 void park_auto_conf(const TargetFolder& data)
 {
-    if (!data.exists(kAutoConf)) return;
-    // Left by a run that did not come to its end: somebody has started the server since.
-    if (data.exists(kParkedAutoConf)) keep_itself(data, kParkedAutoConf, kAutoConf);
-    data.rename(kAutoConf, kParkedAutoConf);
+    settle_parked(data);
+    if (data.exists(kAutoConf)) data.rename(kAutoConf, kParkedAutoConf);
 }
 
 void unpark_auto_conf(const TargetFolder& data)
 {
-    if (!data.exists(kParkedAutoConf)) return;
-    if (data.exists(kAutoConf)) return keep_itself(data, kParkedAutoConf, kAutoConf);
-    data.rename(kParkedAutoConf, kAutoConf);
+    settle_parked(data);
+    if (data.exists(kParkedAutoConf)) data.rename(kParkedAutoConf, kAutoConf);
 }
 
 void drop_parked(const TargetFolder& data)

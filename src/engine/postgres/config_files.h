@@ -62,7 +62,9 @@ void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captur
 /// To be called before our own server starts in it: takes postgresql.auto.conf away, which is read
 /// after any file and would win over ours (rules.md 23). May be repeated.
 void park_auto_conf(const TargetFolder& data);
-/// Puts it back for a hand-over to judge.
+/// Puts it back: for its users when our server has stopped, and for a hand-over to judge. Where
+/// somebody made another one meanwhile, the one that holds the other's settings counts, else the
+/// older one; the other becomes NAME.kept.
 void unpark_auto_conf(const TargetFolder& data);
 
 /// One that came with a backup is no longer anybody's.

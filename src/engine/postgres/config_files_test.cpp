@@ -67,6 +67,30 @@ TEST_F(ConfigFilesTest, WhatAlterSystemWroteOutlivesOurOwnServers)
     EXPECT_FALSE(data.exists("postgresql.auto.conf.kept-3"));
 }
 
+// Killed while our own server ran; somebody starts theirs, and ALTER SYSTEM begins a file of one
+// line.
+TEST_F(ConfigFilesTest, TheFullerOfTwoCountsWhenItComesBack)
+{
+    const std::string full = "archive_mode = on\nwork_mem = 2\n";
+    data.write("postgresql.auto.conf", full);
+    park_auto_conf(data);
+    data.write("postgresql.auto.conf", "work_mem = 3\n");
+    unpark_auto_conf(data);
+    EXPECT_EQ(data.read("postgresql.auto.conf"), full);
+    EXPECT_EQ(data.read("postgresql.auto.conf.kept"), "work_mem = 3\n");
+    park_auto_conf(data);
+    data.write("postgresql.auto.conf", "work_mem = 4\n");
+    park_auto_conf(data);
+    EXPECT_EQ(data.read("postgresql.auto.conf.parked"), full);
+    EXPECT_EQ(data.read("postgresql.auto.conf.kept-2"), "work_mem = 4\n");
+    // Copied back before it was changed.
+    data.write("postgresql.auto.conf", full + "port = 5899\n");
+    unpark_auto_conf(data);
+    EXPECT_EQ(data.read("postgresql.auto.conf"), full + "port = 5899\n");
+    EXPECT_EQ(data.read("postgresql.auto.conf.kept-3"), full);
+    EXPECT_FALSE(data.exists("postgresql.auto.conf.parked"));
+}
+
 // rule 27
 TEST_F(ConfigFilesTest, ProductionIsNotReplacedByWhatAlterSystemWroteInQuarantine)
 {

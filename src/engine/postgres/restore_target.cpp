@@ -39,7 +39,8 @@ public:
     {
         try {
             if (process_) process_->stop();
-        } catch (const Error& error) {
+            give_back_configuration();
+        } catch (const std::exception& error) {
             base::log_warning("member {}: {}", config_.member, error.what());
         }
     }
@@ -92,9 +93,9 @@ public:
         if (process_) process_->stop();
         process_.reset();
         auto running = find_running_server(config_.dir, config_.work_dir);
-        if (running && (running->ours || running->pid == 0)) {
+        if (running && (running->ours || running->pid == 0))
             stop_server(config_.dir, config_.work_dir, *running);
-        }
+        give_back_configuration();
     }
     std::string private_conninfo() const override { return work_.server().conninfo("postgres"); }
 
@@ -116,6 +117,13 @@ private:
     void refuse_strangers();
     /// For our own server: nothing of the configuration in the data directory is in force.
     ServerLaunch configure(ServerPurpose purpose);
+    /// When no server runs: undoes what configure() did to it, also for a run that fails.
+    void give_back_configuration() const
+    {
+        // Before prepare() one that lies there came with the backup.
+        if (work_.has_memory() && !find_running_server(config_.dir, config_.work_dir))
+            unpark_auto_conf(work_.data());
+    }
     void start(ServerPurpose purpose);
     void close_handed_over();
     void find_way_in();
@@ -228,10 +236,9 @@ model::LogPosition PostgresTarget::promote(std::stop_token stop)
     refuse_strangers();
     auto before = control();
     if (!is_promoted(before, work_.memory().goal)) {
-        if (before.state == ClusterState::in_production) {
+        if (before.state == ClusterState::in_production)
             throw Error{Code::failed, fmt::format("{} has not been recovered to its goal yet",
                                                   config_.dir.native())};
-        }
         if (!work_.data().exists("recovery.signal")) {
             // Killed in the midst of a promotion: without the signal the server would take what
             // lies in pg_wal for its own, beyond the goal.
@@ -255,9 +262,8 @@ void PostgresTarget::close_handed_over()
 {
     if (!work_.folder().exists("handed-over")) return;
     auto running = find_running_server(config_.dir, config_.work_dir);
-    if (running && running->pid != 0 && !running->ours) {
+    if (running && running->pid != 0 && !running->ours)
         stop_server(config_.dir, config_.work_dir, *running);
-    }
     work_.folder().remove("handed-over");
 }
 
@@ -267,10 +273,9 @@ void PostgresTarget::resume(std::stop_token stop)
         close_handed_over();
         process_.emplace(configure(ServerPurpose::run));
         if (!process_->adopt()) {
-            if (!is_promoted(control(), work_.memory().goal)) {
+            if (!is_promoted(control(), work_.memory().goal))
                 throw Error{Code::failed,
                             fmt::format("{} has not been promoted yet", config_.dir.native())};
-            }
             process_->start();
         }
     }
@@ -288,9 +293,8 @@ void PostgresTarget::resume(std::stop_token stop)
         if (!is_shut_out(error)) throw;
         find_way_in();
         start(ServerPurpose::run);
-        if (!work_.server().wait_until_open(alive, stop)) {
+        if (!work_.server().wait_until_open(alive, stop))
             throw Error{Code::failed, "the promoted server ended by itself"};
-        }
     }
     work_.server().require_identity(config_.dir, config_.system_id);
 }
@@ -364,7 +368,6 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
     auto setup = work_.setup(ServerPurpose::keep, control());
     const auto apart = setup;
     if (can_hold_socket(config_.dir)) setup.socket_dir = config_.dir;
-    unpark_auto_conf(work_.data());
     if (options.as_production) {
         write_production(work_.data(), options.captured, result, options.data_directory);
     } else {
