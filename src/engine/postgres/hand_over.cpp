@@ -29,6 +29,12 @@ std::string marked(const std::string& body)
                        body);
 }
 
+/// Is it as marked() made it?
+bool is_untouched(const std::optional<std::string>& text)
+{
+    return is_production(text) && text == marked(text->substr(text->find('\n') + 1));
+}
+
 /// Rewrites the files of one production configuration for its new place.
 class Mover {
 public:
@@ -103,32 +109,58 @@ public:
         return edited.text;
     }
 
-    /// Writes the captured includes below DIR/captured, under their old paths; `keep` leaves those
-    /// in force that lie there.
-    void write_includes(bool keep = false)
+    /// Writes the captured includes below DIR/captured, under their old paths.
+    void write_includes()
+    {
+        for (const auto& file : captured_) {
+            if (file.role == "include" && file.content) write_include(file, move_include(file));
+        }
+    }
+
+    /// The same under our mark, which is a remark in each kind of them. `keep`: an earlier
+    /// hand-over wrote them all, and what people made of them since is in force.
+    void write_marked_includes(bool keep)
     {
         for (const auto& file : captured_) {
             if (file.role != "include" || !file.content) continue;
-            auto place = captured_place(file);
+            auto place = captured_place(file).string();
             const auto listed = result_.changed_lines.size();
-            auto text = move({"include", file.path.c_str()}, file.path, *file.content);
-            if (keep && data_.is_file(place.string())) {
-                if (data_.read(place.string()) != text) note_left(place.string(), listed);
-                continue;
-            }
-            make_folders(place.parent_path());
-            put_file(data_, place.string(), text);
+            auto text = move_include(file);
+            if (keep && !data_.exists(place))
+                note_left(place, listed, "removed since the hand-over before, left so");
+            else if (keep && data_.is_file(place) && !is_untouched(data_.read(place)))
+                note_left(place, listed);
+            else
+                write_include(file, text, marked(text));
         }
     }
 
     /// Lists that the file is as people made it, in place of what was listed for it from `from` on.
-    void note_left(const std::string& name, std::size_t from)
+    void note_left(const std::string& name, std::size_t from,
+                   const char* what = "changed since the hand-over before, in force")
     {
         result_.changed_lines.resize(from);
-        result_.changed_lines.push_back(name + ": changed since the hand-over before, in force");
+        result_.changed_lines.push_back(fmt::format("{}: {}", name, what));
     }
 
 private:
+    std::string move_include(const CapturedFile& file)
+    {
+        return move({"include", file.path.c_str()}, file.path, *file.content);
+    }
+
+    /// Writes `text`, or `under_mark` in its place. What either hand-over wrote there before and
+    /// nobody changed is not worth keeping.
+    void write_include(const CapturedFile& file, const std::string& text,
+                       const std::optional<std::string>& under_mark = {})
+    {
+        auto place = captured_place(file);
+        make_folders(place.parent_path());
+        auto there = data_.is_file(place.string()) ? data_.read(place.string()) : std::nullopt;
+        put_file(data_, place.string(), under_mark.value_or(text),
+                 is_untouched(there) ? there : text);
+    }
+
     /// Where it lay when it was in force.
     std::string path_of(const ConfigFile& wanted) const
     {
@@ -302,17 +334,16 @@ void write_production(const TargetFolder& data, const std::vector<CapturedFile>&
     }
     Mover mover{data, captured, result, old_data};
     // An earlier run came so far; what people mended since is what they want in force.
-    mover.write_includes(is_production(data.read(kMainConf.name)));
+    mover.write_marked_includes(is_production(data.read(kMainConf.name)));
     for (const auto& file : kConfigFiles) {
         const auto listed = result.changed_lines.size();
         auto text = mover.move(file, file.name);
         auto there = data.read(file.name);
-        const bool was_marked = is_production(there);
-        if (was_marked && there != marked(there->substr(there->find('\n') + 1)))
+        if (is_production(there) && !is_untouched(there))
             mover.note_left(file.name, listed);
         else
             put_file(data, file.name, marked(text ? text->after : ""),
-                     was_marked ? there : std::nullopt);
+                     is_production(there) ? there : std::nullopt);
     }
     note_kept(data, captured, result);
 }

@@ -37,7 +37,8 @@ void require_production(const TargetFolder& data, const std::vector<CapturedFile
 
 /// As production: the captured or copied configuration is put back, with every path that would
 /// lead to the old place rewritten; each changed line is listed. What people have changed in a file
-/// that an earlier call wrote stays in force, which is listed, as long as it bears our first line.
+/// that an earlier call wrote stays in force, which is listed, as long as it bears our first line;
+/// a captured include needs none, and stays away once it was removed.
 void write_production(const TargetFolder& data, const std::vector<CapturedFile>& captured,
                       HandOver& result, const std::filesystem::path& old_data = {});
 

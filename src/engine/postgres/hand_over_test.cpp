@@ -208,20 +208,6 @@ TEST_F(HandOverTest, WhatWasMendedAsProductionIsInForce)
     EXPECT_EQ(data.read(include + ".kept"), "work_mem = '9MB'\n");
 }
 
-TEST_F(HandOverTest, WhatNobodyChangedFollowsTheHost)
-{
-    const auto cert = at("cert");
-    const std::vector<CapturedFile> captured = {
-        {"/etc/pg/postgresql.conf", "config", "ssl = on\nssl_cert_file = '" + cert + "'\n"},
-        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"}};
-    write_production(data, captured, result);
-    EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("\nssl = 'off'\n"));
-    data.write("cert", "mended on this host");
-    write_production(data, captured, result);
-    EXPECT_THAT(*data.read("postgresql.conf"), HasSubstr("\nssl = on\n"));
-    EXPECT_THAT(result.kept_files, IsEmpty());
-}
-
 // rule 27
 TEST_F(HandOverTest, IncludesThatTheBackupLacksBecomeRemarks)
 {

@@ -178,12 +178,11 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
     bool under_way = work_.has_memory() && !work_.data().exists("backup_label") &&
                      work_.data().read("backup_label.old") == spec.backup_label &&
                      control_file.state != ClusterState::in_production;
-    if (under_way && !known) {
+    if (under_way && !known)
         throw Error{Code::target_not_empty,
                     fmt::format("{} is being restored to {}", config_.dir.native(),
                                 describe_goal(work_.memory().goal)),
                     {.hint = "go on with that restore, or discard it and begin anew"}};
-    }
     if (!under_way) {
         work_.set_reached(std::nullopt);
         work_.folder().remove("handed-over");
