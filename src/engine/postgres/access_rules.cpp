@@ -8,6 +8,10 @@ namespace tidemark::engine::postgres {
 namespace {
 
 constexpr std::string_view kContinued = "\\\n";
+/// `all` databases are none to a connection for replication.
+constexpr std::string_view kAllDatabases = "all,replication";
+constexpr std::string_view kRejectAll = "local all,replication all reject\n"
+                                        "host all,replication all all reject";
 
 struct RuleWord {
     std::string text; ///< without quotes
@@ -74,18 +78,47 @@ std::string quote_rule_word(std::string_view text)
     return out + "\"";
 }
 
-bool rejects(std::string_view rule)
+/// Where the method stands in a rule for these connections; absent when it is no such rule.
+std::optional<std::size_t> method_of(std::string_view rule)
 {
     auto words = rule_words(rule);
-    return !words.empty() &&
-           (words.front().text == "local" || words.front().text.starts_with("host")) &&
-           std::ranges::any_of(
-               words, [](const auto& word) { return word.field >= 3 && word.text == "reject"; });
+    if (words.empty()) return std::nullopt;
+    const auto& type = words.front().text;
+    if (type != "local" && !type.starts_with("host")) return std::nullopt;
+    std::size_t field = type == "local" ? 3 : 4;
+    auto found = std::ranges::find(words, field, &RuleWord::field);
+    // An address can have its mask in a field of its own; no method looks like one.
+    if (field == 4 && found != words.end() && found->text.find_first_of(":.") != std::string::npos)
+        found = std::ranges::find(words, field + 1, &RuleWord::field);
+    if (found == words.end()) return std::nullopt;
+    return found->at;
+}
+
+/// The names in the file that nobody knows: whoever they are.
+std::string_view anybody(std::string_view rule, std::size_t at)
+{
+    auto words = rule_words(rule);
+    auto found = std::ranges::find(words, at, &RuleWord::at);
+    return found != words.end() && found->field == 1 ? kAllDatabases : "all";
+}
+
+/// In a rule of access that names the absent file: with `all` in the place of the names and, if it
+/// let them in, `reject` in the place of its method. Below it, others would be let in.
+bool reject_instead(std::string& rule, const std::string& before)
+{
+    auto method = method_of(rule);
+    if (method && std::string_view(rule).substr(*method).starts_with("reject")) return true;
+    // The remark last: the last rule of a file may end with a backslash.
+    rule = (method ? rule.substr(0, *method) + "reject" : std::string(kRejectAll)) + "\n#" + before;
+    return false;
 }
 
 /// Only the words that change: the rest of a rule may hold a secret (ldapbindpasswd).
-void edit_rule(std::string& rule, const IncludePaths& includes, std::vector<std::string>& changed)
+void edit_rule(std::string& rule, const IncludePaths& includes, RulesOf of,
+               std::vector<std::string>& changed)
 {
+    const auto before = rule;
+    std::vector<std::string> lost;
     auto found = rule_includes(rule);
     std::reverse(found.begin(), found.end()); // those before one keep their places
     for (const auto& [include, at, length, word] : found) {
@@ -96,17 +129,26 @@ void edit_rule(std::string& rule, const IncludePaths& includes, std::vector<std:
             auto fresh = quote_rule_word(*moved->second);
             rule.replace(at, length, fresh);
             changed.push_back(fmt::format("{} -> {}{}", written, word, fresh));
-        } else if (word == "@" && rejects(rule)) {
-            rule.replace(at - 1, length + 1, "all");
-            changed.push_back(fmt::format(
-                "{} -> all, in a rule that rejects: the backup holds nothing of it", written));
+        } else if (of == RulesOf::access && word == "@") {
+            rule.replace(at - 1, length + 1, anybody(rule, at - 1));
+            lost.push_back(written);
         } else {
-            rule = "#" + rule;
-            changed.push_back(fmt::format("{}{} -> a remark: the backup holds nothing of it",
-                                          word == "@" ? "a rule with " : "", written));
+            const bool closed = of == RulesOf::access && word != "include_if_exists ";
+            rule = (closed ? std::string(kRejectAll) + "\n#" : "#") + before;
+            changed.push_back(fmt::format("{}{} -> {}: the backup holds nothing of it",
+                                          word == "@" ? "a rule with " : "", written,
+                                          closed ? "all are rejected here" : "a remark"));
             return;
         }
     }
+    if (lost.empty()) return;
+    const bool rejected = reject_instead(rule, before);
+    for (const auto& written : lost)
+        changed.push_back(
+            rejected ? written + " -> all, in a rule that rejects: the backup holds nothing of it"
+                     : fmt::format("a rule with {} -> rejects all whom it may have been for: the "
+                                   "backup holds nothing of it",
+                                   written));
 }
 
 } // namespace
@@ -151,11 +193,11 @@ std::vector<RuleInclude> rule_includes(std::string_view rule)
     return out;
 }
 
-EditedConf edit_rules(std::string_view text, const IncludePaths& includes)
+EditedConf edit_rules(std::string_view text, const IncludePaths& includes, RulesOf of)
 {
     EditedConf out;
     for (auto& rule : split_rules(text)) {
-        edit_rule(rule, includes, out.changed);
+        edit_rule(rule, includes, of, out.changed);
         out.text += rule + "\n";
     }
     return out;

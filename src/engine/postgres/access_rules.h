@@ -23,8 +23,16 @@ struct RuleInclude {
 };
 std::vector<RuleInclude> rule_includes(std::string_view rule);
 
-/// Replaces paths. A rule that names an absent one becomes a remark; where it rejects, the names
-/// that nobody knows become `all`: fewer may come in then, never more.
-EditedConf edit_rules(std::string_view text, const IncludePaths& includes);
+/// Whose grammar it is does not say what a file is for.
+enum class RulesOf {
+    access, ///< pg_hba.conf and what it includes: who matches no rule any more meets the next one
+    names,  ///< pg_ident.conf, and lists that rules name as `@file`
+};
+
+/// Replaces paths. Where a rule of access names an absent one, fewer come in than did before, never
+/// more: those whom it may have been for are rejected, whatever the rules below it allow. Names
+/// that nobody knows become `all` in it; in place of a directive all are rejected. Elsewhere, and
+/// after include_if_exists, it becomes a remark.
+EditedConf edit_rules(std::string_view text, const IncludePaths& includes, RulesOf of);
 
 } // namespace tidemark::engine::postgres

@@ -49,7 +49,8 @@ TEST(AccessRulesTest, OnlyThePathChanges)
 {
     auto out = edit_rules("host @dbs \"app\" 10.0.0.0/8 ldap ldapbindpasswd=hunter2 # @dbs\n"
                           "include more\ninclude same\n",
-                          {{"dbs", "/new/d \"b\""}, {"more", "/new/more"}, {"same", "same"}});
+                          {{"dbs", "/new/d \"b\""}, {"more", "/new/more"}, {"same", "same"}},
+                          RulesOf::access);
     EXPECT_EQ(out.text, "host @\"/new/d \"\"b\"\"\" \"app\" 10.0.0.0/8 ldap "
                         "ldapbindpasswd=hunter2 # @dbs\n"
                         "include \"/new/more\"\ninclude same\n");
@@ -57,17 +58,54 @@ TEST(AccessRulesTest, OnlyThePathChanges)
                                          "include more -> include \"/new/more\""));
 }
 
-/// A server does not start with a rule that names a file it lacks.
+/// A server does not start with a rule that names a file it lacks; whom the rule was for must not
+/// meet a laxer one below it.
 TEST(AccessRulesTest, WithoutItsFileARuleLetsNobodyInAndRejectsAll)
 {
     auto out = edit_rules("local @gone all trust\nlocal all x,@gone reject\ninclude gone\n"
                           "host @here \\\n@gone all md5\n",
-                          {{"gone", std::nullopt}, {"here", "/new"}});
-    EXPECT_EQ(out.text, "#local @gone all trust\nlocal all x,all reject\n#include gone\n"
-                        "#host @here \\\n@gone all md5\n");
+                          {{"gone", std::nullopt}, {"here", "/new"}}, RulesOf::access);
+    EXPECT_EQ(out.text, "local all,replication all reject\n#local @gone all trust\n"
+                        "local all x,all reject\n"
+                        "local all,replication all reject\nhost all,replication all all reject\n"
+                        "#include gone\n"
+                        "host @\"/new\" \\\nall all reject\n#host @here \\\n@gone all md5\n");
+    const std::string rejects = "a rule with @gone -> rejects all whom it may have been for: the "
+                                "backup holds nothing of it";
+    EXPECT_THAT(out.changed,
+                ElementsAre(rejects,
+                            "@gone -> all, in a rule that rejects: the backup holds nothing of it",
+                            "include gone -> all are rejected here: the backup holds nothing of it",
+                            "@here -> @\"/new\"", rejects));
+}
+
+TEST(AccessRulesTest, OnlyWhomTheRuleWasForAreRejected)
+{
+    auto rejected = [](const std::string& rule) {
+        auto out = edit_rules(rule, {{"gone", std::nullopt}}, RulesOf::access).text;
+        EXPECT_TRUE(out.ends_with("\n#" + rule + "\n")) << out;
+        return out.substr(0, out.find("\n#"));
+    };
+    EXPECT_EQ(rejected("host a @gone 10.0.0.0 255.0.0.0 ldap ldapbindpasswd=hunter2"),
+              "host a all 10.0.0.0 255.0.0.0 reject");
+    EXPECT_EQ(rejected("hostssl a @gone fe80:: ffff:: cert"), "hostssl a all fe80:: ffff:: reject");
+    EXPECT_EQ(rejected("hostssl a @gone db.example.com scram-sha-256 clientcert=verify-ca"),
+              "hostssl a all db.example.com reject");
+    const std::string everybody =
+        "local all,replication all reject\nhost all,replication all all reject";
+    EXPECT_EQ(rejected("host @gone"), everybody);
+    EXPECT_EQ(rejected("include_dir gone"), everybody);
+    auto maybe = edit_rules("include_if_exists gone\n", {{"gone", std::nullopt}}, RulesOf::access);
+    EXPECT_EQ(maybe.text, "#include_if_exists gone\n");
+}
+
+TEST(AccessRulesTest, NamesWithoutTheirFileAreFewer)
+{
+    auto out = edit_rules("ann, @gone\ninclude gone\nlocal ann @gone\n", {{"gone", std::nullopt}},
+                          RulesOf::names);
+    EXPECT_EQ(out.text, "#ann, @gone\n#include gone\n#local ann @gone\n");
     EXPECT_THAT(out.changed,
                 ElementsAre("a rule with @gone -> a remark: the backup holds nothing of it",
-                            "@gone -> all, in a rule that rejects: the backup holds nothing of it",
                             "include gone -> a remark: the backup holds nothing of it",
                             "a rule with @gone -> a remark: the backup holds nothing of it"));
 }

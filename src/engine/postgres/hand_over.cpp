@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 
 namespace tidemark::engine::postgres {
@@ -58,7 +59,8 @@ public:
             if (setting && setting->name == "data_directory") old_data_ = setting->value;
         }
         for (const auto& file : {kHba, kIdent}) {
-            if (auto text = original(data, captured, file)) find_rules(path_of(file), *text);
+            if (auto text = original(data, captured, file))
+                find_rules(path_of(file), *text, *rules_of(file.role, {}));
         }
     }
 
@@ -89,11 +91,11 @@ public:
         };
         const std::string_view role = file.role;
         EditedConf edited;
-        if (role == "hba" || role == "ident" || rules_.contains(path)) {
+        if (auto of = rules_of(role, path)) {
             for (const auto& rule : split_rules(text))
                 for (const auto& found : rule_includes(rule))
                     note(found.include);
-            edited = edit_rules(text, edit.includes);
+            edited = edit_rules(text, edit.includes, *of);
         } else {
             for (const auto& line : split_lines(text)) {
                 if (auto include = parse_include(line))
@@ -168,16 +170,27 @@ private:
         return file != nullptr ? file->path : (data_.path() / wanted.name).native();
     }
 
+    /// Absent for settings.
+    std::optional<RulesOf> rules_of(std::string_view role, const std::string& path) const
+    {
+        if (role == "hba") return RulesOf::access;
+        if (role == "ident") return RulesOf::names;
+        auto found = rules_.find(path);
+        return role == "include" && found != rules_.end() ? std::optional(found->second)
+                                                          : std::nullopt;
+    }
+
     /// Which captured includes are read as access rules; the manifest does not say.
-    void find_rules(const std::string& path, const std::string& text)
+    void find_rules(const std::string& path, const std::string& text, RulesOf of)
     {
         for (const auto& rule : split_rules(text)) {
             for (const auto& found : rule_includes(rule)) {
                 auto target = (fs::path(path).parent_path() / found.include.path);
+                auto inner = found.word == "@" ? RulesOf::names : of;
                 for (const auto& file : captured_) {
                     if (is_included(file, target.lexically_normal()) &&
-                        rules_.insert(file.path).second)
-                        find_rules(file.path, *file.content);
+                        rules_.emplace(file.path, inner).second)
+                        find_rules(file.path, *file.content, inner);
                 }
             }
         }
@@ -247,8 +260,8 @@ private:
     const std::vector<CapturedFile>& captured_;
     HandOver& result_;
     std::map<std::string, std::optional<std::string>> settings_;
-    std::set<std::string> rules_; ///< paths of captured includes
-    fs::path old_data_;           ///< empty when nobody says
+    std::map<std::string, RulesOf> rules_; ///< by paths of captured includes
+    fs::path old_data_;                    ///< empty when nobody says
 };
 
 /// Leaves the backup's files beside as *.from-backup, such that they can be put back as they are
