@@ -145,10 +145,11 @@ void edit_rule(std::string& rule, const IncludePaths& includes, RulesOf of,
     const bool rejected = reject_instead(rule, before);
     for (const auto& written : lost)
         changed.push_back(
-            rejected ? written + " -> all, in a rule that rejects: the backup holds nothing of it"
-                     : fmt::format("a rule with {} -> rejects all whom it may have been for: the "
-                                   "backup holds nothing of it",
-                                   written));
+            rejected
+                ? written + " -> all, in a rule that rejects: the backup lacks it or a part of it"
+                : fmt::format("a rule with {} -> rejects all whom it may have been for: the "
+                              "backup lacks it or a part of it",
+                              written));
 }
 
 } // namespace

@@ -71,12 +71,13 @@ TEST(AccessRulesTest, WithoutItsFileARuleLetsNobodyInAndRejectsAll)
                         "#include gone\n"
                         "host @\"/new\" \\\nall all reject\n#host @here \\\n@gone all md5\n");
     const std::string rejects = "a rule with @gone -> rejects all whom it may have been for: the "
-                                "backup holds nothing of it";
-    EXPECT_THAT(out.changed,
-                ElementsAre(rejects,
-                            "@gone -> all, in a rule that rejects: the backup holds nothing of it",
-                            "include gone -> all are rejected here: the backup holds nothing of it",
-                            "@here -> @\"/new\"", rejects));
+                                "backup lacks it or a part of it";
+    EXPECT_THAT(
+        out.changed,
+        ElementsAre(rejects,
+                    "@gone -> all, in a rule that rejects: the backup lacks it or a part of it",
+                    "include gone -> all are rejected here: the backup holds nothing of it",
+                    "@here -> @\"/new\"", rejects));
 }
 
 TEST(AccessRulesTest, OnlyWhomTheRuleWasForAreRejected)

@@ -92,9 +92,13 @@ public:
         const std::string_view role = file.role;
         EditedConf edited;
         if (auto of = rules_of(role, path)) {
-            for (const auto& rule : split_rules(text))
-                for (const auto& found : rule_includes(rule))
+            for (const auto& rule : split_rules(text)) {
+                for (const auto& found : rule_includes(rule)) {
                     note(found.include);
+                    if (found.word == "@" && !is_whole(folder / found.include.path))
+                        edit.includes[found.include.path] = std::nullopt;
+                }
+            }
             edited = edit_rules(text, edit.includes, *of);
         } else {
             for (const auto& line : split_lines(text)) {
@@ -201,6 +205,25 @@ private:
     {
         return file.role == "include" && file.content &&
                (file.path == target.native() || file.path.starts_with((target / "").native()));
+    }
+
+    /// Does the backup hold all that this list of names includes? Whom the missing ones were for
+    /// nobody knows, so a rule cannot go by the rest. `depth`: a list may include itself.
+    bool is_whole(const fs::path& target, int depth = 10) const
+    {
+        if (depth == 0) return false;
+        for (const auto& file : captured_) {
+            if (!is_included(file, target.lexically_normal())) continue;
+            for (const auto& line : split_rules(*file.content)) {
+                for (const auto& found : rule_includes(line)) {
+                    auto inner =
+                        (fs::path(file.path).parent_path() / found.include.path).lexically_normal();
+                    const bool here = below(inner, data_.path()) || place_of(inner);
+                    if (!here || !is_whole(inner, depth - 1)) return false;
+                }
+            }
+        }
+        return true;
     }
 
     /// The path of `target` from `folder` on, if it lies in it.
