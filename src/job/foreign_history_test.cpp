@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "job/mark.h"
+#include "job/member_backup.h"
 #include "job/world_testing.h"
 #include "repo/histories.h"
 #include "repo/layout.h"
@@ -120,8 +121,17 @@ TEST_F(ForeignHistoryTest, AnAncestorsGivesWayToo)
 TEST_F(ForeignHistoryTest, OneThatABackupBelongsToStays)
 {
     meet_copy(true);
+    const auto backups = [&] { return world_.view().members.at("a").backups.size(); };
+    const auto before = backups();
     EXPECT_EQ(code_of([](const Context& context) { back_up_group(context, {}); }),
               Code::identity_mismatch);
+    EXPECT_EQ(backups(), before) << "the copy is not read";
+    {
+        // As a backup whose member changed while it was under way.
+        auto context = world_.context();
+        const auto& member = context.group.members[0];
+        back_up_member(context, member, *connect(context, member), {});
+    }
     repo::store_history(world_.storage(), id_, 2, copy_says_);
     fail_over();
     EXPECT_EQ(code_of([](const Context& context) { back_up_log(context); }),
