@@ -2,6 +2,7 @@
 // other with nothing but the repository. They meet in the repository alone.
 
 #include "cli/shared_group.h"
+#include "engine/postgres/pq.h"
 
 #include <csignal>
 #include <fstream>
@@ -13,6 +14,7 @@ namespace tidemark::support {
 namespace {
 
 namespace fs = std::filesystem;
+using engine::postgres::Connection;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
@@ -22,6 +24,7 @@ protected:
     {
         share_group([] {
             app::leave_orphans(lab_->bank, lab_->witness, 1, false); // nobody knows their verdict
+            use_up_transaction_ids();
             must(lab_->init());
             // Decided: committed at the first member, in doubt at the second.
             app::leave_orphans(lab_->bank, lab_->witness, 1, true);
@@ -33,6 +36,18 @@ protected:
                 if (one.at("verdict") == "unknown") unknown_.push_back(one);
             ASSERT_EQ(unknown_.size(), 2U) << json(unknown_);
         });
+    }
+
+    /// More than one file of pg_commit_ts has room for (26,208): a server that tracks commit
+    /// timestamps, though they were off, has none for the orphans, and panics when they commit.
+    static void use_up_transaction_ids()
+    {
+        for (std::size_t i = 0; i < 2; ++i) {
+            auto sql = Connection::open(lab_->lab.cluster(i).conninfo());
+            sql.exec("SET synchronous_commit = off");
+            sql.exec("DO $$BEGIN FOR i IN 1..27000 LOOP PERFORM pg_catalog.txid_current(); COMMIT; "
+                     "END LOOP; END$$");
+        }
     }
 
     void TearDown() override
