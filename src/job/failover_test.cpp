@@ -253,6 +253,24 @@ TEST_F(FailoverTest, AnIdThatIsUsedAnewBehindATailIsWhole)
     }
 }
 
+// rule 1, 13
+TEST_F(FailoverTest, ABranchThatIsLostBesideItsSisterIsReported)
+{
+    group_.members[0].gid_pattern = "regex:(.*)/[xy]";
+    context_made_.reset();
+    mark();
+    a_->prepare("G/x");
+    auto fork = a_->insert_position().offset;
+    a_->prepare("G/y");
+    back_up_log(context());
+    a_->promote(fork);
+    a_->finish("G/x", true);
+    auto after = mark();
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_EQ(after.at.lost[0].global_id, "G");
+    expect_good(after);
+}
+
 // rule 13: the first mark of all lies on the tail
 TEST_F(FailoverTest, ATailBelowAllMarksIsReadFromTheChainsStart)
 {

@@ -1,5 +1,7 @@
 #include "model/decision_table.h"
 
+#include "model/instances.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -104,7 +106,8 @@ KnownGids known_gids(const MemberLog& log, const OpenTransactions* previous)
             if (branch.member == log.name) add(branch.xid, branch.gid);
     }
     for (const auto& event : log.events)
-        if (event.kind == EventKind::prepare) add(event.xid, event.gid);
+        if (event.kind == EventKind::prepare && on_history(log.history, event.epoch, event.end))
+            add(event.xid, event.gid);
     return out;
 }
 
@@ -129,7 +132,9 @@ std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut
         auto from = since.find(log.name);
         const auto& gids = known.at(log.name).gid;
         for (const auto& event : log.events) {
-            bool inside = event.end <= cut.members[m].cut.offset;
+            // What stood on an abandoned tail has the xids of the present log.
+            bool inside = event.end <= cut.members[m].cut.offset &&
+                          on_history(log.history, event.epoch, event.end);
             if (event.kind != EventKind::commit || !inside ||
                 (from != since.end() && event.end <= from->second))
                 continue;

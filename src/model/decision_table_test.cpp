@@ -143,6 +143,21 @@ TEST(DecisionTableTest, ALateCommitIsKnownFromTheTableOfTheMarkBefore)
     EXPECT_EQ(late[0].gid, "g");
 }
 
+/// A server that was failed over gives out the xids of the abandoned tail once more.
+TEST(DecisionTableTest, TheTailOfAFailoverNamesNoCommitBehindIt)
+{
+    Group group;
+    group.a = {prepared(440, 2, "here"), committed(460, 2), prepared(430, 2, "tail"),
+               committed(470, 2)};
+    group.a[0].epoch = group.a[1].epoch = 2;
+    auto input = group.input();
+    input.members[1].log.history = History{2, {{.epoch = 1, .left_at = 420}}};
+    auto late = late_commits(input, compute_cut(input), {});
+    ASSERT_EQ(late.size(), 1U);
+    EXPECT_EQ(late[0].gid, "here");
+    EXPECT_EQ(late[0].commit, (LogPosition{2, 460}));
+}
+
 TEST(DecisionTableTest, TwoPhaseTransactionsOfTheCoordinatorAreJudgedAsEver)
 {
     Group group;

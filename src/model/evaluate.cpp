@@ -142,8 +142,9 @@ std::vector<Evaluator::Parts> Evaluator::interesting_groups()
     return groups;
 }
 
-/// A member holds a committed part and lost none. Where each that lost one has another committed,
-/// the id was used anew after the failover, and that use is whole.
+/// Of a group that may be several uses: a member holds a committed part and lost none. Where each
+/// that lost one has another committed, the id was used anew after the failover, and that use is
+/// whole.
 bool Evaluator::lacks_part(const Parts& parts) const
 {
     std::set<std::uint32_t> lost, committed;
@@ -164,7 +165,9 @@ void Evaluator::judge(const Parts& parts)
     if (has(seen, StateAt::committed)) {
         if (certain && has(seen, StateAt::absent)) result_.torn.push_back(transaction);
         if (certain && has(seen, StateAt::rolled_back)) result_.damaged.push_back(transaction);
-        if (has(seen, StateAt::lost) && lacks_part(parts)) result_.lost.push_back(transaction);
+        // A certain group is one use: whatever part is lost of it is missing.
+        if (has(seen, StateAt::lost) && (certain || lacks_part(parts)))
+            result_.lost.push_back(transaction);
     }
     if (!has(seen, StateAt::in_doubt)) return;
     Verdict decided = verdict(parts, certain);

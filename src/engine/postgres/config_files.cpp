@@ -75,12 +75,15 @@ void settle_parked(const TargetFolder& data)
 }
 
 /// Did a person's ALTER SYSTEM in quarantine make it? It begins the file anew, without the settings
-/// of the backup's, which lies beside. postgresql.conf is written last: it says what is in force.
-bool is_of_quarantine(const TargetFolder& data, const ConfigFile& file)
+/// of the backup's, which lies beside. postgresql.conf is written last: it says what is in force,
+/// unless a person has put that back already.
+bool is_of_quarantine(const TargetFolder& data, const ConfigFile& file, const std::string& text)
 {
     if (file.name != std::string_view(kAutoConf)) return false;
     auto main = text_of(data, kMainConf.name);
-    return is_ours(main) && !is_production(main) && data.exists(aside_name(file.name));
+    auto older = text_of(data, aside_name(file.name));
+    if (!older || is_production(main)) return false;
+    return is_ours(main) || !covers(text, *older);
 }
 
 } // namespace
@@ -144,7 +147,7 @@ void make_room(const TargetFolder& data, const std::vector<CapturedFile>& captur
         keep_if_odd(data, name);
     auto text = data.read(file.name);
     if (!text || is_ours(text)) return;
-    if (find_role(captured, file.role) != nullptr || is_of_quarantine(data, file)) {
+    if (find_role(captured, file.role) != nullptr || is_of_quarantine(data, file, *text)) {
         keep_copy(data, file.name, *text);
         return data.remove(file.name);
     }

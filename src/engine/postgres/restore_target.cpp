@@ -117,12 +117,12 @@ private:
     void refuse_strangers();
     /// For our own server: nothing of the configuration in the data directory is in force.
     ServerLaunch configure(ServerPurpose purpose);
-    /// When no server runs: undoes what configure() did to it, also for a run that fails.
-    void give_back_configuration() const
+    /// Undoes what configure() did to it, also where a run fails; not what a killed one left.
+    void give_back_configuration()
     {
-        // Before prepare() one that lies there came with the backup.
-        if (work_.has_memory() && !find_running_server(config_.dir, config_.work_dir))
-            unpark_auto_conf(work_.data());
+        if (!parked_ || find_running_server(config_.dir, config_.work_dir)) return;
+        unpark_auto_conf(work_.data());
+        parked_ = false;
     }
     void start(ServerPurpose purpose);
     void close_handed_over();
@@ -135,6 +135,7 @@ private:
     mutable RestoreWork work_; ///< remembers what it has read
     fs::path bin_dir_;
     std::optional<ServerProcess> process_;
+    bool parked_ = false; ///< postgresql.auto.conf, by us
 };
 
 std::optional<RunningServer> PostgresTarget::own_server() const
@@ -195,6 +196,7 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
 ServerLaunch PostgresTarget::configure(ServerPurpose purpose)
 {
     auto running = own_server();
+    parked_ = true;
     park_auto_conf(work_.data());
     auto now = control();
     if (!running || running->pid == 0 || running->trial) {
@@ -362,6 +364,7 @@ HandOver PostgresTarget::prepare_hand_over(const HandOverOptions& options, std::
             result.neutralised.push_back(fmt::format("subscription {} is disabled", name));
     }
     this->stop();
+    unpark_auto_conf(work_.data()); // of a server that an earlier run started, too
     if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
 
     auto setup = work_.setup(ServerPurpose::keep, control());
