@@ -271,6 +271,29 @@ TEST_F(FailoverTest, ABranchThatIsLostBesideItsSisterIsReported)
     expect_good(after);
 }
 
+// rule 13: one use is settled behind the failover, the next one stood on the tail
+TEST_F(FailoverTest, AnIdThatWasInDoubtAtTheForkAndUsedAnewOnTheTailIsWhole)
+{
+    mark();
+    for (const auto& server : {a_, b_})
+        server->prepare("g");
+    auto at_a = a_->insert_position().offset;
+    auto at_b = b_->insert_position().offset;
+    for (int use = 0; use < 2; ++use)
+        for (const auto& server : {a_, b_}) {
+            if (use > 0) server->prepare("g");
+            server->finish("g", true);
+        }
+    back_up_log(context());
+    a_->promote(at_a);
+    b_->promote(at_b);
+    for (const auto& server : {a_, b_})
+        server->finish("g", true);
+    auto after = mark();
+    EXPECT_THAT(after.at.lost, IsEmpty());
+    expect_good(after);
+}
+
 // rule 13: the first mark of all lies on the tail
 TEST_F(FailoverTest, ATailBelowAllMarksIsReadFromTheChainsStart)
 {

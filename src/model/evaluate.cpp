@@ -142,17 +142,22 @@ std::vector<Evaluator::Parts> Evaluator::interesting_groups()
     return groups;
 }
 
-/// Of a group that may be several uses: a member holds a committed part and lost none. Where each
-/// that lost one has another committed, the id was used anew after the failover, and that use is
-/// whole.
+/// Is a part of a committed transaction lost? Not where each committed part has a lost one of the
+/// same member and gid, and each lost one such a part that is there: then the id was used anew
+/// after the failover, and that use is whole. (Positions do not tell: a lost part has none.)
 bool Evaluator::lacks_part(const Parts& parts) const
 {
-    std::set<std::uint32_t> lost, committed;
+    using Key = std::pair<std::uint32_t, std::string>;
+    std::set<Key> lost, committed, there;
     for (std::uint32_t i : parts) {
-        if (state(i) == StateAt::lost) lost.insert(instance(i).member);
-        if (state(i) == StateAt::committed) committed.insert(instance(i).member);
+        Key key{instance(i).member, known_.instances.branch(instance(i)).gid};
+        if (state(i) == StateAt::lost)
+            lost.insert(key);
+        else
+            there.insert(key);
+        if (state(i) == StateAt::committed) committed.insert(key);
     }
-    return !std::ranges::includes(lost, committed);
+    return !std::ranges::includes(lost, committed) || !std::ranges::includes(there, lost);
 }
 
 void Evaluator::judge(const Parts& parts)
@@ -165,9 +170,7 @@ void Evaluator::judge(const Parts& parts)
     if (has(seen, StateAt::committed)) {
         if (certain && has(seen, StateAt::absent)) result_.torn.push_back(transaction);
         if (certain && has(seen, StateAt::rolled_back)) result_.damaged.push_back(transaction);
-        // A certain group is one use: whatever part is lost of it is missing.
-        if (has(seen, StateAt::lost) && (certain || lacks_part(parts)))
-            result_.lost.push_back(transaction);
+        if (has(seen, StateAt::lost) && lacks_part(parts)) result_.lost.push_back(transaction);
     }
     if (!has(seen, StateAt::in_doubt)) return;
     Verdict decided = verdict(parts, certain);

@@ -108,6 +108,7 @@ std::uint32_t FakeServer::prepare(const std::string& gid, const std::string& dat
             .owner = branch.owner_oid,
             .text = gid});
     prepared_[gid] = branch;
+    prepared_from_[insert()] = prepared_;
     flushed_ = insert();
     changed_.notify_all();
     return branch.xid;
@@ -123,6 +124,7 @@ void FakeServer::finish(const std::string& gid, bool commit)
         .xid = it->second.xid,
     });
     prepared_.erase(it);
+    prepared_from_[insert()] = prepared_;
     flushed_ = insert();
     changed_.notify_all();
 }
@@ -143,6 +145,9 @@ void FakeServer::promote(model::Offset at)
     const std::lock_guard lock(mutex_);
     CHECK(at >= current().begin && at <= insert());
     current().left_at = at;
+    prepared_from_.erase(prepared_from_.upper_bound(at), prepared_from_.end());
+    prepared_.clear();
+    if (!prepared_from_.empty()) prepared_ = prepared_from_.rbegin()->second;
     EpochLog next{.epoch = current().epoch + 1, .begin = at, .bytes = {}, .left_at = {}};
     epochs_.push_back(std::move(next));
     flushed_ = at;

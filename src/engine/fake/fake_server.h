@@ -115,6 +115,8 @@ private:
     model::Offset oldest_ = kSegmentSize;
     std::uint32_t next_xid_ = 700;
     std::map<std::string, PreparedBranch> prepared_;
+    /// What was prepared from each position on, as far as that is of this timeline.
+    std::map<model::Offset, std::map<std::string, PreparedBranch>> prepared_from_;
     std::map<std::string, base::Bytes> files_;
     std::optional<model::Offset> slot_;
     bool slot_lost_ = false;
