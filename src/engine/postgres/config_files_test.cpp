@@ -117,6 +117,21 @@ TEST_F(ConfigFilesTest, ProductionIsNotReplacedByWhatAlterSystemWroteInQuarantin
     EXPECT_THAT(*data.read("postgresql.auto.conf"), EndsWith(").\n" + grown));
 }
 
+// A person puts postgresql.conf back, as the guide says, and forgets the other one.
+TEST_F(ConfigFilesTest, NorWherePostgresqlConfWasPutBackBefore)
+{
+    data.write("postgresql.conf", "archive_mode = on\n");
+    data.write("pg_hba.conf", "local all all peer\n");
+    data.write("postgresql.auto.conf", "archive_command = 'production'\n");
+    write_quarantine(data, setup(), {}, result);
+    data.write("postgresql.conf", *data.read("postgresql.conf.from-backup"));
+    data.write("postgresql.auto.conf", "work_mem = '8MB'\n");
+    write_production(data, {}, result);
+    EXPECT_THAT(*data.read("postgresql.auto.conf"),
+                EndsWith(").\narchive_command = 'production'\n"));
+    EXPECT_EQ(data.read("postgresql.auto.conf.kept"), "work_mem = '8MB'\n");
+}
+
 // "A file of the data directory that you put back becomes *.from-backup again."
 TEST_F(ConfigFilesTest, WhatWasPutBackInQuarantineIsTheBackups)
 {

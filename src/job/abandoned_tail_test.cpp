@@ -1,0 +1,213 @@
+// What stood on log that a failover or a restore abandoned, and what marks behind it know of that
+// (rule 13).
+
+#include "job/changing_server_testing.h"
+#include "job/segment_testing.h"
+#include "job/status.h"
+
+#include <algorithm>
+
+namespace tidemark::job {
+namespace {
+
+using base::Code;
+using base::Error;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+class AbandonedTailTest : public ChangingServerTest {};
+
+// rule 13
+TEST_F(AbandonedTailTest, APrepareThatWasLostWithATailIsReported)
+{
+    mark();
+    auto fork = a_->insert_position().offset;
+    a_->prepare("torn");
+    b_->prepare("torn");
+    b_->finish("torn", true);
+    a_->prepare("lost everywhere");
+    back_up_log(context()); // we have seen the tail
+    a_->promote(fork);
+    auto after = mark();
+    EXPECT_TRUE(after.flags.lost_prepares);
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_EQ(after.at.lost[0].global_id, "torn");
+    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("abandoned")));
+    expect_good(after);
+    EXPECT_THAT(mark().at.lost, IsEmpty()) << "said by the first mark behind the failover";
+    // And not forgotten: whoever looks, or restores to any later mark, is told.
+    auto view = repo::load_view(storage_, "shop");
+    auto status = read_status(context(), view, {});
+    EXPECT_THAT(status.lost, ElementsAre(HasSubstr("torn is committed at b")));
+    auto plan = repo::need_plan(repo::plan_restore(view, view.marks.front().number()));
+    EXPECT_THAT(plan.warnings, Contains(HasSubstr("torn is committed at b")));
+    plan = repo::need_plan(repo::plan_restore(view, view.marks[2].number()));
+    EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("torn"))));
+}
+
+// rule 13
+TEST_F(AbandonedTailTest, WhatEndedOnATailThatAMarkSawIsOpenAgain)
+{
+    mark();
+    a_->prepare("half");
+    b_->prepare("half");
+    auto fork = a_->insert_position().offset;
+    a_->finish("half", true);
+    b_->finish("half", true);
+    for (const auto& server : {a_, b_})
+        server->prepare("whole");
+    for (const auto& server : {a_, b_})
+        server->finish("whole", true);
+    auto seen = mark(); // knows that both are finished, and lets go of them
+    EXPECT_THAT(seen.at.in_doubt, IsEmpty());
+    a_->promote(fork);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        ASSERT_THAT(after.at.in_doubt, SizeIs(1)) << again;
+        EXPECT_EQ(after.at.in_doubt[0].branch.gid, "half");
+        EXPECT_EQ(after.at.in_doubt[0].branch.member, "a");
+        EXPECT_EQ(after.at.in_doubt[0].verdict.decision, model::Decision::commit);
+        if (again == 0) {
+            ASSERT_THAT(after.at.lost, SizeIs(1));
+            EXPECT_EQ(after.at.lost[0].global_id, "whole");
+            EXPECT_TRUE(after.flags.lost_prepares);
+        }
+        expect_good(after);
+    }
+}
+
+// rule 13: a group that was restored and goes on repeats what was lost, under the same ids
+TEST_F(AbandonedTailTest, AnIdThatIsUsedAnewBehindATailIsWhole)
+{
+    mark();
+    auto use = [&](const std::string& gid, bool finish_b) {
+        for (const auto& server : {a_, b_})
+            server->prepare(gid);
+        a_->finish(gid, true);
+        if (finish_b) b_->finish(gid, true);
+        clock_.advance(std::chrono::seconds{10});
+    };
+    auto at_a = a_->insert_position().offset;
+    auto at_b = b_->insert_position().offset;
+    use("order-1", true);
+    use("order-2", true);
+    mark();
+    a_->promote(at_a);
+    b_->promote(at_b);
+    clock_.advance(std::chrono::seconds{10});
+    use("order-1", true);
+    use("order-2", false);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        EXPECT_THAT(after.at.lost, IsEmpty());
+        EXPECT_FALSE(after.flags.lost_prepares);
+        ASSERT_THAT(after.at.in_doubt, SizeIs(1));
+        EXPECT_EQ(after.at.in_doubt[0].branch.gid, "order-2");
+        EXPECT_EQ(after.at.in_doubt[0].verdict.decision, model::Decision::commit);
+        expect_good(after);
+    }
+}
+
+// rule 1, 13
+TEST_F(AbandonedTailTest, ABranchThatIsLostBesideItsSisterIsReported)
+{
+    group_.members[0].gid_pattern = "regex:(.*)/[xy]";
+    context_made_.reset();
+    mark();
+    a_->prepare("G/x");
+    auto fork = a_->insert_position().offset;
+    a_->prepare("G/y");
+    back_up_log(context());
+    a_->promote(fork);
+    a_->finish("G/x", true);
+    auto after = mark();
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_EQ(after.at.lost[0].global_id, "G");
+    expect_good(after);
+}
+
+// rule 13: one use is settled behind the failover, the next one stood on the tail
+TEST_F(AbandonedTailTest, AnIdThatWasInDoubtAtTheForkAndUsedAnewOnTheTailIsWhole)
+{
+    mark();
+    for (const auto& server : {a_, b_})
+        server->prepare("g");
+    auto at_a = a_->insert_position().offset;
+    auto at_b = b_->insert_position().offset;
+    for (int use = 0; use < 2; ++use)
+        for (const auto& server : {a_, b_}) {
+            if (use > 0) server->prepare("g");
+            server->finish("g", true);
+        }
+    back_up_log(context());
+    a_->promote(at_a);
+    b_->promote(at_b);
+    for (const auto& server : {a_, b_})
+        server->finish("g", true);
+    auto after = mark();
+    EXPECT_THAT(after.at.lost, IsEmpty());
+    expect_good(after);
+}
+
+// rule 13: the first mark of all lies on the tail
+TEST_F(AbandonedTailTest, ATailBelowAllMarksIsReadFromTheChainsStart)
+{
+    auto marks = repo::load_view(storage_, "shop").marks;
+    ASSERT_THAT(marks, SizeIs(1)); // the backup's
+    b_->prepare("young");
+    a_->promote(marks[0].value.members[0].r);
+    auto after = mark();
+    EXPECT_FALSE(after.previous);
+    EXPECT_THAT(after.at.in_doubt, SizeIs(1));
+    expect_good(after);
+}
+
+// rule 13
+TEST_F(AbandonedTailTest, WhatTheNewTimelineHoldsBelowTheLastMarksEndIsSeen)
+{
+    a_->noise(1000);
+    auto fork = a_->insert_position().offset;
+    a_->noise(30'000);
+    auto before = mark();
+    a_->promote(fork);
+    a_->prepare("young");
+    auto prepared_to = a_->insert_position().offset;
+    back_up_log(context());
+    ASSERT_LT(prepared_to, before.table.members.at("a").e);
+    a_->noise(60'000);
+    auto after = mark();
+    ASSERT_THAT(after.at.in_doubt, SizeIs(1));
+    EXPECT_EQ(after.at.in_doubt[0].branch.gid, "young");
+    expect_good(after);
+}
+
+// rule 13
+TEST_F(AbandonedTailTest, WhatIsInsideAMarkLiesOnItsHistory)
+{
+    auto fork = a_->insert_position().offset;
+    a_->prepare("torn");
+    b_->prepare("torn");
+    a_->noise(30'000);
+    auto before = mark();
+    a_->promote(fork);
+    a_->prepare("young");
+    a_->noise(60'000);
+    auto after = mark();
+    auto inside = [&](const model::Mark& mark, const std::string& gid) {
+        std::string out;
+        for (const auto& found : explain_gid(context(), mark, gid))
+            out += found.member + (found.inside.value() ? " yes " : " no ");
+        return out;
+    };
+    EXPECT_EQ(inside(before, "torn"), "a yes b yes ");
+    EXPECT_EQ(inside(after, "torn"), "a no b yes ") << "on a's abandoned tail";
+    EXPECT_EQ(inside(before, "young"), "a no ") << "below the cut, but on the next timeline";
+    EXPECT_EQ(inside(after, "young"), "a yes ");
+}
+
+} // namespace
+} // namespace tidemark::job
