@@ -10,8 +10,6 @@
 namespace tidemark::job {
 namespace {
 
-using base::Code;
-using base::Error;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;

@@ -13,11 +13,8 @@ namespace {
 using base::Code;
 using base::Error;
 using testing::Contains;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
-using testing::SizeIs;
 
 class FailoverTest : public ChangingServerTest {};
 
