@@ -124,6 +124,20 @@ TEST_F(BaseBackupTest, AnotherClustersFolderIsRefused)
     }
 }
 
+TEST_F(BaseBackupTest, AFolderThatHoldsNoClusterIsNamed)
+{
+    auto config = member(false);
+    config.data_dir = folder_->make("not mounted");
+    try {
+        begin_postgres_backup(config, options());
+        FAIL();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::member_not_ready) << error.what();
+        EXPECT_THAT(error.what(), HasSubstr("not mounted/global/pg_control"));
+        EXPECT_THAT(error.hint(), HasSubstr("correct data_dir"));
+    }
+}
+
 TEST_F(BaseBackupTest, AFolderThatWeMayNotReadIsNamed)
 {
     auto config = member(false);

@@ -39,7 +39,7 @@ constexpr std::array kExitStatus = {
                "another cluster, or another history of it, than the one in the repository"},
     ExitStatus{Code::target_not_empty, "the restore target holds files"},
     ExitStatus{Code::point_not_reachable, "no mark, backup or log leads there"},
-    ExitStatus{Code::out_of_space, "a disk is full: the repository's or the target's"},
+    ExitStatus{Code::out_of_space, "a disk is full: the repository's, the target's or a server's"},
     ExitStatus{Code::cancelled, "interrupted"},
 };
 

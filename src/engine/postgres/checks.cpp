@@ -260,9 +260,10 @@ Check check_data_dir(const MemberConfig& member, const std::string& system_id)
                           "let data_dir name the data directory of this server, or leave it out");
         return ok("data_dir", member.data_dir->string());
     } catch (const Error& error) {
-        return failed("data_dir", error.message(),
-                      "run tidemark as a user who may read the data directory, or leave data_dir "
-                      "out: base backups then come over the wire");
+        return failed(
+            "data_dir", error.message(),
+            "let data_dir name the data directory of this server and run tidemark as a user "
+            "who may read it, or leave data_dir out: base backups then come over the wire");
     }
 }
 

@@ -104,11 +104,16 @@ public:
 private:
     void check_identity()
     {
-        struct stat info = {};
-        if (::stat(data_dir_.c_str(), &info) != 0) {
+        // Another directory is named, or its disk is not mounted. What is there and may not be read
+        // is told of by the reading.
+        for (const auto& path : {data_dir_, data_dir_ / kControlPath}) {
+            struct stat info = {};
+            if (::stat(path.c_str(), &info) == 0) continue;
+            auto why = errno;
+            if (path != data_dir_ && why != ENOENT) break;
             auto error =
-                base::system_error(fmt::format("cannot examine data_dir {}", data_dir_.native()),
-                                   errno, Code::member_not_ready);
+                base::system_error(fmt::format("cannot examine data_dir {}", path.native()), why,
+                                   Code::member_not_ready);
             throw Error{error.code(),
                         error.message(),
                         {.hint = "correct data_dir, or leave it out to read over the connection"}};

@@ -205,6 +205,12 @@ SqlError statement_error(const StatementFailure& f)
                                  "it needs",
                                  f.user)},
             state};
+    if (state == "53100")
+        return {Code::out_of_space,
+                std::move(message),
+                {.hint = "free some space on the server's disk and run the same command again",
+                 .transient = true},
+                state};
     const bool transient = state.starts_with("53") || state.starts_with("40");
     return {Code::failed, std::move(message), {.hint = f.hint, .transient = transient}, state};
 }

@@ -75,5 +75,14 @@ TEST(PqErrors, StatementErrorsKeepTheirState)
     EXPECT_TRUE(statement_error({.sqlstate = "57P01", .primary = "terminating"}).transient());
 }
 
+TEST(PqErrors, AServersFullDiskIsOutOfSpace)
+{
+    const SqlError full = statement_error(
+        {.sqlstate = "53100", .primary = "could not extend file: No space left on device"});
+    EXPECT_EQ(full.code(), base::Code::out_of_space);
+    EXPECT_EQ(statement_error({.sqlstate = "53200", .primary = "out of memory"}).code(),
+              base::Code::failed);
+}
+
 } // namespace
 } // namespace tidemark::engine::postgres
