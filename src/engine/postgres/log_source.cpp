@@ -26,7 +26,10 @@ using std::chrono::steady_clock;
 //   'r' write(8) flush(8) apply(8) send-time(8) reply(1) from us
 constexpr std::size_t kDataHeader = 25;
 constexpr std::size_t kKeepaliveSize = 18;
-constexpr std::chrono::seconds kStatusInterval{10};
+/// Also what wakes a sender that has missed that log was flushed: from 16 on it looks once more,
+/// then goes to sleep, and what is flushed between the two wakes nobody (WalSndWait). A mark waits
+/// for just that log.
+constexpr std::chrono::seconds kStatusInterval{1};
 
 std::uint64_t load_big_u64(base::ByteView bytes)
 {
