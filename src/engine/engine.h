@@ -155,6 +155,20 @@ struct DecoderStart {
     bool every_time = false;
 };
 
+/// Bytes to deliver to a server that recovers, in place of those of the log.
+struct LogPatch {
+    model::Offset at = 0;
+    base::Bytes bytes;
+};
+
+/// A record of the log, with whatever follows it.
+struct LogExcerpt {
+    int version_num = 0;
+    std::uint32_t log_segment_size = 0;
+    model::Offset start = 0; ///< of the record
+    base::ByteView bytes;
+};
+
 /// One kind of database. A new one adds one registration line in app.
 class Engine {
 public:
@@ -163,6 +177,10 @@ public:
     virtual std::unique_ptr<Session> connect(const MemberConfig& member) = 0;
     virtual std::unique_ptr<RestoreTarget> open_target(const TargetConfig& target) = 0;
     virtual std::unique_ptr<LogDecoder> open_decoder(const DecoderStart& start) = 0;
+    /// What replay must find instead of the record of a LogNoticeKind::tablespace_created, so that
+    /// it makes the tablespace below the data directory, and not where production has it (rules.md
+    /// 29). Error{failed} when it is no such record. An engine that gives no such notices has none.
+    virtual std::vector<LogPatch> keep_tablespace_inside(const LogExcerpt&) { return {}; }
 };
 
 } // namespace tidemark::engine

@@ -45,6 +45,10 @@ struct RecoverySpec {
     std::string tablespace_map; ///< already rewritten to the new locations
     std::map<std::string, std::string>
         limits; ///< max_prepared_transactions and friends, minimum values
+    /// Tablespaces that the log creates (Engine::keep_tablespace_inside), and where each is to lie
+    /// when the goal is reached; the folders above are there, on the file system of the data
+    /// directory.
+    std::map<std::uint32_t, std::filesystem::path> created_tablespaces = {};
     std::string superuser;
     /// At backup time (BackupFacts), for warnings(); may be empty.
     std::map<std::string, std::string> collation_versions = {};

@@ -174,6 +174,19 @@ void LogFeeder::write_spool(const std::string& name, base::ByteView bytes)
     tree_->rename(partial, name);
 }
 
+void LogFeeder::put_patches(int fd, const Extent& extent, const std::string& name) const
+{
+    for (const auto& patch : options_.patches) {
+        auto from = std::max(extent.from, patch.at);
+        auto to = std::min<Offset>(extent.to, patch.at + patch.bytes.size());
+        if (from >= to) continue;
+        auto part = base::ByteView(patch.bytes)
+                        .subspan(static_cast<std::size_t>(from - patch.at),
+                                 static_cast<std::size_t>(to - from));
+        base::pwrite_full(fd, part, from - extent.from, name);
+    }
+}
+
 /// In parts as they are read: a segment may be 1 GiB long.
 void LogFeeder::build(const Segment&, const Extent& extent, const std::string& name)
 {
@@ -186,6 +199,7 @@ void LogFeeder::build(const Segment&, const Extent& extent, const std::string& n
     reader_.read(plan_.history, from, to, [&](const LogPosition& at, base::ByteView part) {
         base::pwrite_full(fd.get(), part, at.offset - extent.from, partial);
     });
+    put_patches(fd.get(), extent, partial);
     // The server makes each segment durable before it goes on: the disk begins now, not then.
     ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
     tree_->rename(partial, name);

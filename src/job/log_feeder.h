@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/engine.h"
 #include "job/line_server.h"
 #include "job/target_tree.h"
 #include "repo/log_reader.h"
@@ -16,6 +17,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace tidemark::job {
 
@@ -37,7 +39,8 @@ public:
                                       ///< socket and spool; the server's user may enter it
         std::optional<Owner> owner;   ///< the server's user
         std::uint32_t segment_size = 0;
-        std::size_t ahead = 6; ///< segments unpacked before they are asked for
+        std::vector<engine::LogPatch> patches = {}; ///< in place of what the repository holds
+        std::size_t ahead = 6;                      ///< segments unpacked before they are asked for
         /// With whoever connects and does not say what it wants: the socket is the server's, whose
         /// account we do not trust (rules.md 29).
         std::chrono::milliseconds patience{5'000};
@@ -76,6 +79,7 @@ private:
     std::optional<Extent> extent_of(const Segment& segment) const;
     FeedAnswer provide_history(const std::string& name, model::Epoch epoch);
     void build(const Segment& segment, const Extent& extent, const std::string& name);
+    void put_patches(int fd, const Extent& extent, const std::string& name) const;
     void write_spool(const std::string& name, base::ByteView bytes);
     std::string_view answer(const std::string& name);
     void prefetch(std::stop_token stop);

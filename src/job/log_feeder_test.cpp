@@ -110,6 +110,32 @@ TEST_F(LogFeederTest, OneIsForNamesOutsideThePlanAndTwoHundredForWhatCannotBeDel
     EXPECT_EQ(fetch(name(1, segment)), 200) << "nobody serves it";
 }
 
+// rule 29
+TEST_F(LogFeederTest, WhatReplayMustNotSeeIsReplaced)
+{
+    group_.full();
+    group_.grow("orders", 3 * kFedSegment);
+    auto mark = group_.log();
+    auto goal = plan(mark);
+    auto segment = goal.log_from.offset / kFedSegment + 1;
+    auto border = (segment + 1) * kFedSegment;
+    ASSERT_LT(border + 2, goal.log_to.offset);
+    auto replaced = options();
+    replaced.patches = {{border - 3, base::Bytes(5, std::byte{0xEE})},
+                        {goal.log_to.offset, base::Bytes(2, std::byte{0xDD})}};
+    LogFeeder feeder(t_.storage, goal, replaced);
+    for (auto number : {segment, segment + 1}) {
+        ASSERT_EQ(fetch(name(1, number)), 0);
+        auto bytes = got();
+        for (model::Offset at = number * kFedSegment;
+             at < std::min<model::Offset>((number + 1) * kFedSegment, goal.log_to.offset); ++at)
+            ASSERT_EQ(bytes[at - number * kFedSegment], at >= border - 3 && at < border + 2
+                                                            ? std::byte{0xEE}
+                                                            : repo::testing::log_byte(at))
+                << at;
+    }
+}
+
 // rule 13, 24, 28
 TEST_F(LogFeederTest, HistoryFilesOfThePlanAreServedAndTakenNumbersLookTaken)
 {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fmt/format.h>
 #include <optional>
 #include <string_view>
 
@@ -45,9 +46,26 @@ void add_limits(std::string_view detail, std::map<std::string, std::uint64_t>& l
     }
 }
 
+/// "16394 /srv/later", of a record that the plan replays.
+void add_tablespace(const model::LogNotice& notice, model::Epoch epoch,
+                    const repo::MemberPlan& plan, std::vector<CreatedTablespace>& tablespaces)
+{
+    if (notice.start < plan.log_from.offset || notice.start >= plan.log_to.offset ||
+        plan.history.epoch_at(notice.start) != epoch)
+        return;
+    CreatedTablespace created;
+    const auto& text = notice.detail;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), created.oid);
+    if (error != std::errc{} || end == text.data() + text.size() || *end != ' ') return;
+    created.location = text.substr(static_cast<std::size_t>(end - text.data()) + 1);
+    created.start = notice.start;
+    tablespaces.push_back(std::move(created));
+}
+
 } // namespace
 
-LogNeeds log_needs(store::Storage& storage, const model::MemberId& id, const repo::MemberPlan& plan)
+LogNeeds log_needs(store::Storage& storage, const model::MemberId& id, const repo::MemberPlan& plan,
+                   const repo::RebuildIndex& rebuild)
 {
     repo::LogCatalog named;
     named.id = id;
@@ -55,15 +73,21 @@ LogNeeds log_needs(store::Storage& storage, const model::MemberId& id, const rep
     LogNeeds needs;
     for (const auto& piece : plan.pieces) {
         try {
-            for (const auto& notice : reader.index(piece.piece, {}).notices) {
+            for (const auto& notice : reader.index(piece.piece, rebuild).notices) {
                 if (notice.kind == model::LogNoticeKind::custom_resource_manager)
                     needs.extension_managers.insert(notice.detail);
                 if (notice.kind == model::LogNoticeKind::parameter_change)
                     add_limits(notice.detail, needs.limits);
+                if (notice.kind == model::LogNoticeKind::tablespace_created)
+                    add_tablespace(notice, piece.piece.range.epoch, plan, needs.tablespaces);
             }
         } catch (const base::Error& error) {
-            if (error.code() != base::Code::failed) throw;
+            if (error.code() != base::Code::failed && error.code() != base::Code::log_gap) throw;
             base::log_debug("{}", error.what());
+            needs.warnings.push_back(fmt::format(
+                "the index of {} cannot be read or made again: a tablespace that was created there "
+                "would be put where production has it",
+                piece.piece.key));
         }
     }
     return needs;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "job/reindex.h"
 #include "job/restore_claim.h"
 #include "job/restore_files.h"
 #include "job/target_folders.h"
@@ -38,6 +39,12 @@ std::string shell_quoted(const std::string& text)
 base::Duration since(steady_clock::time_point start)
 {
     return std::chrono::duration_cast<base::Duration>(steady_clock::now() - start);
+}
+
+/// Enough to find the member's engine.
+model::MemberSpec spec_of(const std::string& member)
+{
+    return {.name = member, .url = {}, .data_dir = {}, .gid_pattern = {}};
 }
 
 } // namespace
@@ -87,15 +94,15 @@ MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& pl
         if (user.uid != ::geteuid()) owner_ = Owner{user.uid, user.gid};
     }
     const auto& identity = member.backup.value.identity;
-    model::MemberSpec spec{.name = member.member, .url = {}, .data_dir = {}, .gid_pattern = {}};
-    target_ = context.engine(spec).open_target({.member = member.member,
-                                                .dir = data_dir_,
-                                                .work_dir = work_dir(),
-                                                .user = options.user,
-                                                .bin_dir = options.bin_dir,
-                                                .version_num = identity.version_num,
-                                                .system_id = identity.system_id,
-                                                .preload_libraries = options.preload});
+    target_ = context.engine(spec_of(member.member))
+                  .open_target({.member = member.member,
+                                .dir = data_dir_,
+                                .work_dir = work_dir(),
+                                .user = options.user,
+                                .bin_dir = options.bin_dir,
+                                .version_num = identity.version_num,
+                                .system_id = identity.system_id,
+                                .preload_libraries = options.preload});
     state_ = {.repository = context.repository.head().id,
               .group = plan.group,
               .member = member.member,
@@ -183,6 +190,9 @@ void MemberRestore::write_files(std::stop_token stop)
     fs::remove_all(base::path_within(top_, "data"));
     make_folder(data_dir_, owner_, 0700);
     if (!state_.tablespaces.empty()) make_folder(folder_ / "tablespaces", {}, enterable());
+    for (const auto& created : needs().tablespaces)
+        if (!state_.tablespaces.contains(created.oid))
+            fs::remove_all(base::path_within(top_, "tablespaces") / std::to_string(created.oid));
     RestoreFilesOptions files{
         .data_dir = data_dir_, .tablespaces = {}, .owner = owner_, .workers = context_.workers};
     for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
@@ -202,8 +212,44 @@ void MemberRestore::write_files(std::stop_token stop)
 
 const LogNeeds& MemberRestore::needs()
 {
-    if (!needs_) needs_ = log_needs(context_.storage(), id_, member_);
+    if (needs_) return *needs_;
+    auto rebuild = [&](const repo::LogPiece& piece) {
+        auto catalog = repo::LogCatalog::load(context_.storage(), id_);
+        return index_rebuilder(context_, spec_of(member_.member), member_.backup.value.identity,
+                               catalog, member_.history)(piece);
+    };
+    needs_ = log_needs(context_.storage(), id_, member_, rebuild);
     return *needs_;
+}
+
+/// What of the log replay must not see as production wrote it.
+std::vector<engine::LogPatch> MemberRestore::log_patches()
+{
+    // More than the longest record of its kind, whose path has 1024 bytes (MAXPGPATH).
+    constexpr model::Offset kEnough = 8192;
+    std::vector<engine::LogPatch> patches;
+    if (needs().tablespaces.empty()) return patches;
+    repo::LogReader reader(context_.storage(), repo::LogCatalog::load(context_.storage(), id_));
+    const auto& identity = member_.backup.value.identity;
+    for (const auto& created : needs().tablespaces) {
+        auto end = std::min(created.start + kEnough, member_.log_to.offset);
+        auto bytes =
+            reader.read(member_.history, {member_.history.epoch_at(created.start), created.start},
+                        {member_.history.epoch_at(end - 1), end});
+        auto found = context_.engine(spec_of(member_.member))
+                         .keep_tablespace_inside({.version_num = identity.version_num,
+                                                  .log_segment_size = identity.log_segment_size,
+                                                  .start = created.start,
+                                                  .bytes = bytes});
+        patches.insert(patches.end(), found.begin(), found.end());
+    }
+    return patches;
+}
+
+/// Made by replay below the data directory, then taken to where those of the base backup are.
+fs::path MemberRestore::created_place(std::uint32_t oid) const
+{
+    return folder_ / "tablespaces" / std::to_string(oid);
 }
 
 engine::RecoverySpec MemberRestore::recovery_spec()
@@ -224,6 +270,9 @@ engine::RecoverySpec MemberRestore::recovery_spec()
     spec.limits = backup.identity.settings;
     // They may have been raised since: then as much can be in flight at the mark.
     raise_settings(spec.limits, needs().limits);
+    for (const auto& created : needs().tablespaces)
+        if (!backup.facts.tablespaces.contains(created.oid))
+            spec.created_tablespaces.emplace(created.oid, created_place(created.oid));
     spec.superuser = backup.facts.bootstrap_superuser;
     spec.collation_versions = backup.facts.collation_versions;
     return spec;
@@ -244,7 +293,8 @@ void MemberRestore::start_feeder()
         context_.storage(), member_,
         LogFeeder::Options{.folder = work_dir(),
                            .owner = owner_,
-                           .segment_size = member_.backup.value.identity.log_segment_size});
+                           .segment_size = member_.backup.value.identity.log_segment_size,
+                           .patches = log_patches()});
     if (state_.claimed != 0) feeder_->reserve_below(state_.claimed);
 }
 
@@ -254,6 +304,7 @@ void MemberRestore::recover(std::stop_token stop)
     target_->prepare(recovery_spec());
     if (state_.phase >= RestorePhase::at_mark) return;
     auto start = steady_clock::now();
+    if (!needs().tablespaces.empty()) make_folder(folder_ / "tablespaces", {}, enterable());
     start_feeder();
     context_.progress.stage(member_.member, "replay log", member_.log_bytes);
     try {

@@ -83,6 +83,8 @@ private:
     void require_extensions();
     /// Read once.
     const LogNeeds& needs();
+    std::vector<engine::LogPatch> log_patches();
+    std::filesystem::path created_place(std::uint32_t oid) const;
     engine::RecoverySpec recovery_spec();
     engine::HandOverOptions hand_over_options() const;
     std::string helper_path() const;

@@ -215,6 +215,15 @@ std::vector<std::string> MemberRestore::preflight()
     for (auto& warning : foreseen_collations(member_.backup.value.facts.collation_versions))
         warnings.push_back(member_.member + ": " + warning);
     require_extensions();
+    for (const auto& warning : needs().warnings)
+        warnings.push_back(member_.member + ": " + warning);
+    for (const auto& created : needs().tablespaces)
+        if (created.start < member_.target.offset && !state_.tablespaces.contains(created.oid))
+            context_.progress.note(fmt::format(
+                "{}: tablespace {} was created after the base backup, in production at {}; it goes "
+                "to {}",
+                member_.member, created.oid, created.location,
+                created_place(created.oid).native()));
     return warnings;
 }
 

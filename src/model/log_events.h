@@ -50,6 +50,7 @@ enum class LogNoticeKind : std::uint8_t {
     end_of_recovery = 3,
     unknown_resource_manager = 4,
     custom_resource_manager = 5, ///< restore needs its extension preloaded; detail is the id
+    tablespace_created = 6,      ///< replay would use the folder it names; detail is "OID LOCATION"
 };
 struct LogNotice {
     LogNoticeKind kind = LogNoticeKind::parameter_change;

@@ -222,7 +222,7 @@ void get_notices(ByteReader& in, LogIndex& index)
     Cursor cursor{.start = index.range.from};
     index.notices.resize(get_count(in, 3));
     for (model::LogNotice& notice : index.notices) {
-        notice.kind = get_kind(in, model::LogNoticeKind::custom_resource_manager);
+        notice.kind = get_kind(in, model::LogNoticeKind::tablespace_created);
         notice.start = cursor.get_start(in);
         notice.detail = get_text(in, kMaxText, "a notice's length");
     }

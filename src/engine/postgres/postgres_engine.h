@@ -11,6 +11,7 @@ public:
     std::unique_ptr<Session> connect(const MemberConfig& member) override;
     std::unique_ptr<RestoreTarget> open_target(const TargetConfig& target) override;
     std::unique_ptr<LogDecoder> open_decoder(const DecoderStart& start) override;
+    std::vector<LogPatch> keep_tablespace_inside(const LogExcerpt& record) override;
 };
 
 } // namespace tidemark::engine::postgres

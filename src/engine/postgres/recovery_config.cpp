@@ -121,6 +121,8 @@ void add_recovery(Settings& out, const ServerSetup& setup)
         out.emplace_back("recovery_target_time", time);
     }
     if (goal.name) out.emplace_back("recovery_target_name", *goal.name);
+    // Else it would end where recovery becomes consistent, at a folder where links are usual.
+    if (setup.tablespaces_inside) out.emplace_back("allow_in_place_tablespaces", "on");
     out.emplace_back("recovery_target_action",
                      setup.purpose == ServerPurpose::recover ? "shutdown" : "promote");
 }

@@ -30,6 +30,7 @@ struct ServerSetup {
     RecoveryGoal goal;           ///< for recover and promote
     std::string restore_command; ///< likewise
     std::map<std::string, std::string> limits;
+    bool tablespaces_inside = false;     ///< replay makes some in pg_tblspc itself
     bool track_commit_timestamp = false; ///< as pg_control has it
     std::vector<std::string> preload_libraries;
 };

@@ -92,6 +92,19 @@ TEST(RecoveryConfigTest, CommitTimestampsAreAsTheyWere)
 }
 
 // rule 23
+// rule 29
+TEST(RecoveryConfigTest, TablespacesThatReplayMakesMayLieInside)
+{
+    auto made = setup(ServerPurpose::recover, 15);
+    EXPECT_FALSE(read(made).contains("allow_in_place_tablespaces"));
+    made.tablespaces_inside = true;
+    EXPECT_EQ(read(made).at("allow_in_place_tablespaces"), "on");
+    made.purpose = ServerPurpose::promote;
+    EXPECT_EQ(read(made).at("allow_in_place_tablespaces"), "on");
+    made.purpose = ServerPurpose::keep;
+    EXPECT_FALSE(read(made).contains("allow_in_place_tablespaces"));
+}
+
 TEST(RecoveryConfigTest, OnlyNamedLibrariesArePreloaded)
 {
     for (auto purpose : {ServerPurpose::recover, ServerPurpose::keep}) {

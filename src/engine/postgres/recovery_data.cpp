@@ -16,6 +16,7 @@ RestoreMemory memory_of(const RecoverySpec& spec, const ControlFile& control)
     memory.superuser = spec.superuser.empty() ? "postgres" : spec.superuser;
     memory.collations = spec.collation_versions;
     memory.limits = spec.limits;
+    memory.creates_tablespaces = !spec.created_tablespaces.empty();
     raise_limits(memory.limits, control);
     return memory;
 }

@@ -15,6 +15,7 @@
 #include "engine/postgres/recovery_run.h"
 #include "engine/postgres/restore_work.h"
 #include "engine/postgres/start_command.h"
+#include "engine/postgres/tablespace_places.h"
 #include "engine/postgres/trial_start.h"
 
 #include <fmt/format.h>
@@ -135,7 +136,8 @@ private:
     mutable RestoreWork work_; ///< remembers what it has read
     fs::path bin_dir_;
     std::optional<ServerProcess> process_;
-    bool parked_ = false; ///< postgresql.auto.conf, by us
+    bool parked_ = false;                                   ///< postgresql.auto.conf, by us
+    std::map<std::uint32_t, fs::path> created_tablespaces_; ///< by the log, and their places
 };
 
 std::optional<RunningServer> PostgresTarget::own_server() const
@@ -173,6 +175,7 @@ void PostgresTarget::prepare(const RecoverySpec& spec)
                     fmt::format("{} has been promoted already", config_.dir.native()),
                     {.hint = "discard that restore and begin anew"}};
     }
+    created_tablespaces_ = spec.created_tablespaces;
     auto memory = memory_of(spec, control_file);
     // An earlier run of ours got into recovery: it goes on from its last restartpoint. The label is
     // the server's to remove, and must not come back.
@@ -220,6 +223,7 @@ Reached PostgresTarget::recover(const std::function<void(model::Offset)>& progre
     if (auto known = work_.reached(); known &&
                                       before.state == ClusterState::shut_down_in_recovery &&
                                       !find_running_server(config_.dir, config_.work_dir)) {
+        move_tablespaces_out(config_.dir, created_tablespaces_, work_.user());
         return *known;
     }
     const auto& goal = work_.memory().goal;
@@ -229,6 +233,7 @@ Reached PostgresTarget::recover(const std::function<void(model::Offset)>& progre
     process_.reset();
     auto reached = judge_recovery(run, goal, control(), launch.log_file.native());
     work_.set_reached(reached);
+    move_tablespaces_out(config_.dir, created_tablespaces_, work_.user());
     return reached;
 }
 

@@ -49,6 +49,7 @@ std::string format_memory(const RestoreMemory& memory)
     if (!memory.database.empty()) text += conf_line("database", memory.database);
     for (const auto& [name, value] : memory.limits)
         text += conf_line("limit." + name, value);
+    if (memory.creates_tablespaces) text += conf_line("creates_tablespaces", "on");
     for (const auto& [locale, version] : memory.collations) {
         text += conf_line("collation", fmt::format("{}={}", locale, version));
     }
@@ -79,6 +80,8 @@ RestoreMemory parse_memory(std::string_view text)
             memory.database = value;
         } else if (name.starts_with("limit.")) {
             memory.limits[name.substr(6)] = value;
+        } else if (name == "creates_tablespaces") {
+            memory.creates_tablespaces = value == "on";
         } else if (name == "collation" && value.rfind('=') != std::string::npos) {
             auto at = value.rfind('=');
             memory.collations[value.substr(0, at)] = value.substr(at + 1);
@@ -192,6 +195,7 @@ ServerSetup RestoreWork::setup(ServerPurpose purpose, const ControlFile& control
     setup.goal = memory().goal;
     setup.restore_command = memory().restore_command;
     setup.limits = memory().limits;
+    setup.tablespaces_inside = memory().creates_tablespaces;
     setup.track_commit_timestamp = control.track_commit_timestamp;
     setup.preload_libraries = config_.preload_libraries;
     return setup;

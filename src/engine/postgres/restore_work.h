@@ -22,6 +22,7 @@ struct RestoreMemory {
     std::string superuser;
     std::string database; ///< one that accepts connections, where none that we know does
     std::map<std::string, std::string> collations;
+    bool creates_tablespaces = false; ///< replay does, below the data directory
 };
 std::string format_memory(const RestoreMemory& memory);
 RestoreMemory parse_memory(std::string_view text);

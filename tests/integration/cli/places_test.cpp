@@ -32,17 +32,15 @@ std::map<std::string, std::string> contents(const fs::path& folder)
     return all;
 }
 
-/// m0 has a tablespace with a table of a thousand rows; the repository says compression = "none".
+/// m0 has a tablespace with a table of a thousand rows, and another that was made after the base
+/// backup; the repository says compression = "none".
 class PlacesTest : public SharedGroupTest {
 protected:
     static void SetUpTestSuite()
     {
         share_group([] {
-            original_ = lab_->folder() / "side";
-            fs::create_directory(original_);
-            app::give_to_lab_user(original_);
             auto sql = Connection::open(lab_->lab.cluster(0).url());
-            sql.exec("CREATE TABLESPACE side LOCATION " + Connection::literal(original_.native()));
+            original_ = make_tablespace(sql, "side");
             sql.exec("CREATE TABLE public.kept_aside (v int, line text) TABLESPACE side");
             sql.exec("INSERT INTO public.kept_aside SELECT i, repeat('plainly stored ', 20) "
                      "FROM generate_series(1, 1000) i");
@@ -52,12 +50,29 @@ protected:
             store_plainly();
             must(lab_->backup("base"));
             sql.exec("INSERT INTO public.kept_aside VALUES (1001, 'after the base backup')");
+            make_tablespace(sql, "gone");
+            sql.exec("DROP TABLESPACE gone");
+            original_later_ = make_tablespace(sql, "later");
+            sql.exec("CREATE TABLE public.made_later (v int) TABLESPACE later");
+            sql.exec("INSERT INTO public.made_later SELECT generate_series(1, 1000)");
             must(lab_->mark("last"));
+            sql.exec("UPDATE public.made_later SET v = -v"); // what replay would undo
             // What the original holds can be compared only when nobody writes to it.
             for (std::size_t i = 0; i < lab_->lab.size(); ++i)
                 lab_->lab.cluster(i).stop();
             before_ = contents(original_);
+            before_later_ = contents(original_later_);
         });
+    }
+
+    static fs::path make_tablespace(Connection& sql, const std::string& name)
+    {
+        auto place = lab_->folder() / name;
+        fs::create_directory(place);
+        app::give_to_lab_user(place);
+        sql.exec(fmt::format("CREATE TABLESPACE {} LOCATION {}", name,
+                             Connection::literal(place.native())));
+        return place;
     }
 
     static void store_plainly()
@@ -91,17 +106,39 @@ protected:
         sql.exec("INSERT INTO public.kept_aside SELECT 0, 'new' FROM generate_series(1, 1000)");
         sql.exec("CHECKPOINT");
         EXPECT_TRUE(contents(original_) == before_) << "the restored server writes to production";
+        expect_later(sql, dir);
         stop_restored(lab_->target(dir));
     }
 
+    /// Made by the log, it lies below the member all the same.
+    static void expect_later(Connection& sql, const std::string& dir)
+    {
+        auto row = sql.exec("SELECT oid, pg_tablespace_location(oid) FROM pg_tablespace "
+                            "WHERE spcname = 'later'");
+        ASSERT_EQ(row.rows(), 1);
+        auto member = fs::canonical(lab_->target(dir) / "m0");
+        EXPECT_EQ(row.text(0, 1), (member / "tablespaces" / row.text(0, 0).value()).string());
+        EXPECT_TRUE(fs::is_symlink(member / "data/pg_tblspc" / row.text(0, 0).value()));
+        EXPECT_EQ(sql.exec("SELECT sum(v) FROM public.made_later").text(0, 0), "500500");
+        EXPECT_EQ(std::distance(fs::directory_iterator(member / "data/pg_tblspc"), {}), 2);
+        sql.exec("INSERT INTO public.made_later VALUES (1)");
+        sql.exec("CHECKPOINT");
+        EXPECT_TRUE(contents(original_later_) == before_later_)
+            << "the restored server writes to production";
+    }
+
     static fs::path original_;
+    static fs::path original_later_;
     static std::string oid_;
     static std::map<std::string, std::string> before_;
+    static std::map<std::string, std::string> before_later_;
 };
 
 fs::path PlacesTest::original_;
+fs::path PlacesTest::original_later_;
 std::string PlacesTest::oid_;
 std::map<std::string, std::string> PlacesTest::before_;
+std::map<std::string, std::string> PlacesTest::before_later_;
 
 // rule 29
 TEST_F(PlacesTest, TablespacesGoBelowTheMemberUnlessTheyAreMapped)

@@ -1,5 +1,6 @@
 #include "engine/postgres/wal/decoder.h"
 
+#include "engine/postgres/wal/tablespace.h"
 #include "engine/postgres/wal/xact.h"
 #include "engine/postgres/wal/xlog_record.h"
 
@@ -140,6 +141,8 @@ void IndexBuilder::record(const Record& record)
         add_transaction(record);
     else if (record.manager == kXlog)
         add_log_record(record);
+    else if (is_tablespace_creation(record))
+        add_tablespace(record);
     else if (record.manager > kLastBuiltIn)
         add_manager_notice(record);
 }
@@ -245,6 +248,15 @@ void IndexBuilder::add_log_record(const Record& record)
     default:
         return;
     }
+}
+
+void IndexBuilder::add_tablespace(const Record& record)
+{
+    if (auto creation = decode_tablespace_creation(record))
+        add_notice(LogNoticeKind::tablespace_created, record,
+                   fmt::format("{} {}", creation->oid, creation->location));
+    else
+        malformed_ = record.start;
 }
 
 void IndexBuilder::add_manager_notice(const Record& record)

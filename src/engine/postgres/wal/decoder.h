@@ -34,6 +34,7 @@ private:
     void add_transaction(const Record& record);
     void add_end(const Record& record, bool committed, base::Time at);
     void add_log_record(const Record& record);
+    void add_tablespace(const Record& record);
     void add_manager_notice(const Record& record);
     void add_notice(model::LogNoticeKind kind, const Record& record, std::string detail);
     void add_time(const model::TimePoint& point);

@@ -41,6 +41,7 @@ constexpr std::uint32_t kMaxRecord = (1U << 30) - 1;
 enum ResourceManager : std::uint8_t {
     kXlog = 0,
     kTransaction = 1,
+    kTablespace = 5,
     kLastBuiltIn = 21,
     kFirstCustom = 128, ///< 15 and later
 };

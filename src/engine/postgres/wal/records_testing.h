@@ -99,6 +99,15 @@ inline TestRecord restore_point(std::string_view name)
     return {.manager = kXlog, .info = 0x70, .main = main.bytes()};
 }
 
+inline TestRecord tablespace(std::uint32_t oid, std::string_view location)
+{
+    base::ByteWriter main;
+    main.u32(oid);
+    main.raw(base::as_bytes(location));
+    main.u8(0);
+    return {.manager = kTablespace, .info = 0x00, .xid = 600, .main = main.bytes()};
+}
+
 inline TestRecord parameters(std::uint32_t wal_level)
 {
     base::ByteWriter main;
