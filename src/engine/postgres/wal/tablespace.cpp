@@ -35,8 +35,12 @@ public:
             auto part = std::min<std::size_t>(count, kPageSize - at_ % kPageSize);
             auto from = static_cast<std::size_t>(at_ - start_);
             if (from + part > bytes_.size()) refuse(start_, "the log ends within the record");
-            parts_.push_back({.at = at_, .bytes = {}});
-            sizes_.push_back(part);
+            if (!parts_.empty() && parts_.back().at + sizes_.back() == at_) {
+                sizes_.back() += part;
+            } else {
+                parts_.push_back({.at = at_, .bytes = {}});
+                sizes_.push_back(part);
+            }
             auto piece = bytes_.subspan(from, part);
             whole_.insert(whole_.end(), piece.begin(), piece.end());
             at_ += part;
