@@ -4,7 +4,9 @@
 #include "base/real_folder.h"
 #include "job/drill_findings.h"
 #include "job/group_restore.h"
+#include "job/production_disk.h"
 #include "job/reading.h"
+#include "job/restore_space.h"
 #include "job/scratch.h"
 #include "job/stage_recorder.h"
 
@@ -19,9 +21,6 @@ using model::CheckResult;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Room for log segments in flight and the server's own files, for each member.
-constexpr std::uint64_t kHeadroom = 256ULL << 20;
 
 /// Says nothing about the backup, only about this machine or this moment.
 bool is_about_us(Code code)
@@ -68,11 +67,14 @@ public:
         find_room();
         try {
             bring_up();
+            require_margin();
             check_content();
+            require_margin();
             ask();
             stop_servers();
             check_pages();
         } catch (const Error& error) {
+            require_margin(); // else it says that it was stopped, and not why
             if (!is_about_us(error.code())) require_room_left(scratch_->path(), error.what());
             throw;
         }
@@ -124,7 +126,7 @@ private:
         auto parent = base::resolve_links(options_.parent);
         clear_away(parent);
         group_stage("make room");
-        require_space(parent, plan_.bytes_to_write + kHeadroom * plan_.members.size());
+        require_room_for_all(parent);
         std::optional<base::User> owner;
         if (!restore_.user.empty()) {
             auto user = base::lookup_user(restore_.user);
@@ -134,6 +136,47 @@ private:
         restore_.dir = scratch_->path();
         group_.emplace(context_, plan_, restore_);
         group_->preflight();
+    }
+
+    /// A drill has time: unlike a restore it does not begin where the log could fill the disk.
+    void require_room_for_all(const fs::path& parent)
+    {
+        auto room = room_of(plan_);
+        auto sum =
+            fmt::format("{} for the backups and the servers, up to {} for what the log adds",
+                        base::format_size(room.least), base::format_size(room.most - room.least));
+        if (auto place = on_disk_of(parent, production())) {
+            disk_.emplace(parent, *place, context_.stop);
+            context_.stop = disk_->stop();
+            room.most += disk_->margin();
+            sum += fmt::format(", and {} stay free for {} on the same disk",
+                               base::format_size(disk_->margin()), disk_->place().string());
+        }
+        require_space(parent, room.most, sum);
+    }
+
+    /// What is written to while the drill works, as far as it is on this host: where the servers
+    /// and the repository are, by the configuration and by the backups.
+    std::vector<fs::path> production() const
+    {
+        std::vector<fs::path> data;
+        for (const auto& member : context_.group.members)
+            if (member.data_dir) data.push_back(*member.data_dir);
+        for (const auto& [name, member] : plan_.members)
+            data.emplace_back(member.backup.value.identity.data_directory);
+        std::vector<fs::path> places;
+        for (const auto& folder : data) {
+            if (folder.empty()) continue;
+            places.push_back(folder);
+            places.push_back(folder / "pg_wal");
+        }
+        if (!restore_.repository.empty()) places.push_back(restore_.repository);
+        return places;
+    }
+
+    void require_margin() const
+    {
+        if (disk_) disk_->require_margin();
     }
 
     /// What an earlier drill left takes time that no restore in earnest needs.
@@ -282,13 +325,14 @@ private:
 
     static constexpr std::size_t kLookBack = 100;
 
-    const Context& context_;
+    Context context_;
     const repo::RestorePlan& plan_;
     const DrillOptions& options_;
     StageRecorder& recorder_;
     model::Drill& report_;
     RestoreOptions restore_;
     base::Duration cleared_{};
+    std::optional<ProductionDisk> disk_;
     std::optional<Scratch> scratch_; // outlives the servers in it
     std::optional<GroupRestore> group_;
 };

@@ -331,11 +331,64 @@ TEST_F(DrillTest, ADiskThatBecameFullIsNoReport)
     EXPECT_TRUE(stored().empty());
 }
 
+/// By its own work or by production's, and never to the last byte.
+TEST_F(DrillTest, ADiskOfProductionKeepsItsMargin)
+{
+    const auto place = dir_.path() / "small";
+    fs::create_directory(place);
+    base::SmallMount disk(place, "size=2g");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    fs::create_directory(place / "repository");
+    DrillOptions options{.parent = place};
+    const auto alone = options; // on a disk of its own
+    options.restore.repository = place / "repository";
+    auto stopped = [&](const std::string& said) {
+        try {
+            drill_group(world_.context(), plan_, options);
+            ADD_FAILURE() << said;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::out_of_space) << error.what();
+            EXPECT_THAT(error.what(), HasSubstr(said));
+            EXPECT_THAT(error.hint(), HasSubstr("--dir"));
+        }
+        EXPECT_EQ(std::distance(fs::directory_iterator(place), fs::directory_iterator()), 1)
+            << said;
+    };
+    disk.change("size=760m"); // two servers have room, and 248 MiB are left
+    stopped("256 MiB stay free for " + (place / "repository").string());
+    EXPECT_TRUE(drill_group(world_.context(), plan_, alone).report.proves());
+    disk.change("size=2g");
+    world_.engine().restored().set_log_reader(
+        [&](const std::string& member, model::Epoch epoch, model::Offset from, model::Offset to) {
+            disk.change("size=200m"); // somebody takes the rest
+            auto& server = world_.server(member == "a" ? 0 : 1);
+            return server.log(epoch, from, std::min(to, server.insert_position().offset));
+        });
+    stopped("less than 256 MiB had come to be free");
+    EXPECT_EQ(stored().size(), 1U);
+    disk.change("size=2g");
+    EXPECT_TRUE(drill_group(world_.context(), plan_, alone).report.proves());
+}
+
+TEST_F(DrillTest, DoesNotBeginWhereTheLogCouldFillTheDisk)
+{
+    plan_.members.at("a").log_bytes = 1ULL << 60;
+    try {
+        drill();
+        ADD_FAILURE();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::out_of_space) << error.what();
+        EXPECT_THAT(error.what(), HasSubstr("for what the log adds"));
+    }
+    EXPECT_TRUE(nothing_left());
+}
+
 TEST(ScratchTest, NeedsRoom)
 {
     base::TempDir dir;
-    EXPECT_NO_THROW(require_space(dir.path(), 1));
-    EXPECT_THROW(require_space(dir.path(), 1ULL << 60), Error);
+    EXPECT_NO_THROW(require_space(dir.path(), 1, "all"));
+    EXPECT_THROW(require_space(dir.path(), 1ULL << 60, "all"), Error);
 }
 
 TEST(ScratchTest, OneThatIsNotMadeWholeIsRemoved)

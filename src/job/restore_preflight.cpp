@@ -20,13 +20,6 @@ using base::Code;
 using base::Error;
 namespace fs = std::filesystem;
 
-namespace {
-
-/// Room for log segments in flight and the server's own files.
-constexpr std::uint64_t kHeadroom = 256ULL << 20;
-
-} // namespace
-
 void MemberRestore::refuse_running_server(const fs::path& data_dir) const
 {
     std::ifstream file(data_dir / "postmaster.pid");
@@ -64,16 +57,17 @@ std::vector<SpaceNeed> MemberRestore::space_needs() const
     if (continues()) return {};
     std::vector<SpaceNeed> needs;
     auto rest = member_.bytes_to_write;
+    const auto log = room_for_log(member_);
     bool mapped = std::any_of(options_.tablespaces.begin(), options_.tablespaces.end(),
                               [&](const auto& one) { return one.first.first == member_.member; });
     if (mapped) {
         for (const auto& [oid, size] : tablespace_sizes(context_.storage(), member_.backup)) {
             auto part = std::min(size, rest);
             rest -= part;
-            needs.push_back({tablespace(oid), part, member_.member});
+            needs.push_back({tablespace(oid), part, member_.member, log});
         }
     }
-    needs.push_back({folder_, rest + kHeadroom, member_.member});
+    needs.push_back({folder_, rest + kHeadroom, member_.member, log});
     return needs;
 }
 
@@ -297,7 +291,8 @@ std::vector<std::string> preflight(const Context& context, const repo::RestorePl
         for (auto& need : member->space_needs())
             needs.push_back(std::move(need));
     }
-    require_room(needs);
+    for (auto& warning : require_room(needs))
+        warnings.push_back(std::move(warning));
     if (!options.joint) return warnings;
     if (auto refusal = refusal_to_write(context, plan.group))
         throw Error{refusal->code(),

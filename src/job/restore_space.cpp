@@ -5,11 +5,11 @@
 #include "repo/layout.h"
 #include "repo/page_map.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
-#include <set>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -19,10 +19,21 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// max_wal_size as servers have it unless told otherwise; those of a restore are not.
+constexpr std::uint64_t kKeptLog = 1ULL << 30;
+
 struct FileSystem {
     fs::path place; ///< something on it
     std::uint64_t needed = 0;
-    std::set<std::string> members;
+    std::map<std::string, std::uint64_t> members; ///< what the log of each may add
+
+    std::uint64_t most() const
+    {
+        auto sum = needed;
+        for (const auto& [member, log] : members)
+            sum += log;
+        return sum;
+    }
 };
 
 /// Sums the files below "pg_tblspc/OID/".
@@ -51,8 +62,25 @@ fs::path nearest_existing(fs::path path)
 
 } // namespace
 
-void require_room(const std::vector<SpaceNeed>& needs)
+std::uint64_t room_for_log(const repo::MemberPlan& member)
 {
+    return member.log_bytes + std::min(member.log_bytes, kKeptLog);
+}
+
+PlanRoom room_of(const repo::RestorePlan& plan)
+{
+    PlanRoom out;
+    for (const auto& [name, member] : plan.members) {
+        auto least = member.bytes_to_write + kHeadroom;
+        out.least += least;
+        out.most += least + room_for_log(member);
+    }
+    return out;
+}
+
+std::vector<std::string> require_room(const std::vector<SpaceNeed>& needs)
+{
+    std::vector<std::string> warnings;
     std::map<dev_t, FileSystem> all;
     for (const auto& need : needs) {
         auto place = nearest_existing(need.where);
@@ -62,22 +90,36 @@ void require_room(const std::vector<SpaceNeed>& needs)
         auto& one = all[info.st_dev];
         if (one.place.empty()) one.place = place;
         one.needed += need.bytes;
-        one.members.insert(need.member);
+        auto& log = one.members[need.member]; // grows here or there, but once
+        log = std::max(log, need.log);
     }
     for (const auto& [device, one] : all) {
         struct statvfs info = {};
         if (::statvfs(one.place.c_str(), &info) != 0)
             throw base::system_error("cannot look at " + one.place.native(), errno);
         auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-        if (available >= one.needed) continue;
+        if (available >= one.most()) continue;
+        std::vector<std::string> names;
+        for (const auto& [member, log] : one.members)
+            names.push_back(member);
+        if (available >= one.needed) {
+            warnings.push_back(fmt::format(
+                "{} has {} free: enough for the files of {}, but with what the log may add the "
+                "restore can need up to {}; when the disk becomes full, make room and run the same "
+                "command again",
+                one.place.native(), base::format_size(available), fmt::join(names, ", "),
+                base::format_size(one.most())));
+            continue;
+        }
         throw base::Error{base::Code::out_of_space,
                           fmt::format("{} has {} free, the restore of {} needs {}",
                                       one.place.native(), base::format_size(available),
-                                      fmt::join(one.members, ", "), base::format_size(one.needed)),
+                                      fmt::join(names, ", "), base::format_size(one.needed)),
                           {.hint = fmt::format("free space there, or put a member elsewhere with "
                                                "--map {}=DIR",
-                                               *one.members.begin())}};
+                                               names.front())}};
     }
+    return warnings;
 }
 
 std::map<std::uint32_t, std::uint64_t> tablespace_sizes(store::Storage& storage,

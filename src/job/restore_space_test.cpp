@@ -29,5 +29,43 @@ TEST(RestoreSpaceTest, WhatGoesToOneFileSystemIsSummed)
     EXPECT_NO_THROW(require_room({}));
 }
 
+repo::MemberPlan planned_with(std::uint64_t files, std::uint64_t log)
+{
+    repo::MemberPlan member;
+    member.bytes_to_write = files;
+    member.log_bytes = log;
+    return member;
+}
+
+TEST(RestoreSpaceTest, TheLogCanAddItsBytesAndIsKeptForAWhile)
+{
+    constexpr std::uint64_t kMiB = 1U << 20;
+    EXPECT_EQ(room_for_log(planned_with(70 * kMiB, 0)), 0U);
+    EXPECT_EQ(room_for_log(planned_with(70 * kMiB, 420 * kMiB)), 840 * kMiB);
+    EXPECT_EQ(room_for_log(planned_with(70 * kMiB, 5000 * kMiB)), 6024 * kMiB);
+    repo::RestorePlan plan;
+    EXPECT_EQ(room_of(plan).most, 0U);
+    plan.members["orders"] = planned_with(70 * kMiB, 420 * kMiB);
+    plan.members["stock"] = planned_with(30 * kMiB, 0);
+    EXPECT_EQ(room_of(plan).least, 100 * kMiB + 2 * kHeadroom);
+    EXPECT_EQ(room_of(plan).most, 940 * kMiB + 2 * kHeadroom);
+}
+
+TEST(RestoreSpaceTest, WhatTheLogMayAddIsAWarningAndCountsOnceForAMember)
+{
+    base::TempDir dir;
+    struct statvfs info = {};
+    ASSERT_EQ(::statvfs(dir.path().c_str(), &info), 0);
+    auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    SpaceNeed data{dir.path() / "data", 1, "orders", available / 3 * 2};
+    SpaceNeed tablespace{dir.path() / "fast", 1, "orders", available / 3 * 2};
+    EXPECT_TRUE(require_room({data, tablespace}).empty());
+    SpaceNeed other{dir.path() / "stock", 1, "stock", available / 3 * 2};
+    auto warnings = require_room({data, tablespace, other});
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_NE(warnings[0].find("the files of orders, stock"), std::string::npos) << warnings[0];
+    EXPECT_NE(warnings[0].find("can need up to"), std::string::npos) << warnings[0];
+}
+
 } // namespace
 } // namespace tidemark::job

@@ -133,13 +133,13 @@ std::vector<fs::path> remove_abandoned(const fs::path& parent,
     return removed;
 }
 
-void require_space(const fs::path& parent, std::uint64_t needed)
+void require_space(const fs::path& parent, std::uint64_t needed, const std::string& what_for)
 {
     auto available = room_in(parent).bytes;
     if (available >= needed) return;
     throw Error{Code::out_of_space,
-                fmt::format("{} has {} free, the drill needs {}", parent.string(),
-                            base::format_size(available), base::format_size(needed)),
+                fmt::format("{} has {} free, the drill needs {} ({})", parent.string(),
+                            base::format_size(available), base::format_size(needed), what_for),
                 {.hint = "free space there, or name another folder with --dir"}};
 }
 

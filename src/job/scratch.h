@@ -41,8 +41,9 @@ std::vector<std::filesystem::path>
 remove_abandoned(const std::filesystem::path& parent,
                  const std::function<void(const std::filesystem::path&)>& stop_servers);
 
-/// Error{out_of_space} unless `needed` bytes are free in `parent`.
-void require_space(const std::filesystem::path& parent, std::uint64_t needed);
+/// Error{out_of_space} unless `needed` bytes are free in `parent`; `what_for` says how they add up.
+void require_space(const std::filesystem::path& parent, std::uint64_t needed,
+                   const std::string& what_for);
 /// On a full disk all kinds of things go wrong, in all kinds of words: Error{out_of_space} with
 /// those in `what`, when that of `folder` has come to be full.
 void require_room_left(const std::filesystem::path& folder, const std::string& what);

@@ -2,6 +2,7 @@
 
 #include "app/cli/describe.h"
 #include "app/cli/table.h"
+#include "job/restore_space.h"
 #include "model/decision_table.h"
 #include "model/gid_text.h"
 
@@ -108,6 +109,9 @@ json plan_json(const repo::RestorePlan& plan, const job::RestoreOptions& options
     json out = {{"group", plan.group},         {"bytes_to_write", plan.bytes_to_write},
                 {"log_bytes", plan.log_bytes}, {"stored_bytes", plan.stored_bytes},
                 {"warnings", plan.warnings},   {"notes", plan.notes}};
+    const auto room = job::room_of(plan);
+    out["room_bytes"] = room.least;
+    out["room_most_bytes"] = room.most;
     if (plan.mark) {
         out["mark"] = mark_summary(*plan.mark);
         out["in_doubt"] = json::array();
@@ -165,6 +169,9 @@ std::string plan_text(const repo::RestorePlan& plan, const job::RestoreOptions& 
              base::format_size(member.bytes_to_write)});
     }
     out += table.render(2);
+    if (auto room = job::room_of(plan); room.most > 0)
+        out += fmt::format("  room: {}, up to {} with what the log adds\n",
+                           base::format_size(room.least), base::format_size(room.most));
     for (const auto& [name, member] : plan.members) {
         if (!is_placed(options, name)) continue;
         for (const auto& [oid, location] : member.backup.value.facts.tablespaces)

@@ -22,6 +22,7 @@ constexpr std::size_t kLongestSocketFolder = 80;
 /// How the lines begin that tell of the moment only.
 constexpr std::string_view kWritten = "Written ";
 constexpr std::string_view kNewest = "newest restorable mark then: ";
+constexpr std::string_view kLogRoom = "and room for what the log adds to that";
 
 /// As a word of a shell command.
 std::string word(const std::string& text)
@@ -90,6 +91,14 @@ std::uint64_t total_bytes(const SheetFacts& facts)
     return sum;
 }
 
+std::uint64_t log_room(const SheetFacts& facts)
+{
+    std::uint64_t sum = 0;
+    for (const auto& member : facts.members)
+        sum += member.log_room;
+    return sum;
+}
+
 std::string tidemark(const SheetFacts& facts, const std::string& rest)
 {
     return fmt::format("tidemark --repo {} {}", word(facts.repository), rest);
@@ -149,9 +158,13 @@ void add_needs(Page& page, const SheetFacts& facts)
     if (total_bytes(facts) == 0)
         items.push_back(fmt::format("room in {} (there is no backup yet that says how much)",
                                     facts.dir.string()));
-    else
+    else {
         items.push_back(fmt::format("{} free in {}, and 256 MiB more for each member",
                                     base::format_size(total_bytes(facts)), facts.dir.string()));
+        items.push_back(fmt::format("{}: up to {} when this was written; step 3 says how much by "
+                                    "now",
+                                    kLogRoom, base::format_size(log_room(facts))));
+    }
     page.list(items);
     items.clear();
     for (const auto& member : facts.members) {
@@ -332,7 +345,9 @@ bool tells_the_same(std::string_view one, std::string_view other)
         while (!text.empty()) {
             auto line = text.substr(0, text.find('\n'));
             text.remove_prefix(std::min(line.size() + 1, text.size()));
-            if (line.starts_with(kWritten) || line.find(kNewest) != line.npos) continue;
+            if (line.starts_with(kWritten) || line.find(kNewest) != line.npos ||
+                line.find(kLogRoom) != line.npos)
+                continue;
             out.append(line).push_back('\n');
         }
         return out;

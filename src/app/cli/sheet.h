@@ -26,6 +26,7 @@ struct SheetMember {
     std::string host = {};          ///< of its url; empty when not known, or this machine
     std::string superuser = {};     ///< bootstrap superuser
     std::uint64_t bytes = 0;        ///< that a restore writes
+    std::uint64_t log_room = 0;     ///< and what the log up to the newest mark may add
     std::uint64_t stored_bytes = 0; ///< that it reads
     std::size_t tablespaces = 0;
     std::string libraries = {}; ///< shared_preload_libraries

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/postgres/redact.h"
+#include "job/restore_space.h"
 #include "repo/drills.h"
 #include "repo/restore_plan.h"
 
@@ -71,6 +72,13 @@ SheetFacts gather_sheet(Environment& environment)
         facts.mark = repo::mark_id(*newest);
         for (const auto& mark : view.marks) {
             if (mark.number() == *newest) facts.mark_time = mark.value.created;
+        }
+        if (auto plan = repo::plan_restore(view, *newest).plan) {
+            for (auto& member : facts.members) {
+                auto planned = plan->members.find(member.name);
+                if (planned != plan->members.end())
+                    member.log_room = job::room_for_log(planned->second);
+            }
         }
     }
     facts.proof =

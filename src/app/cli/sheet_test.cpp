@@ -23,6 +23,7 @@ SheetFacts sample()
                       .version_num = 150018,
                       .superuser = "postgres",
                       .bytes = 3ULL << 30,
+                      .log_room = 512ULL << 20,
                       .libraries = "pg_cron",
                       .databases = {"postgres", "shop"}},
                      {.name = "audit",
@@ -41,6 +42,7 @@ TEST(SheetTest, NamesEverythingThatIsNeeded)
     for (const char* expected :
          {"# Recovery sheet: group shop", "/mnt/back ups/tm (id 00ff)", "last proven: never",
           "postgresql-15", "postgresql-16", "4.0 GiB free in /restore", "pg_cron",
+          "what the log adds to that: up to 512 MiB when this was written",
           "no key: this repository is not encrypted"})
         EXPECT_THAT(text, HasSubstr(expected));
 }
@@ -53,6 +55,7 @@ TEST(SheetTest, OnlyTheMomentDoesNotMakeItAnotherOne)
         facts.written += 24h;
         facts.host = "db8";
         facts.mark = "m-13";
+        facts.members[0].log_room = 5ULL << 30;
         facts.mark_time += 24h;
         auto later = render_sheet(facts, format);
         EXPECT_NE(later, before);

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/mount_testing.h"
 #include "cli/shared_group.h"
+#include "engine/postgres/pq.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -213,6 +214,38 @@ TEST_F(DiskTest, ADrillWithoutRoomSaysNothingAboutTheBackupAndLeavesNothing)
     EXPECT_EQ(said.find("removed"), std::string::npos) << said;
     EXPECT_TRUE(fs::exists(dead));
     EXPECT_EQ(reports(), before);
+}
+
+/// The files of the backup fit, what the log makes of them need not.
+TEST_F(DiskTest, ADrillDoesNotBeginWhereTheLogCouldFillTheDisk)
+{
+    SmallDisk disk(lab_->folder() / "growing-disk", "size=2g");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    auto sql = engine::postgres::Connection::open(lab_->lab.cluster(0).conninfo());
+    sql.exec("CREATE TABLE public.grown AS SELECT pg_catalog.repeat('x', 900) AS t "
+             "FROM pg_catalog.generate_series(1, 60000)");
+    must(lab_->mark("grown"));
+    sql.exec("DROP TABLE public.grown");
+    const auto planned = must(lab_->run({"restore", "--plan", "--to", "grown", "--json"})).json();
+    const auto room = planned.at("plan").at("room_bytes").get<std::uint64_t>();
+    const auto most = planned.at("plan").at("room_most_bytes").get<std::uint64_t>();
+    ASSERT_GT(most, room + (100U << 20)) << "the table is in the log twice: there, and kept";
+    disk.change(fmt::format("size={}k", (room + (most - room) / 2) / 1024));
+    auto run = lab_->run({"drill", "--to", "grown", "--dir", disk.path().string()});
+    expect(run, 32);
+    for (const char* word : {"the drill needs", "what the log adds", "--dir"})
+        EXPECT_NE(run.err.find(word), std::string::npos) << word << '\n' << run.text();
+    EXPECT_TRUE(fs::is_empty(disk.path())) << "nothing is begun";
+    // A restore may have to do with it.
+    run = lab_->run(
+        {"restore", "--plan", "--to", "grown", "--dir", (disk.path() / "restored").string()});
+    EXPECT_EQ(run.code(), 3) << run.text();
+    EXPECT_NE(run.text().find("can need up to"), std::string::npos) << run.text();
+    disk.change("size=2g");
+    run = lab_->run(
+        {"restore", "--plan", "--to", "grown", "--dir", (disk.path() / "restored").string()});
+    EXPECT_EQ(run.code(), 0) << run.text();
 }
 
 TEST_F(DiskTest, ADiskThatFillsUnderTheServersOfADrillIsNoVerdictOnTheBackup)
