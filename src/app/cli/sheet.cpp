@@ -192,21 +192,40 @@ void add_needs(Page& page, const SheetFacts& facts)
     page.list(items);
 }
 
+/// Distributions have one major version each; the others come from PostgreSQL's own archive. The
+/// sheet cannot know which one it will be read on.
+std::string own_archive(int major)
+{
+    return fmt::format("if ! apt-cache show postgresql-{} >/dev/null 2>&1; then apt-get install "
+                       "--yes postgresql-common ca-certificates && "
+                       "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y; fi",
+                       major);
+}
+
 void add_commands(Page& page, const SheetFacts& facts)
 {
     auto group = word(facts.group);
     auto dir = word(facts.dir.string());
     page.heading("Commands, in this order, as root");
-    page.paragraph("1. Install the server and what the program needs, and see that it is there.");
+    std::string step =
+        "1. Install the server and what the program needs, and see that it is there.";
+    if (!majors(facts).empty())
+        step += fmt::format(" If the distribution does not have version {}, a line that begins "
+                            "with `if` adds PostgreSQL's own archive of packages (PGDG), which "
+                            "needs the network.",
+                            fmt::join(majors(facts), " or "));
+    page.paragraph(step);
     std::vector<std::string> install;
     if (!facts.libraries.packages.empty() || !majors(facts).empty())
         install.emplace_back("apt-get update");
     if (!facts.libraries.packages.empty())
         install.push_back(
             fmt::format("apt-get install --yes {}", fmt::join(facts.libraries.packages, " ")));
-    for (int major : majors(facts))
+    for (int major : majors(facts)) {
+        install.push_back(own_archive(major));
         install.push_back(
             fmt::format("apt-get install --yes postgresql-{0} postgresql-client-{0}", major));
+    }
     install.emplace_back("cd /"); // psql as postgres would complain of /root
     install.emplace_back("tidemark version");
     page.commands(install);

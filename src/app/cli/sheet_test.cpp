@@ -80,6 +80,24 @@ TEST(SheetTest, TheProgramsLibrariesAreInstalledToo)
     EXPECT_THAT(render_sheet(facts, SheetFormat::markdown), HasSubstr("linked with: libfmt.so.9."));
 }
 
+/// Else every group fails that is not on the distribution's own version.
+TEST(SheetTest, VersionsThatTheDistributionLacksComeFromPostgresItself)
+{
+    auto text = render_sheet(sample(), SheetFormat::markdown);
+    EXPECT_THAT(text, HasSubstr("If the distribution does not have version 15 or 16, "));
+    const std::string archive =
+        "\nif ! apt-cache show postgresql-16 >/dev/null 2>&1; then apt-get install --yes "
+        "postgresql-common ca-certificates && "
+        "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y; fi\n";
+    EXPECT_THAT(text,
+                HasSubstr(archive + "apt-get install --yes postgresql-16 postgresql-client-16\n"));
+    EXPECT_LT(text.find("\napt-get update\n"), text.find(archive)) << "it asks what is known";
+    auto facts = sample();
+    for (auto& member : facts.members)
+        member.version_num = 0; // no backup yet
+    EXPECT_THAT(render_sheet(facts, SheetFormat::markdown), Not(HasSubstr("pgdg")));
+}
+
 TEST(SheetTest, CommandsAreCompleteAndQuoted)
 {
     auto text = render_sheet(sample(), SheetFormat::markdown);

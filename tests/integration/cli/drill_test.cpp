@@ -336,6 +336,9 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
     auto asked = lab_->folder() / "asked";
     std::ofstream(programs / "apt-get") << "#!/bin/sh\necho \"$@\" >> " << asked.string() << "\n";
     fs::permissions(programs / "apt-get", fs::perms::owner_all);
+    // It has every version, or this machine would get PostgreSQL's own archive.
+    std::ofstream(programs / "apt-cache") << "#!/bin/sh\n";
+    fs::permissions(programs / "apt-cache", fs::perms::owner_all);
     const auto& server = lab_->lab.cluster(0).install();
     auto commands = commands_of(sheet);
     ASSERT_GE(commands.size(), 9U) << sheet;
