@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "cli/shared_group.h"
+#include "cli/stranger.h"
 #include "engine/postgres/pq.h"
 
 #include <csignal>
@@ -12,7 +13,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -302,22 +302,6 @@ TEST_F(DrillTest, KeepLeavesTheFilesAndNoServer)
     fs::remove_all(kept);
 }
 
-/// The commands of a sheet, in their order.
-std::vector<std::string> commands_of(const std::string& sheet)
-{
-    std::vector<std::string> commands;
-    std::istringstream lines(sheet);
-    std::string line;
-    bool inside = false;
-    while (std::getline(lines, line)) {
-        if (line.starts_with("```"))
-            inside = line == "```sh";
-        else if (inside)
-            commands.push_back(line);
-    }
-    return commands;
-}
-
 TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
 {
     if (::geteuid() != 0) GTEST_SKIP() << "the sheet's commands are for root";
@@ -329,28 +313,13 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
     // All is gone but the repository and the paper.
     auto hidden = lab_->folder() / "gone.toml";
     fs::rename(lab_->config, hidden);
-    auto programs = lab_->folder() / "bin";
-    fs::create_directory(programs);
-    fs::create_symlink(TIDEMARK_PROGRAM, programs / "tidemark");
-    // Whether packages can be fetched is not ours to test; which ones are asked for, is.
-    auto asked = lab_->folder() / "asked";
-    std::ofstream(programs / "apt-get") << "#!/bin/sh\necho \"$@\" >> " << asked.string() << "\n";
-    fs::permissions(programs / "apt-get", fs::perms::owner_all);
-    // It has every version, or this machine would get PostgreSQL's own archive.
-    std::ofstream(programs / "apt-cache") << "#!/bin/sh\n";
-    fs::permissions(programs / "apt-cache", fs::perms::owner_all);
     const auto& server = lab_->lab.cluster(0).install();
+    Stranger stranger(lab_->folder() / "stranger", server);
     auto commands = commands_of(sheet);
     ASSERT_GE(commands.size(), 9U) << sheet;
     std::string rows;
     for (const auto& command : commands) {
-        base::ProcessOptions how;
-        how.directory = "/";
-        how.clean_environment = true;
-        how.environment = {{"PATH", fmt::format("{}:{}:/usr/sbin:/usr/bin:/sbin:/bin",
-                                                programs.string(), server.bin.string())},
-                           {"XDG_STATE_HOME", (lab_->folder() / "stranger").string()}};
-        auto done = base::run({"/bin/sh", "-c", command}, {.process = how, .deadline = 120s});
+        auto done = stranger.run(command);
         EXPECT_TRUE(done.exit.code == 0 || done.exit.code == 3) << command << "\n"
                                                                 << done.out << done.err;
         if (command.find("psql") != std::string::npos) rows += done.out;
@@ -358,7 +327,8 @@ TEST_F(DrillTest, AStrangerRestoresWithTheSheetAlone)
     fs::rename(hidden, lab_->config);
     EXPECT_THAT(rows, HasSubstr(" bank\n"));
     EXPECT_THAT(rows, HasSubstr("(0 rows)"));
-    auto packages = text_of(asked);
+    // Whether packages can be fetched is not ours to test; which ones are asked for, is.
+    auto packages = stranger.asked();
     EXPECT_THAT(packages, StartsWith("update\n"));
     EXPECT_THAT(packages,
                 HasSubstr(fmt::format("\ninstall --yes postgresql-{0} postgresql-client-{0}\n",

@@ -1,9 +1,12 @@
 // A restore whose members come up on several hosts: here two folders, one with a configuration, the
 // other with nothing but the repository. They meet in the repository alone.
 
+#include "base/fd.h"
 #include "cli/shared_group.h"
+#include "cli/stranger.h"
 #include "engine/postgres/pq.h"
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -298,6 +301,82 @@ TEST_F(HostsTest, OddCombinationsAreRefused)
         EXPECT_TRUE(run.explained()) << run.text();
     }
     EXPECT_FALSE(fs::exists(dir("b")));
+}
+
+/// The part of the recovery sheet for members on hosts of their own, printed for a host whose
+/// folder is `dir`: the configuration says that they are on db-a and db-b.
+std::string several_hosts(const GroupLab& lab, const fs::path& dir)
+{
+    auto bytes = base::read_file(lab.config, 1U << 20);
+    std::string text(base::as_text(bytes));
+    for (std::size_t i = 0; i < 2; ++i) {
+        const auto& url = lab.bank.members.at(i).url;
+        auto at = text.find(url);
+        EXPECT_NE(at, std::string::npos) << url << " is not in " << text;
+        if (at == std::string::npos) return {};
+        text.replace(at, url.size(), i == 0 ? "postgresql://db-a/bank" : "postgresql://db-b/bank");
+    }
+    auto config = lab.folder() / "hosts.toml";
+    std::ofstream(config, std::ios::trunc) << text;
+    auto printed = lab.tool.run({"sheet", "--dir", dir.string(), "--config", config.string()});
+    EXPECT_EQ(printed.code(), 0) << printed.text();
+    auto begin = printed.out.find("## Instead of step 4");
+    EXPECT_NE(begin, std::string::npos) << printed.text();
+    if (begin == std::string::npos) return {};
+    return printed.out.substr(begin, printed.out.find("\n## ", begin) - begin);
+}
+
+/// Two strangers, each with the sheet, one before each host.
+TEST_F(HostsTest, TheSheetsCommandsBringTheGroupUpOnItsHosts)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "the sheet's commands are for root";
+    const auto& server = lab_->lab.cluster(0).install();
+    const auto sheet_a = several_hosts(*lab_, dir("a"));
+    const auto lines_a = commands_of(sheet_a);
+    const auto lines_b = commands_of(several_hosts(*lab_, dir("b")));
+    ASSERT_EQ(lines_a.size(), 5U) << sheet_a; // a folder and --only for each host, then --open
+    ASSERT_EQ(lines_b.size(), 5U);
+    Stranger a(lab_->folder() / "stranger-a", server), b(lab_->folder() / "stranger-b", server);
+    auto follow = [](const Stranger& one, const std::string& line,
+                     std::initializer_list<int> good) {
+        auto done = one.run(line);
+        EXPECT_TRUE(std::ranges::count(good, done.exit.code) > 0) << line << '\n'
+                                                                  << done.exit.code << '\n'
+                                                                  << done.out << done.err;
+    };
+    EXPECT_LT(sheet_a.find("instead of db-a:"), sheet_a.find("instead of db-b:"));
+    follow(a, lines_a.at(0), {0});
+    follow(a, lines_a.at(1), {0});
+    follow(a, lines_a.at(4), {21}); // one is missing
+    follow(b, lines_b.at(2), {0});
+    follow(b, lines_b.at(3), {0});
+    EXPECT_TRUE(fs::exists(dir("a") / "m0/data")) << "db-a is the first member's";
+    EXPECT_TRUE(fs::exists(dir("b") / "m1/data"));
+    EXPECT_FALSE(fs::exists(dir("b") / "m0")) << "the line of one host does the other's work";
+    follow(a, lines_a.at(4), {3}); // the orphans
+    follow(b, lines_b.at(4), {3});
+    EXPECT_TRUE(runs(dir("a") / "m0"));
+    EXPECT_TRUE(runs(dir("b") / "m1"));
+    auto first = on("a", open({"--decisions", decisions("rollback").string()}));
+    ASSERT_EQ(first.code(), 0) << first.text();
+    auto second = on("b", open());
+    ASSERT_EQ(second.code(), 0) << second.text();
+    expect_whole(first, second, 0);
+
+    // An earlier moment, as the sheet says it: a mark of it first, the one word in the lines.
+    auto begin = sheet_a.find('`') + 1;
+    auto earlier = sheet_a.substr(begin, sheet_a.find('`', begin) - begin);
+    auto word = earlier.find("'TIME'");
+    ASSERT_NE(word, std::string::npos) << sheet_a;
+    const auto windows = lab_->run({"list", "windows", "--json"}).json().at("windows");
+    ASSERT_FALSE(windows.empty());
+    earlier.replace(word + 1, 4, windows.back().at("to").get<std::string>());
+    follow(a, earlier, {0, 3});
+    auto line = lines_a.at(1);
+    line.replace(line.find("--to latest"), 11, "--to before-it --plan");
+    stop_restored(dir("a"));
+    fs::remove_all(dir("a"));
+    follow(a, line, {0, 3});
 }
 
 /// Every command of both hosts is killed at random and said again, in both orders.
