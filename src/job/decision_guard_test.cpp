@@ -58,6 +58,36 @@ protected:
         mark_ = placed.number();
     }
 
+    void place() { mark_ = place_mark(world_.context(), {}).mark.number(); }
+
+    /// Whatever a wrote since it decided is lost; b's part is committed and stays so.
+    void decide_and_fail_over()
+    {
+        auto& a = world_.server(0);
+        world_.server(1).prepare("late");
+        auto fork = a.insert_position().offset;
+        a.commit("late");
+        world_.server(1).finish("late", true);
+        back_up_log(world_.context());
+        a.promote(fork);
+        world_.engine().restored().set_log_reader(
+            [this, fork](const std::string& member, model::Epoch epoch, model::Offset from,
+                         model::Offset to) {
+                auto& server = world_.server(member == "a" ? 0 : 1);
+                if (epoch == 2 && from < fork) return server.log(1, from, std::min(to, fork));
+                return server.log(epoch, from, std::min(to, server.insert_position().offset));
+            });
+    }
+
+    void expect_undecided()
+    {
+        auto refused = restore();
+        ASSERT_TRUE(refused.has_value()) << "a torn group was opened at m-" << mark_;
+        EXPECT_EQ(refused->code(), Code::not_restorable) << refused->what();
+        EXPECT_THAT(refused->what(),
+                    HasSubstr("late is committed at b, and no table has its decision"));
+    }
+
     std::optional<Error> restore()
     {
         RestoreOptions options;
@@ -114,6 +144,43 @@ TEST_F(DecisionGuardTest, NobodyHadDecided)
     auto error = restore();
     EXPECT_FALSE(error.has_value()) << error->what();
     EXPECT_TRUE(asked_);
+}
+
+// rule 13: b is told, a forgets that it has decided
+TEST_F(DecisionGuardTest, ADecisionThatWentWithAFailoverIsMissedAtAllLaterMarks)
+{
+    place();
+    decide_and_fail_over();
+    for (int later = 0; later < 2; ++later) {
+        place();
+        row_ = false;
+        expect_undecided();
+        row_ = true;
+        auto error = restore();
+        EXPECT_FALSE(error.has_value()) << error->what();
+        world_.work();
+    }
+}
+
+// rule 13: the mark before knows of no table yet
+TEST_F(DecisionGuardTest, TheFirstMarkWithATableMissesItToo)
+{
+    decide_and_fail_over();
+    place();
+    row_ = false;
+    expect_undecided();
+}
+
+TEST_F(DecisionGuardTest, WithoutAFailoverRowsMayGoAfterTheMark)
+{
+    place();
+    world_.server(1).prepare("late");
+    world_.server(0).commit("late");
+    world_.server(1).finish("late", true);
+    place();
+    row_ = false;
+    auto error = restore();
+    EXPECT_FALSE(error.has_value()) << error->what();
 }
 
 TEST_F(DecisionGuardTest, IndexesAreDerivedDataHereToo)

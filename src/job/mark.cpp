@@ -257,11 +257,12 @@ private:
                                      .gid_pattern = in.log.pattern.text()};
             mark.members.push_back(std::move(member));
         }
-        model::Sweep since;
+        model::Sweep before;
         for (std::size_t i = 0; i < input.members.size(); ++i)
-            since[mark.members[i].name] = placement.members[i].before;
+            before[mark.members[i].name] = placement.members[i].before;
         mark.decision_tables = input.decision_tables;
-        mark.decided = model::late_commits(input, cut, since);
+        mark.decided =
+            model::commits_to_check(input, cut, before, previous_ ? &previous_->value : nullptr);
         mark.iterations = cut.iterations;
         if (previous_) mark.previous = repo::mark_id(previous_->number());
         mark.anchor = input.anchor;

@@ -236,10 +236,7 @@ private:
         add_tails(context_, {.created = at_}, out.mark.members, input);
         input.decision_tables = out.mark.decision_tables;
         auto cut = model::compute_cut(input);
-        model::Sweep since;
-        for (const auto& [name, known] : previous->table.members)
-            since[name] = known.e;
-        out.mark.decided = model::late_commits(input, cut, since);
+        out.mark.decided = model::commits_since(input, cut, previous);
         for (const auto& violation : cut.violations) {
             if (violation.kind == model::ViolationKind::before_previous) return std::nullopt;
             refuse(

@@ -111,6 +111,14 @@ KnownGids known_gids(const MemberLog& log, const OpenTransactions* previous)
     return out;
 }
 
+/// The events may be whole pieces; up to here the branches of the table say it.
+Offset told_to(const OpenTransactions* previous, const std::string& member)
+{
+    if (previous == nullptr) return 0;
+    auto known = previous->members.find(member);
+    return known == previous->members.end() ? 0 : known->second.e;
+}
+
 } // namespace
 
 std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut,
@@ -131,11 +139,12 @@ std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut
         const MemberLog& log = input.members[m].log;
         auto from = since.find(log.name);
         const auto& gids = known.at(log.name).gid;
+        const Offset told = told_to(input.previous, log.name);
         for (const auto& event : log.events) {
             // What stood on an abandoned tail has the xids of the present log.
             bool inside = event.end <= cut.members[m].cut.offset &&
                           on_history(log.history, event.epoch, event.end);
-            if (event.kind != EventKind::commit || !inside ||
+            if (event.kind != EventKind::commit || !inside || event.end <= told ||
                 (from != since.end() && event.end <= from->second))
                 continue;
             auto found = gids.find(event.xid);
@@ -148,7 +157,88 @@ std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut
                            .global_id = *id,
                            .commit = {event.epoch, event.start}});
         }
+        if (input.previous == nullptr) continue;
+        for (const Branch& branch : input.previous->branches) {
+            bool inside = branch.member == log.name && branch.finish == Finish::committed &&
+                          branch.finish_end <= cut.members[m].cut.offset &&
+                          on_history(log.history, branch.finish_epoch, branch.finish_end);
+            if (!inside || !branch.matched || everywhere(branch.global_id) ||
+                (from != since.end() && branch.finish_end <= from->second))
+                continue;
+            out.push_back({.member = log.name,
+                           .gid = branch.gid,
+                           .global_id = branch.global_id,
+                           .commit = {branch.finish_epoch, branch.finish_start}});
+        }
     }
+    return out;
+}
+
+namespace {
+
+const CutMember* find_member(const CutInput& input, const std::string& name)
+{
+    auto found = std::ranges::find(input.members, name,
+                                   [](const CutMember& member) { return member.log.name; });
+    return found == input.members.end() ? nullptr : &*found;
+}
+
+/// Since the mark before, or since its log begins: what it decided meanwhile may be gone.
+bool was_failed_over(const CutInput& input, const CutMember& member)
+{
+    const auto& history = member.log.history;
+    if (input.previous != nullptr) {
+        auto known = input.previous->members.find(member.log.name);
+        if (known != input.previous->members.end()) return known->second.epoch != history.current();
+    }
+    return history.epoch_at(member.log.complete_since) != history.current();
+}
+
+} // namespace
+
+std::vector<LateCommit> commits_since(const CutInput& input, const CutResult& cut,
+                                      const Mark* previous)
+{
+    Sweep since;
+    if (previous != nullptr)
+        for (const auto& [name, known] : previous->table.members)
+            since[name] = known.r;
+    auto out = late_commits(input, cut, since);
+    for (auto& commit : carried_commits(input, previous))
+        out.push_back(std::move(commit));
+    return out;
+}
+
+std::vector<LateCommit> carried_commits(const CutInput& input, const Mark* previous)
+{
+    std::vector<LateCommit> out;
+    if (previous == nullptr || previous->decision_tables != input.decision_tables) return out;
+    for (const LateCommit& commit : previous->decided)
+        if (commit.carried && find_member(input, commit.member) != nullptr) out.push_back(commit);
+    return out;
+}
+
+std::vector<LateCommit> commits_to_check(const CutInput& input, const CutResult& cut,
+                                         const Sweep& before, const Mark* previous)
+{
+    bool below = false, gone = false;
+    for (const auto& table : input.decision_tables) {
+        const CutMember* member = find_member(input, table.member);
+        if (member == nullptr || table.table == kNoDecisionTable) continue;
+        below = below ||
+                cut.members[static_cast<std::size_t>(member - input.members.data())].cut.offset <
+                    member->b;
+        gone = gone || was_failed_over(input, *member);
+    }
+    if (below || gone) {
+        auto out = commits_since(input, cut, previous);
+        for (auto& commit : out)
+            commit.carried = commit.carried || gone;
+        return out;
+    }
+    auto out = late_commits(input, cut, before);
+    for (auto& commit : carried_commits(input, previous))
+        out.push_back(std::move(commit));
     return out;
 }
 

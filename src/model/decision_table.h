@@ -36,6 +36,23 @@ void withhold_rollbacks(Evaluation& at, const std::vector<DecisionTable>& tables
 std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut,
                                      const Sweep& since);
 
+/// All that `previous` could not see to be decided, and what it carries. A commit up to its r had
+/// its decision before that restore point was sent, so before its e, below which no later cut lies.
+/// Null: all that the log shows.
+std::vector<LateCommit> commits_since(const CutInput& input, const CutResult& cut,
+                                      const Mark* previous);
+
+/// What `previous` lists because of a failover before it, and every mark behind that: no later cut
+/// makes those whole. Until the group says something else about its tables.
+std::vector<LateCommit> carried_commits(const CutInput& input, const Mark* previous);
+
+/// What a mark lists that is placed now. `before` was read on all members before b; from there on
+/// late_commits() is enough, unless a decision made before b can lie outside: a member with a table
+/// is cut below its b, or was failed over since `previous` and the decision stood on the tail. Then
+/// everything since `previous`; and for a failover, marked as carried.
+std::vector<LateCommit> commits_to_check(const CutInput& input, const CutResult& cut,
+                                         const Sweep& before, const Mark* previous);
+
 /// Whether the mark has tables that say something.
 bool has_decision_tables(const Mark& mark);
 /// Ids of which the tables shall be asked.

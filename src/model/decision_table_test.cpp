@@ -1,5 +1,6 @@
 #include "model/decision_table.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace tidemark::model {
@@ -156,6 +157,53 @@ TEST(DecisionTableTest, TheTailOfAFailoverNamesNoCommitBehindIt)
     ASSERT_EQ(late.size(), 1U);
     EXPECT_EQ(late[0].gid, "here");
     EXPECT_EQ(late[0].commit, (LogPosition{2, 460}));
+}
+
+// rule 3, 7: what d decided may lie above its cut
+TEST(DecisionTableTest, ACutBelowBAsksFromTheRestorePointsOfTheMarkBefore)
+{
+    Group group;
+    group.a = {prepared(200, 1, "told"), prepared(210, 2, "between"), prepared(220, 3, "after"),
+               committed(450, 1), committed(550, 2)};
+    auto first = compute_cut(group.input());
+    group.a.push_back(committed(750, 3));
+    auto input = group.input();
+    Mark before;
+    before.decision_tables = group.tables;
+    before.table = first.table;
+    before.decided = {
+        {.member = "a", .gid = "gone", .global_id = "gone", .commit = {1, 300}, .carried = true},
+        {.member = "a", .gid = "late", .global_id = "late", .commit = {1, 301}}};
+    input.previous = &before.table;
+    input.anchor.clear();
+    for (auto& member : input.members) {
+        member.b += 1000;
+        member.r += 1000;
+        member.r_end += 1000;
+        member.e += 1000;
+    }
+    auto cut = compute_cut(input);
+    const Sweep since{{"d", 1390}, {"a", 1390}, {"b", 1390}};
+    auto gids = [&] {
+        std::vector<std::string> out;
+        for (const auto& commit : commits_to_check(input, cut, since, &before))
+            out.push_back(commit.gid + (commit.carried ? " carried" : ""));
+        std::ranges::sort(out);
+        return out;
+    };
+    EXPECT_EQ(gids(), std::vector<std::string>{"gone carried"});
+    cut.members[0].cut.offset = 1350; // of d
+    EXPECT_EQ(gids(), (std::vector<std::string>{"after", "between", "gone carried"}));
+    // A failover's are carried on.
+    cut.members[0].cut.offset = 1500;
+    input.members[0].log.history = History{2, {{.epoch = 1, .left_at = 650}}};
+    EXPECT_EQ(gids(),
+              (std::vector<std::string>{"after carried", "between carried", "gone carried"}));
+    // The group says something else about its tables: somebody has looked.
+    before.decision_tables = {{"d", "none"}};
+    EXPECT_EQ(gids(), (std::vector<std::string>{"after carried", "between carried"}));
+    input.members[0].log.history = History{1};
+    EXPECT_TRUE(gids().empty());
 }
 
 TEST(DecisionTableTest, TwoPhaseTransactionsOfTheCoordinatorAreJudgedAsEver)

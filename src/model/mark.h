@@ -38,12 +38,14 @@ struct MarkMember {
     friend bool operator==(const MarkMember&, const MarkMember&) = default;
 };
 
-/// A branch that was committed inside the cut so late that its decision might lie outside.
+/// A branch that was committed inside the cut while its decision might lie outside.
 struct LateCommit {
     std::string member = {};
     std::string gid = {};
     std::string global_id = {};
     LogPosition commit = {};
+    /// A failover may have taken the decision, so later marks list it, too.
+    bool carried = false;
     friend bool operator==(const LateCommit&, const LateCommit&) = default;
 };
 

@@ -346,7 +346,8 @@ TEST(Codecs, MarkWithDecisionTables)
     auto one = mark();
     one.decision_tables = {{"orders", "public.outcome.gid"}, {"stock", "none"}};
     one.decided = {
-        {.member = "stock", .gid = "g/1", .global_id = "g", .commit = {.epoch = 3, .offset = 77}}};
+        {.member = "stock", .gid = "g/1", .global_id = "g", .commit = {.epoch = 3, .offset = 77}},
+        {.member = "stock", .gid = "h/1", .global_id = "h", .commit = {3, 66}, .carried = true}};
     auto back = decode_mark(encode_mark(one, header(7)), object());
     EXPECT_EQ(back.value.decision_tables, one.decision_tables);
     EXPECT_EQ(back.value.decided, one.decided);

@@ -144,6 +144,7 @@ JsonBuilder commit_to_json(const model::LateCommit& commit)
     JsonBuilder out;
     out.text("member", commit.member).text("gid", commit.gid);
     out.text("global_id", commit.global_id).position("commit", commit.commit);
+    put_flag(out, "carried", commit.carried);
     return out;
 }
 
@@ -152,7 +153,8 @@ model::LateCommit read_commit(const JsonObject& from)
     return {.member = from.text("member"),
             .gid = from.text("gid"),
             .global_id = from.text("global_id"),
-            .commit = from.position("commit")};
+            .commit = from.position("commit"),
+            .carried = get_flag(from, "carried")};
 }
 
 } // namespace
