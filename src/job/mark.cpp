@@ -143,17 +143,24 @@ private:
     }
 
     /// The events since the previous mark carry times from before a step of the clock, if there was
-    /// one, and from after it.
+    /// one, and from after it; behind a failover, of two servers' clocks.
     std::optional<model::ClockReading>
-    clock_since_previous(const std::string& member, const std::optional<model::ClockReading>& now,
+    clock_since_previous(const model::MemberLog& log, const std::optional<model::ClockReading>& now,
                          base::Time at) const
     {
-        if (!previous_ || !now) return now;
-        const auto& known = previous_->value.table.members;
-        auto before = known.find(member);
-        if (before == known.end() || !before->second.clock) return now;
+        const auto& history = log.history;
+        const model::OpenTransactions::Member* before = nullptr;
+        if (previous_) {
+            const auto& known = previous_->value.table.members;
+            if (auto found = known.find(log.name); found != known.end()) before = &found->second;
+        }
+        // Nobody has read the clock of the server that wrote the chain's beginning.
+        if (before == nullptr)
+            return history.epoch_at(log.complete_since) == history.current() ? now : std::nullopt;
+        if (!now || !before->clock) return now;
         auto apart = std::max(at - previous_->value.created, base::Duration{});
-        return model::combine(*before->second.clock, *now, apart);
+        return before->epoch == history.current() ? model::combine(*before->clock, *now, apart)
+                                                  : model::cover(*before->clock, *now, apart);
     }
 
     EventRange range_of(std::size_t i, const model::LogPosition& chain_start) const
@@ -205,7 +212,7 @@ private:
         member.log.complete_since = chain->start.offset;
         member.log.pattern = model::GidPattern::parse(spec.gid_pattern);
         member.log.seeds = receiver.recorded().seeds;
-        member.log.clock = clock_since_previous(spec.name, placed.clock, placement.created);
+        member.log.clock = clock_since_previous(member.log, placed.clock, placement.created);
         auto holes =
             gone_log(receiver.recorded(), previous_ ? &previous_->value.table : nullptr, member);
         auto indexes = read_indexes(receiver.catalog(), range_of(i, chain->start), index_reader(i));

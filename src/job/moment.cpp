@@ -187,6 +187,21 @@ private:
         }
     }
 
+    /// Each mark's reading is of the log between the one before and itself: wide enough for all
+    /// that are gone over.
+    void widen_clock(model::MarkMember& member, Marks::const_iterator first,
+                     Marks::const_iterator next) const
+    {
+        for (auto mark = first; mark != next && member.clock; ++mark) {
+            auto line = std::ranges::find((*mark)->members, member.name, &model::MarkMember::name);
+            if (line == (*mark)->members.end()) continue;
+            if (line->clock)
+                member.clock = model::cover(*line->clock, *member.clock, {});
+            else
+                member.clock.reset();
+        }
+    }
+
     std::optional<Moment> attempt(const Mark* previous, Marks::const_iterator next)
     {
         const Mark& bound = **next;
@@ -203,7 +218,8 @@ private:
         out.mark.spread = {};
         out.mark.previous = out.after;
         out.mark.anchor.clear();
-        for (auto between = std::ranges::find(marks_, previous) + 1; between != next; ++between)
+        const auto first = std::ranges::find(marks_, previous) + 1;
+        for (auto between = first; between != next; ++between)
             if (saw_only(bound, **between)) add_sweeps(**between, out.mark.anchor);
         model::CutInput input;
         input.previous = &previous->table;
@@ -214,6 +230,7 @@ private:
                 watchers.emplace_back(at_, member);
                 auto& watcher = watchers.back();
                 member.wanted.reset();
+                widen_clock(member, first, next);
                 auto cut = read_cut_member(context_, {.created = at_}, member, input.previous,
                                            [&](const auto& index) {
                                                if (!index.unread.empty())

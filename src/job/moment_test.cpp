@@ -151,6 +151,33 @@ TEST_F(MomentTest, BetweenMarksThatReadGidsInTwoWaysNoneIsReached)
     EXPECT_NO_THROW(at(later));
 }
 
+// The log between that mark and the next was written by a clock that the bound never saw.
+TEST_F(MomentTest, WhatLiesOverSeveralMarksIsTimedByAllTheirClocks)
+{
+    mark();
+    wait(10s);
+    auto time = now();
+    for (int later = 0; later < 2; ++later) {
+        wait(10s);
+        mark();
+    }
+    auto view = world.view(); // newest first
+    auto reading = [](base::Duration offset) {
+        return model::ClockReading{.offset = offset, .error = 1ms};
+    };
+    view.marks[0].value.members[0].clock = reading(0s);
+    view.marks[1].value.members[0].clock = reading(-1min); // so not surely after it
+    auto moment = find_moment(world.context(), view, time);
+    ASSERT_EQ(moment.before, repo::mark_id(view.marks[0].number()));
+    EXPECT_EQ(moment.after, repo::mark_id(view.marks[2].number()));
+    const auto& clock = moment.mark.members[0].clock;
+    ASSERT_TRUE(clock.has_value());
+    EXPECT_LE(clock->offset - clock->error, -1min);
+    EXPECT_GE(clock->offset + clock->error, 0s);
+    view.marks[1].value.members[1].clock.reset();
+    EXPECT_FALSE(find_moment(world.context(), view, time).mark.members[1].clock.has_value());
+}
+
 // rule 40
 TEST_F(MomentTest, AfterTheNewestMarkItCannotBeReached)
 {

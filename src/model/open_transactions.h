@@ -70,4 +70,8 @@ struct MemberLog {
 /// wide enough for both when the clock was set in between.
 ClockReading combine(const ClockReading& before, const ClockReading& now, base::Duration apart);
 
+/// The same of two clocks, such as those of the servers before and behind a failover: wide enough
+/// for both.
+ClockReading cover(const ClockReading& before, const ClockReading& now, base::Duration apart);
+
 } // namespace tidemark::model

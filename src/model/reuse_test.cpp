@@ -149,6 +149,14 @@ TEST(ClockReadingTest, TwoReadingsAreTighterThanOne)
     EXPECT_EQ(stepped.error, 501ms);
 }
 
+TEST(ClockReadingTest, TwoClocksAreCovered)
+{
+    using namespace std::chrono_literals;
+    ClockReading both = cover({.offset = 0ms, .error = 20ms}, {.offset = 19ms, .error = 20ms}, 5s);
+    EXPECT_EQ(both.offset - both.error, -21ms);
+    EXPECT_EQ(both.offset + both.error, 39ms);
+}
+
 /// Sweeps at 110, 220 and 250: what ends before 220 at one member is over before what begins after
 /// 250 at another.
 CutInput swept_group(std::vector<CutMember> members)
