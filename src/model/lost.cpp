@@ -1,5 +1,7 @@
 #include "model/lost.h"
 
+#include "model/instances.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -32,13 +34,27 @@ std::string damage_sentence(const TransactionAt& damaged)
 
 namespace {
 
-/// In each mark up to this one.
+/// Does a restore to `mark` hold what one to `earlier` holds? Not when the group was restored to
+/// before it, nor when other clusters have taken its place.
+bool holds(const Mark& mark, const Mark& earlier)
+{
+    bool shared = false;
+    for (const MarkMember& member : mark.members) {
+        auto before = std::ranges::find(earlier.members, member.name, &MarkMember::name);
+        if (before == earlier.members.end()) continue;
+        if (!on_history(member.history, before->cut.epoch, before->cut.offset)) return false;
+        shared = true;
+    }
+    return shared;
+}
+
+/// In this mark, and in each earlier one that it holds.
 template <typename Tell>
 void tell_up_to(std::span<const Mark* const> marks, const Mark& mark, const Tell& tell)
 {
     for (const Mark* one : marks) {
         bool later = mark.is_moment() ? one->created > mark.created : one->number > mark.number;
-        if (one != &mark && (later || one->is_moment())) continue;
+        if (one != &mark && (later || one->is_moment() || !holds(mark, *one))) continue;
         tell(*one);
     }
 }

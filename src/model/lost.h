@@ -19,7 +19,7 @@ std::string damage_sentence(const TransactionAt& damaged);
 std::vector<std::string> damage_found_by(const Mark& mark);
 
 /// One sentence for each that `mark` holds, too, because an earlier mark found it. `marks` in any
-/// order; later ones than `mark` are passed over.
+/// order; later ones than `mark` are passed over, and those that its members' histories have left.
 std::vector<std::string> damage_found_before(std::span<const Mark* const> marks, const Mark& mark);
 
 /// One sentence for each that a mark placed at or after `since` found.
@@ -27,7 +27,8 @@ std::vector<std::string> damage_found_since(std::span<const Mark* const> marks, 
 
 /// One sentence for each transaction that a restore to `mark` finds half there because of a
 /// failover: the first mark behind it found that out, and the later ones hold the same half.
-/// `marks` in any order; later ones than `mark` are passed over.
+/// `marks` in any order; later ones than `mark` are passed over, and those that its members'
+/// histories have left.
 std::vector<std::string> lost_up_to(std::span<const Mark* const> marks, const Mark& mark);
 
 /// All that a restore to `mark` finds half there because production left it so: lost in a failover

@@ -18,16 +18,32 @@ TransactionAt torn(const std::string& id)
     return out;
 }
 
-// rule 13
-TEST(LostTest, IsToldOfTheMarkThatFoundItAndOfAllLaterOnes)
+/// Numbered from 1, one after the other on one history.
+std::vector<Mark> marks_in_a_row(std::size_t count)
 {
-    std::vector<Mark> marks(4);
-    for (std::size_t i = 0; i < marks.size(); ++i)
+    std::vector<Mark> marks(count);
+    for (std::size_t i = 0; i < marks.size(); ++i) {
         marks[i].number = i + 1;
-    marks[1].at.lost = {torn("g")};
+        for (const char* name : {"a", "b"})
+            marks[i].members.push_back({.name = name, .cut = {1, 100 * (i + 1)}});
+    }
+    return marks;
+}
+
+std::vector<const Mark*> pointers_to(const std::vector<Mark>& marks)
+{
     std::vector<const Mark*> all;
     for (const Mark& mark : marks)
         all.push_back(&mark);
+    return all;
+}
+
+// rule 13
+TEST(LostTest, IsToldOfTheMarkThatFoundItAndOfAllLaterOnes)
+{
+    auto marks = marks_in_a_row(4);
+    marks[1].at.lost = {torn("g")};
+    const auto all = pointers_to(marks);
     EXPECT_THAT(lost_up_to(all, marks[0]), IsEmpty());
     for (std::size_t i = 1; i < marks.size(); ++i)
         EXPECT_THAT(lost_up_to(all, marks[i]), ElementsAre(HasSubstr("g is committed at a")));
@@ -42,15 +58,11 @@ TEST(LostTest, DamageIsToldOfTheMarkThatFoundItAndNotedOfTheLaterOnes)
     TransactionAt damaged{.global_id = "h"};
     damaged.parts.push_back({.branch = {.member = "a"}, .state = StateAt::committed});
     damaged.parts.push_back({.branch = {.member = "b"}, .state = StateAt::rolled_back});
-    std::vector<Mark> marks(3);
-    for (std::size_t i = 0; i < marks.size(); ++i)
-        marks[i].number = i + 1;
+    auto marks = marks_in_a_row(3);
     marks[1].created = base::Time{std::chrono::seconds{5}};
     marks[2].created = base::Time{std::chrono::seconds{6}};
     marks[1].at.damaged = {damaged, damaged};
-    std::vector<const Mark*> all;
-    for (const Mark& mark : marks)
-        all.push_back(&mark);
+    const auto all = pointers_to(marks);
     auto told = ElementsAre(HasSubstr("h is committed at a and rolled back at b"));
     EXPECT_THAT(damage_found_by(marks[0]), IsEmpty());
     EXPECT_THAT(damage_found_by(marks[1]), told);
@@ -65,6 +77,40 @@ TEST(LostTest, DamageIsToldOfTheMarkThatFoundItAndNotedOfTheLaterOnes)
     EXPECT_THAT(damage_found_since(all, marks[2].created), IsEmpty());
     marks[2].at.damaged = {damaged};
     EXPECT_THAT(damage_found_before(all, marks[2]), IsEmpty());
+}
+
+// rule 8, 13: m-2 tells, the group is restored to m-1 and goes on
+TEST(LostTest, IsNotToldOfMarksOnAHistoryThatLeavesItOut)
+{
+    auto marks = marks_in_a_row(3);
+    marks[1].at.lost = {torn("g")};
+    TransactionAt damaged{.global_id = "h"};
+    damaged.parts.push_back({.branch = {.member = "a"}, .state = StateAt::committed});
+    marks[1].at.damaged = {damaged};
+    const auto all = pointers_to(marks);
+    auto move_to = [&](Offset left_at) {
+        for (auto& member : marks[2].members) {
+            member.history = History{2, {{.epoch = 1, .left_at = left_at}}};
+            member.cut.epoch = 2;
+        }
+    };
+    move_to(250); // a failover behind m-2
+    EXPECT_EQ(lost_up_to(all, marks[2]).size(), 1U);
+    EXPECT_EQ(damage_found_before(all, marks[2]).size(), 1U);
+    move_to(150);
+    EXPECT_THAT(half_there_at(all, marks[2]), IsEmpty());
+    marks[2].members[0].history = History{1};
+    EXPECT_THAT(half_there_at(all, marks[2]), IsEmpty()) << "one member was set back";
+    // Restored under new names.
+    for (auto& member : marks[2].members) {
+        member.history = History{1};
+        member.name += "2";
+    }
+    EXPECT_THAT(half_there_at(all, marks[2]), IsEmpty());
+    // What is at hand of its own is told on any history.
+    marks[2].at.lost = {torn("i")};
+    EXPECT_THAT(half_there_at(all, marks[2]), ElementsAre(HasSubstr("i is committed at a")));
+    EXPECT_EQ(half_there_at(all, marks[1]).size(), 2U);
 }
 
 // rule 13
