@@ -334,8 +334,9 @@ void add_checks(Page& page, const SheetFacts& facts)
                "with --as-production instead of --start), look through it for folders and "
                "addresses of the old hosts, start them, then let the applications in",
                "replication slots are gone: standbys and logical consumers are made anew",
-               "back the group up again under new member names (`tidemark init`), and practise "
-               "(`tidemark drill`)"});
+               "back the group up again under new member names (`tidemark init`): that always "
+               "works, while the old ones are refused (24) when the mark lies before an earlier "
+               "failover or restore of a member; and practise (`tidemark drill`)"});
     page.commands(stops(facts));
 }
 
