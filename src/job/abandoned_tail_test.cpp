@@ -4,6 +4,7 @@
 #include "job/changing_server_testing.h"
 #include "job/segment_testing.h"
 #include "job/status.h"
+#include "model/lost.h"
 
 #include <algorithm>
 
@@ -108,6 +109,62 @@ TEST_F(AbandonedTailTest, AnIdThatIsUsedAnewBehindATailIsWhole)
         EXPECT_EQ(after.at.in_doubt[0].verdict.decision, model::Decision::commit);
         expect_good(after);
     }
+}
+
+// rule 13: only one member is failed over, and the use that stood on its tail was left unfinished
+TEST_F(AbandonedTailTest, AnIdWhoseUnfinishedUseWasLostIsWholeWhenItIsUsedAnew)
+{
+    mark();
+    auto fork = a_->insert_position().offset;
+    for (const char* gid : {"order-1", "order-2"})
+        a_->prepare(gid);
+    back_up_log(context());
+    a_->promote(fork);
+    clock_.advance(std::chrono::seconds{10});
+    for (const char* gid : {"order-1", "order-2"}) {
+        for (const auto& server : {a_, b_})
+            server->prepare(gid);
+        a_->finish(gid, true);
+    }
+    b_->finish("order-1", true);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        EXPECT_THAT(after.at.lost, IsEmpty());
+        EXPECT_FALSE(after.flags.lost_prepares);
+        ASSERT_THAT(after.at.in_doubt, SizeIs(1));
+        EXPECT_EQ(after.at.in_doubt[0].branch.gid, "order-2");
+        EXPECT_EQ(after.at.in_doubt[0].verdict.decision, model::Decision::commit);
+        expect_good(after);
+    }
+}
+
+// rule 13: each use lacks its part at another member, and together they look whole
+TEST_F(AbandonedTailTest, TwoUsesOfAnIdThatAreBothHalfThereAreReported)
+{
+    mark();
+    b_->prepare("g");
+    auto at_a = a_->insert_position().offset;
+    a_->prepare("g");
+    b_->finish("g", true);
+    back_up_log(context());
+    a_->promote(at_a);
+    clock_.advance(std::chrono::seconds{10});
+    a_->prepare("g");
+    auto at_b = b_->insert_position().offset;
+    b_->prepare("g");
+    a_->finish("g", true);
+    back_up_log(context());
+    b_->promote(at_b);
+    auto after = mark();
+    EXPECT_TRUE(after.flags.lost_prepares);
+    ASSERT_THAT(after.at.lost, SizeIs(2));
+    std::vector<std::string> told;
+    for (const auto& lost : after.at.lost)
+        told.push_back(model::lost_sentence(lost));
+    EXPECT_THAT(told, Contains(HasSubstr("committed at b, but its part at a")));
+    EXPECT_THAT(told, Contains(HasSubstr("committed at a, but its part at b")));
+    expect_good(after);
+    EXPECT_THAT(mark().at.lost, IsEmpty());
 }
 
 // rule 1, 13

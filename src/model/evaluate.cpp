@@ -2,12 +2,12 @@
 
 #include "base/error.h"
 #include "model/known.h"
+#include "model/lost_parts.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
-#include <set>
 
 namespace tidemark::model {
 namespace {
@@ -72,7 +72,6 @@ private:
 
     void take_unknown_finishes();
     std::vector<Parts> interesting_groups();
-    bool lacks_part(const Parts& parts) const;
     void judge(const Parts& parts);
     TransactionAt describe(const Parts& parts, bool certain) const;
     Verdict verdict(const Parts& parts, bool certain) const;
@@ -94,6 +93,8 @@ Evaluation Evaluator::run()
     take_unknown_finishes();
     for (const Parts& parts : interesting_groups())
         judge(parts);
+    for (const HalfLost& one : find_half_lost(known_, at_))
+        result_.lost.push_back(describe(one.parts, !one.ambiguous));
     std::ranges::sort(result_.ambiguous_ids);
     auto same = std::ranges::unique(result_.ambiguous_ids);
     result_.ambiguous_ids.erase(same.begin(), same.end());
@@ -125,7 +126,7 @@ std::vector<Evaluator::Parts> Evaluator::interesting_groups()
     auto interesting = [](unsigned seen) {
         return has(seen, StateAt::in_doubt) ||
                (has(seen, StateAt::committed) &&
-                (seen & (bit(StateAt::absent) | bit(StateAt::rolled_back) | bit(StateAt::lost))));
+                (seen & (bit(StateAt::absent) | bit(StateAt::rolled_back))));
     };
     constexpr std::uint32_t kNone = ~0U;
     std::vector<std::uint32_t> place(partition_.size(), kNone);
@@ -142,24 +143,6 @@ std::vector<Evaluator::Parts> Evaluator::interesting_groups()
     return groups;
 }
 
-/// Is a part of a committed transaction lost? Not where each committed part has a lost one of the
-/// same member and gid, and each lost one such a part that is there: then the id was used anew
-/// after the failover, and that use is whole. (Positions do not tell: a lost part has none.)
-bool Evaluator::lacks_part(const Parts& parts) const
-{
-    using Key = std::pair<std::uint32_t, std::string>;
-    std::set<Key> lost, committed, there;
-    for (std::uint32_t i : parts) {
-        Key key{instance(i).member, known_.instances.branch(instance(i)).gid};
-        if (state(i) == StateAt::lost)
-            lost.insert(key);
-        else
-            there.insert(key);
-        if (state(i) == StateAt::committed) committed.insert(key);
-    }
-    return !std::ranges::includes(lost, committed) || !std::ranges::includes(there, lost);
-}
-
 void Evaluator::judge(const Parts& parts)
 {
     unsigned seen = 0;
@@ -170,7 +153,6 @@ void Evaluator::judge(const Parts& parts)
     if (has(seen, StateAt::committed)) {
         if (certain && has(seen, StateAt::absent)) result_.torn.push_back(transaction);
         if (certain && has(seen, StateAt::rolled_back)) result_.damaged.push_back(transaction);
-        if (has(seen, StateAt::lost) && lacks_part(parts)) result_.lost.push_back(transaction);
     }
     if (!has(seen, StateAt::in_doubt)) return;
     Verdict decided = verdict(parts, certain);

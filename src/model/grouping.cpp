@@ -111,20 +111,30 @@ void Grouping::group_narrow(Slice slice)
     const auto& all = instances_.all();
     std::ranges::sort(slice, {}, [&](std::uint32_t i) { return clock_span(all[i]).from; });
     std::size_t begin = 0;
-    std::int64_t reach = clock_span(all[slice[0]]).to;
+    std::int64_t reach = reach_of(all[slice[0]]);
     for (std::size_t i = 1; i <= slice.size(); ++i) {
         if (i < slice.size()) {
-            ClockSpan span = clock_span(all[slice[i]]);
-            if (span.from <= reach) {
-                reach = std::max(reach, span.to);
+            std::int64_t to = reach_of(all[slice[i]]);
+            if (clock_span(all[slice[i]]).from <= reach) {
+                reach = std::max(reach, to);
                 continue;
             }
-            reach = span.to;
+            reach = to;
         }
         Slice part = slice.subspan(begin, i - begin);
         add_group(narrow_, part, !mixed(part));
         begin = i;
     }
+}
+
+/// A lost branch without an end holds no two later uses together: what it is missed by is asked of
+/// each of them (lost_parts.h).
+std::int64_t Grouping::reach_of(const Instance& instance) const
+{
+    ClockSpan span = clock_span(instance);
+    if (!is_endless(instance) || span.from == std::numeric_limits<std::int64_t>::min())
+        return span.to;
+    return span.from + 2 * bounded(instances_.log(instance.member).clock->error);
 }
 
 bool Grouping::mixed(Slice slice)

@@ -53,6 +53,7 @@ private:
     void group_id(Slice slice);
     void group_wide(Slice slice);
     void group_narrow(Slice slice);
+    std::int64_t reach_of(const Instance& instance) const;
     bool mixed(Slice slice);
     bool used_again(Slice slice);
     bool proven_apart(Slice slice) const;

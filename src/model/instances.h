@@ -37,6 +37,12 @@ struct Instance {
     const TransactionEvent* end = nullptr;
 };
 
+/// Lost, and its tail shows no end of it: whatever use of its id it stands for goes on elsewhere.
+inline bool is_endless(const Instance& instance)
+{
+    return instance.finish == Finish::lost && instance.finished_at == base::Time{};
+}
+
 /// Larger than every position in a log.
 inline constexpr Offset kNever = ~Offset{0};
 
