@@ -167,6 +167,42 @@ TEST_F(AbandonedTailTest, TwoUsesOfAnIdThatAreBothHalfThereAreReported)
     EXPECT_THAT(mark().at.lost, IsEmpty());
 }
 
+// rule 4, 13: the coordinator knows of no failover, and goes on behind the first mark
+TEST_F(AbandonedTailTest, ALostPrepareIsReportedHoweverLateItsPartnerIsPrepared)
+{
+    mark();
+    auto fork = a_->insert_position().offset;
+    a_->prepare("late");
+    a_->prepare("dropped");
+    back_up_log(context());
+    a_->promote(fork);
+    for (int i = 0; i < 2; ++i) {
+        clock_.advance(std::chrono::minutes{5});
+        auto before = mark();
+        EXPECT_THAT(before.at.lost, IsEmpty());
+        EXPECT_THAT(before.at.in_doubt, IsEmpty()) << "what is lost is not in doubt";
+        EXPECT_THAT(before.at.spanning, IsEmpty());
+        EXPECT_THAT(before.table.branches, SizeIs(2));
+        expect_good(before);
+    }
+    clock_.advance(std::chrono::minutes{5});
+    b_->prepare("late");
+    b_->finish("late", true);
+    auto after = mark();
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_EQ(model::lost_sentence(after.at.lost[0]),
+              "lost in a failover: late is committed at b, but its part at a stood on log that was "
+              "abandoned");
+    expect_good(after);
+    auto later = mark();
+    EXPECT_THAT(later.at.lost, IsEmpty()) << "said by the first mark that holds the half";
+    ASSERT_THAT(later.table.branches, SizeIs(1));
+    EXPECT_EQ(later.table.branches[0].gid, "dropped");
+    expect_good(later);
+    clock_.advance(std::chrono::hours{8 * 24});
+    EXPECT_THAT(mark().table.branches, IsEmpty()) << "nobody commits its rest any more";
+}
+
 // rule 1, 13
 TEST_F(AbandonedTailTest, ABranchThatIsLostBesideItsSisterIsReported)
 {

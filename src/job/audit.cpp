@@ -146,6 +146,7 @@ AuditReport audit_mark(const Context& context, const std::string& name)
     input.previous = previous ? &previous->value.table : nullptr;
     input.anchor = mark.anchor;
     input.decision_tables = mark.decision_tables;
+    input.created = mark.created;
     for (const auto& member : mark.members) {
         base::with_context("member " + member.name, [&] {
             auto cut = read_cut_member(context, mark_place(report.mark), member, input.previous,

@@ -139,6 +139,7 @@ private:
         });
         if (!previous_) input.anchor = first_sweeps(context_, log_);
         input.decision_tables = decision_tables(context_.group);
+        input.created = placement.created;
         return input;
     }
 

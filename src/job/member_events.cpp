@@ -4,6 +4,7 @@
 #include "repo/log_coverage.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -129,17 +130,28 @@ std::vector<model::TransactionEvent> read_tails(const repo::LogCatalog& catalog,
                                                 const KnownIds& known)
 {
     std::vector<model::TransactionEvent> out;
-    std::set<std::pair<model::Epoch, std::uint32_t>> open;
+    using Xid = std::pair<model::Epoch, std::uint32_t>;
+    std::set<Xid> open;
+    std::map<Xid, model::TransactionEvent> alone;
     for (const auto& part : abandoned_parts(catalog, range)) {
         for (auto& event : index(part.piece).transactions) {
             if (event.end <= part.from || event.end > part.to) continue;
-            std::pair xid{event.epoch, event.xid};
+            const Xid xid{event.epoch, event.xid};
             bool prepare = event.kind == model::EventKind::prepare;
-            if (prepare ? !known.holds(pattern, event.gid) : open.erase(xid) == 0) continue;
+            if (prepare && !known.holds(pattern, event.gid)) {
+                if (pattern.global_id(event.gid)) alone.insert_or_assign(xid, std::move(event));
+                continue;
+            }
+            if (!prepare && open.erase(xid) == 0) {
+                alone.erase(xid);
+                continue;
+            }
             if (prepare) open.insert(xid);
             out.push_back(std::move(event));
         }
     }
+    for (auto& [xid, prepare] : alone)
+        out.push_back(std::move(prepare));
     return out;
 }
 

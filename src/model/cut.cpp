@@ -201,7 +201,7 @@ OpenTransactions table_of(const CutInput& input, const Known& known, const Fixpo
                                     .clock = member.log.clock,
                                     .gid_pattern = member.log.pattern.text()};
     }
-    return carry(known, fixpoint.cuts, std::move(members));
+    return carry(known, fixpoint.cuts, std::move(members), input.created);
 }
 
 } // namespace

@@ -45,6 +45,8 @@ struct CutInput {
     /// Members whose coordinators commit their own part in one phase. With a table for each of them
     /// such coordinators are covered.
     std::vector<DecisionTable> decision_tables = {};
+    /// When the mark was placed, by our clock; the table lets go of old losses by it.
+    base::Time created = {};
 };
 
 /// Why a member's cut lies before its restore point.

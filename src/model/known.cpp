@@ -1,6 +1,7 @@
 #include "model/known.h"
 
 #include "base/error.h"
+#include "model/lost_parts.h"
 
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include <limits>
 #include <set>
 #include <tuple>
+#include <unordered_map>
 
 namespace tidemark::model {
 namespace {
@@ -31,14 +33,18 @@ std::vector<bool> proven_apart(const Known& known)
     return out;
 }
 
+/// Whoever has not committed the rest of a transaction by then does not any more.
+constexpr std::chrono::hours kLostPatience{7 * 24};
+
 /// The branches of one group that a later mark may still ask about.
 class Carrier {
 public:
-    Carrier(const Known& known, std::span<const Offset> cuts)
-        : known_(known), cuts_(cuts), live_(known.grouping.narrow().size())
+    Carrier(const Known& known, std::span<const Offset> cuts, base::Time now)
+        : known_(known), cuts_(cuts), now_(now), live_(known.grouping.narrow().size())
     {
         const auto& all = known.instances.all();
         for (std::uint32_t i = 0; i < all.size(); ++i) {
+            if (all[i].finish == Finish::committed && over(i)) commits_[all[i].id].push_back(i);
             if (over(i)) continue;
             Live& live = live_[group(i)];
             live.any = true;
@@ -50,6 +56,7 @@ public:
     bool carries(std::uint32_t i) const
     {
         const Live& live = live_[group(i)];
+        if (waits(i)) return true;
         if (!live.any) return false;
         if (known_.grouping.narrow().certain[group(i)] || !over(i)) return true;
         // Of an id in constant use: only what some unfinished branch may belong to.
@@ -71,9 +78,26 @@ private:
         return finished_inside(instance, cuts_[instance.member]);
     }
 
+    /// A lost branch whose partners may still be prepared and committed elsewhere: whoever
+    /// coordinates need not know of the failover (rules.md 13). A commit that may be theirs has
+    /// been judged by this mark. Nothing else is kept for its sake.
+    bool waits(std::uint32_t i) const
+    {
+        const Instance& instance = known_.instances.all()[i];
+        if (!is_endless(instance) || !instance.matched) return false;
+        if (now_ != base::Time{} && instance.prepared_at < now_ - kLostPatience) return false;
+        auto commits = commits_.find(instance.id);
+        return commits == commits_.end() ||
+               std::ranges::none_of(commits->second, [&](std::uint32_t commit) {
+                   return may_be_partner(known_, i, commit);
+               });
+    }
+
     const Known& known_;
     std::span<const Offset> cuts_;
+    base::Time now_;
     std::vector<Live> live_;
+    std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> commits_; ///< inside, by id
 };
 
 } // namespace
@@ -98,7 +122,7 @@ void check_names(std::span<const MemberLog* const> logs)
 }
 
 OpenTransactions carry(const Known& known, std::span<const Offset> cuts,
-                       std::map<std::string, OpenTransactions::Member> members)
+                       std::map<std::string, OpenTransactions::Member> members, base::Time now)
 {
     OpenTransactions table{.members = std::move(members)};
     int last_unknown_ended = kNoStage;
@@ -108,7 +132,7 @@ OpenTransactions carry(const Known& known, std::span<const Offset> cuts,
             std::max(last_unknown_ended, known.stages.first_after(member, finish.end));
         if (finish.end > cuts[member]) table.unknown_finishes.push_back(finish);
     }
-    Carrier carrier(known, cuts);
+    Carrier carrier(known, cuts, now);
     auto apart = proven_apart(known);
     const auto& all = known.instances.all();
     for (std::uint32_t i = 0; i < all.size(); ++i) {

@@ -36,9 +36,11 @@ inline bool finished_inside(const Instance& instance, Offset at)
 Evaluation evaluate(const Known& known, std::span<const Offset> at);
 
 /// The table for the next mark after one with these cuts (in the order of the logs). `members`
-/// comes filled with positions and clocks.
+/// comes filled with positions and clocks. `now`, when known, ends the wait for what a failover
+/// took.
 OpenTransactions carry(const Known& known, std::span<const Offset> cuts,
-                       std::map<std::string, OpenTransactions::Member> members);
+                       std::map<std::string, OpenTransactions::Member> members,
+                       base::Time now = {});
 
 /// Throws unless the names of the logs are there and differ.
 void check_names(std::span<const MemberLog* const> logs);
