@@ -79,6 +79,44 @@ TEST_F(AbandonedTailTest, WhatEndedOnATailThatAMarkSawIsOpenAgain)
     }
 }
 
+// rule 5, 13: the client may have been told "committed", and production's coordinator commits both
+TEST_F(AbandonedTailTest, WhatATailShowsCommittedIsNotRolledBack)
+{
+    mark();
+    for (const auto& server : {a_, b_})
+        for (const char* gid : {"dec", "undone"})
+            server->prepare(gid);
+    auto fork = a_->insert_position().offset;
+    a_->finish("dec", true);
+    a_->finish("undone", false);
+    back_up_log(context());
+    a_->promote(fork);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        ASSERT_THAT(after.at.in_doubt, SizeIs(4)) << again;
+        for (const auto& doubt : after.at.in_doubt) {
+            if (doubt.branch.gid == "undone") {
+                EXPECT_EQ(doubt.verdict.decision, model::Decision::rollback);
+                continue;
+            }
+            EXPECT_EQ(doubt.verdict.decision, model::Decision::unknown);
+            EXPECT_EQ(doubt.verdict.reason, model::Reason::commit_abandoned);
+            EXPECT_EQ(doubt.verdict.committed_by, "a");
+            EXPECT_EQ(doubt.verdict.committed_at.epoch, 1U);
+            EXPECT_GE(doubt.verdict.committed_at.offset, fork);
+            EXPECT_THAT(doubt.verdict.evidence, HasSubstr("a failover abandoned"));
+        }
+        EXPECT_TRUE(after.flags.unknown_verdicts);
+        EXPECT_THAT(after.at.lost, IsEmpty());
+        expect_good(after);
+    }
+    for (const auto& server : {a_, b_})
+        server->finish("dec", true);
+    auto settled = mark();
+    EXPECT_THAT(settled.at.in_doubt, SizeIs(2)) << "production committed it";
+    expect_good(settled);
+}
+
 // rule 13: a group that was restored and goes on repeats what was lost, under the same ids
 TEST_F(AbandonedTailTest, AnIdThatIsUsedAnewBehindATailIsWhole)
 {

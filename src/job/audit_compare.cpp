@@ -53,7 +53,8 @@ template <typename Visit> void each_branch(const model::Evaluation& at, const Vi
     }
 }
 
-/// Prepares on tails that a failover abandoned: member, epoch and start, and whose they are.
+/// What only a tail shows that a failover abandoned, prepares there and what was committed there:
+/// member, epoch and start of the prepare, and whose they are.
 std::map<std::tuple<std::string, model::Epoch, model::Offset>, std::string>
 lost_branches(const model::Evaluation& at, const model::OpenTransactions& table)
 {
@@ -62,10 +63,10 @@ lost_branches(const model::Evaluation& at, const model::OpenTransactions& table)
         lost[{branch.member, branch.epoch, branch.prepare_start}] = branch.global_id;
     };
     each_branch(at, [&](const model::Branch& branch, model::StateAt state) {
-        if (state == model::StateAt::lost) add(branch);
+        if (state == model::StateAt::lost || branch.abandoned_commit.epoch != 0) add(branch);
     });
     for (const auto& branch : table.branches)
-        if (branch.finish == model::Finish::lost) add(branch);
+        if (branch.finish == model::Finish::lost || branch.abandoned_commit.epoch != 0) add(branch);
     return lost;
 }
 

@@ -131,7 +131,7 @@ std::vector<model::TransactionEvent> read_tails(const repo::LogCatalog& catalog,
 {
     std::vector<model::TransactionEvent> out;
     using Xid = std::pair<model::Epoch, std::uint32_t>;
-    std::set<Xid> open;
+    std::set<Xid> open, strange;
     std::map<Xid, model::TransactionEvent> alone;
     for (const auto& part : abandoned_parts(catalog, range)) {
         for (auto& event : index(part.piece).transactions) {
@@ -139,14 +139,18 @@ std::vector<model::TransactionEvent> read_tails(const repo::LogCatalog& catalog,
             const Xid xid{event.epoch, event.xid};
             bool prepare = event.kind == model::EventKind::prepare;
             if (prepare && !known.holds(pattern, event.gid)) {
-                if (pattern.global_id(event.gid)) alone.insert_or_assign(xid, std::move(event));
+                if (pattern.global_id(event.gid))
+                    alone.insert_or_assign(xid, std::move(event));
+                else
+                    strange.insert(xid);
                 continue;
             }
-            if (!prepare && open.erase(xid) == 0) {
-                alone.erase(xid);
-                continue;
+            if (prepare) {
+                open.insert(xid);
+            } else if (open.erase(xid) == 0) {
+                if (alone.erase(xid) + strange.erase(xid) > 0) continue;
+                if (event.kind != model::EventKind::commit) continue;
             }
-            if (prepare) open.insert(xid);
             out.push_back(std::move(event));
         }
     }

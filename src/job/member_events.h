@@ -42,9 +42,10 @@ private:
 
 /// Of the tails that the history left since that table: a prepare that stood there is lost, and
 /// wants reporting where the rest of its transaction is there (rules.md 13). Prepares of `known`
-/// ids, and their ends; and prepares without an end, however unknown: their partners may come yet.
-/// The rest, which may be days of log, is passed over: what a tail shows committed had all its
-/// partners prepared before, and what it shows rolled back is committed nowhere.
+/// ids, and their ends; commits of what was prepared before; and prepares without an end, however
+/// unknown: their partners may come yet. The rest, which may be days of log, is passed over: what a
+/// tail shows committed had all its partners prepared before, and what it shows rolled back is
+/// committed nowhere.
 std::vector<model::TransactionEvent> read_tails(const repo::LogCatalog& catalog,
                                                 const EventRange& range, const ReadIndex& index,
                                                 const model::GidPattern& pattern,

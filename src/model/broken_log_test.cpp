@@ -105,6 +105,28 @@ TEST(BrokenLogTest, AFinishOnAnAbandonedTailDidNotHappen)
     EXPECT_EQ(decision(second, "b", "g"), Decision::commit);
 }
 
+// rule 5, 13
+TEST(BrokenLogTest, AFinishOnAnAbandonedTailForbidsRollback)
+{
+    CutInput input =
+        group({member("a", {prepared(300, 1, "g"), prepared(310, 2, "h")}),
+               member("b", {prepared(300, 1, "g"), committed(560, 1), prepared(310, 2, "h")})});
+    auto first = compute_cut(input);
+    EXPECT_EQ(decision(first, "a", "g"), Decision::rollback) << "its commit lies behind the cut";
+    // g's commit is of the table, h's of a tail that no mark has seen.
+    CutMember b = member("b", {committed(620, 2)});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second = compute_cut(next_group(first, {member("a", {}), b}));
+    for (const auto& doubt : second.at.in_doubt) {
+        EXPECT_EQ(doubt.verdict.decision, Decision::unknown);
+        EXPECT_EQ(doubt.verdict.reason, Reason::commit_abandoned);
+        EXPECT_EQ(doubt.verdict.committed_by, "b");
+        EXPECT_EQ(doubt.verdict.committed_at,
+                  (LogPosition{1, doubt.branch.gid == "g" ? Offset{560} : Offset{620}}));
+    }
+    EXPECT_THAT(second.at.in_doubt, SizeIs(4));
+}
+
 TEST(BrokenLogTest, AHistoryThatDoesNotPassThroughTheTableIsRefused)
 {
     auto first = compute_cut(group({member("a", {})}));

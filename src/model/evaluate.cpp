@@ -76,6 +76,7 @@ private:
     TransactionAt describe(const Parts& parts, bool certain) const;
     Verdict verdict(const Parts& parts, bool certain) const;
     Verdict without_commit(const Parts& parts) const;
+    const Instance* abandoned_commit(const Parts& parts) const;
     const Instance* any_commit(const Parts& parts) const;
     const Instance* shared_commit(const Parts& parts) const;
     const Instance* possible_commit(const Parts& parts) const;
@@ -293,8 +294,27 @@ const Instance* Evaluator::possible_commit(const Parts& parts) const
     return nullptr;
 }
 
+/// A commit that a failover took: its branch is open again, and nobody knows whether somebody was
+/// told of it.
+const Instance* Evaluator::abandoned_commit(const Parts& parts) const
+{
+    auto found = std::ranges::find_if(parts, [&](auto i) {
+        return state(i) == StateAt::in_doubt && instance(i).abandoned_commit.epoch != 0;
+    });
+    return found == parts.end() ? nullptr : &instance(*found);
+}
+
 Verdict Evaluator::without_commit(const Parts& parts) const
 {
+    if (const Instance* part = abandoned_commit(parts)) {
+        return {.reason = Reason::commit_abandoned,
+                .committed_by = member(*part),
+                .committed_at = part->abandoned_commit,
+                .evidence = fmt::format(
+                    "{} committed it at {}, on log that a failover abandoned: whoever asked for it "
+                    "may have been told so",
+                    member(*part), format_position(part->abandoned_commit))};
+    }
     for (std::uint32_t i : parts) {
         const Instance& part = instance(i);
         if (part.seeded) {

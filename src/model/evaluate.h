@@ -22,7 +22,8 @@ enum class Reason : std::uint8_t {
     ambiguous_id = 4,      ///< unknown: the id was used again too soon to tell the uses apart
     commit_of_unknown = 5, ///< unknown: a COMMIT PREPARED of an unknown branch may be its commit
     unmatched_gid = 6,     ///< unknown: the gid does not match the member's gid_pattern
-    one_phase = 7, ///< unknown: its coordinator may have committed its own part in one phase
+    one_phase = 7,        ///< unknown: its coordinator may have committed its own part in one phase
+    commit_abandoned = 8, ///< unknown: it was committed on a tail that a failover abandoned
 };
 
 /// "commit", "rollback", "unknown"; "committed", "log_incomplete", ...: as in JSON.
@@ -33,7 +34,8 @@ std::string_view reason_name(Reason reason);
 struct Verdict {
     Decision decision = Decision::unknown;
     Reason reason = Reason::log_incomplete;
-    /// The commit that decided (or, for ambiguous_id, might have): whose and where it starts.
+    /// The commit that decided (or, for ambiguous_id and commit_abandoned, might have): whose and
+    /// where it starts.
     std::string committed_by = {};
     LogPosition committed_at = {};
     std::string evidence = {}; ///< a sentence for people

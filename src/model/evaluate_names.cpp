@@ -34,6 +34,8 @@ std::string_view reason_name(Reason reason)
         return "unmatched_gid";
     case Reason::one_phase:
         return "one_phase";
+    case Reason::commit_abandoned:
+        return "commit_abandoned";
     case Reason::log_incomplete:
         break;
     }

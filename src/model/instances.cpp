@@ -62,7 +62,8 @@ Offset known_to(const OpenTransactions::Member& member, const History& history)
 struct Instances::Replay {
     std::uint32_t member = 0;
     const MemberLog* log = nullptr;
-    Offset from = 0; ///< what ends here or before is known
+    std::size_t first = 0; ///< of its instances
+    Offset from = 0;       ///< what ends here or before is known
     const OpenTransactions::Member* table = nullptr;
     std::unordered_map<std::uint32_t, std::size_t> open = {}; ///< xid -> instance
     std::map<std::pair<Epoch, std::uint32_t>, std::size_t> lost = {};
@@ -88,7 +89,7 @@ Instances::Instances(std::span<const MemberLog* const> logs, const OpenTransacti
 void Instances::take_member(std::uint32_t member, const OpenTransactions* previous, Offset limit)
 {
     const MemberLog& log = *logs_[member];
-    Replay replay{.member = member, .log = &log};
+    Replay replay{.member = member, .log = &log, .first = all_.size()};
     bool fresh = true;
     if (previous) {
         if (auto found = previous->members.find(log.name); found != previous->members.end()) {
@@ -123,6 +124,7 @@ void Instances::take_table(Replay& replay, const OpenTransactions& previous, boo
         instance.seeded = branch.seeded;
         instance.commit_unseen = branch.commit_unseen;
         instance.id_mixed = branch.id_mixed;
+        instance.abandoned_commit = branch.abandoned_commit;
         instance.prepare_start = branch.prepare_start;
         instance.prepare_end = branch.prepare_end;
         instance.prepared_at = branch.prepared_at;
@@ -142,6 +144,8 @@ void Instances::take_table(Replay& replay, const OpenTransactions& previous, boo
             instance.finished_at = branch.finished_at;
             continue;
         }
+        if (branch.finish == Finish::committed)
+            instance.abandoned_commit = {branch.finish_epoch, branch.finish_start};
         replay.open[branch.xid] = all_.size() - 1;
         if (gap && !listed.contains(branch.xid)) replay.vanished.insert(branch.xid);
     }
@@ -175,24 +179,7 @@ void Instances::take_event(Replay& replay, const TransactionEvent& event)
     const History& history = replay.log->history;
     if (event.end <= event.start) throw Error{Code::failed, "a record in the index has no length"};
     if (!on_history(history, event.epoch, event.end)) {
-        // The tail that a failover abandoned. A prepare that stood there is lost.
-        bool known =
-            replay.table && replay.table->epoch == event.epoch && event.end <= replay.table->e;
-        if (known) return;
-        const std::pair xid{event.epoch, event.xid};
-        if (event.kind != EventKind::prepare) {
-            // It did not happen; but it says when this use of the id was over.
-            auto lost = replay.lost.find(xid);
-            if (lost == replay.lost.end()) return;
-            all_[lost->second].finished_at = event.at;
-            replay.lost.erase(lost);
-            return;
-        }
-        Instance& instance = add(replay.member, event.gid);
-        instance.prepare = &event;
-        instance.prepared_at = event.at;
-        place_lost(instance, history, event.epoch);
-        replay.lost[xid] = all_.size() - 1;
+        take_abandoned(replay, event);
         return;
     }
     if (event.start < replay.next_start) {
@@ -207,6 +194,37 @@ void Instances::take_event(Replay& replay, const TransactionEvent& event)
         take_prepare(replay, event);
     } else {
         take_finish(replay, event);
+    }
+}
+
+/// The tail that a failover abandoned. A prepare that stood there is lost.
+void Instances::take_abandoned(Replay& replay, const TransactionEvent& event)
+{
+    const History& history = replay.log->history;
+    bool known = replay.table && replay.table->epoch == event.epoch && event.end <= replay.table->e;
+    if (known) return;
+    const std::pair xid{event.epoch, event.xid};
+    if (event.kind == EventKind::prepare) {
+        Instance& instance = add(replay.member, event.gid);
+        instance.prepare = &event;
+        instance.prepared_at = event.at;
+        place_lost(instance, history, event.epoch);
+        replay.lost[xid] = all_.size() - 1;
+        return;
+    }
+    // It did not happen; but it says when this use of the id was over.
+    if (auto lost = replay.lost.find(xid); lost != replay.lost.end()) {
+        all_[lost->second].finished_at = event.at;
+        replay.lost.erase(lost);
+        return;
+    }
+    // Or what somebody was told of a branch that was prepared before the log divided.
+    if (event.kind != EventKind::commit) return;
+    for (std::size_t i = replay.first; i < all_.size(); ++i) {
+        Instance& instance = all_[i];
+        if (instance.finish == Finish::lost || this->xid(instance) != event.xid) continue;
+        if (instance.seeded || on_history(history, event.epoch, instance.prepare_end))
+            instance.abandoned_commit = {event.epoch, event.start};
     }
 }
 
@@ -352,6 +370,7 @@ Branch Instances::branch(const Instance& instance) const
     branch.global_id = ids_[instance.id];
     branch.matched = instance.matched;
     branch.seeded = instance.seeded;
+    branch.abandoned_commit = instance.abandoned_commit;
     branch.finish = instance.finish;
     if (instance.prepare) { // of a lost branch too: where it really stood
         branch.prepare_start = instance.prepare->start;

@@ -30,6 +30,7 @@ struct Instance {
     Offset finish_end = 0;
     base::Time prepared_at; ///< Time{} when unknown
     base::Time finished_at;
+    LogPosition abandoned_commit; ///< as in Branch
     /// Where the rest of the branch stands; owned by the caller's input.
     const Branch* carried = nullptr;
     const Seed* seed = nullptr;
@@ -92,6 +93,7 @@ private:
     void take_table(Replay& replay, const OpenTransactions& previous, bool gap);
     void take_seeds(Replay& replay);
     void take_event(Replay& replay, const TransactionEvent& event);
+    void take_abandoned(Replay& replay, const TransactionEvent& event);
     void take_prepare(Replay& replay, const TransactionEvent& event);
     void take_finish(Replay& replay, const TransactionEvent& event);
     void close_replay(Replay& replay);

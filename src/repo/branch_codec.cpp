@@ -25,7 +25,8 @@ constexpr EnumName<Reason> kReasons[] = {{Reason::committed, "committed"},
                                          {Reason::ambiguous_id, "ambiguous_id"},
                                          {Reason::commit_of_unknown, "commit_of_unknown"},
                                          {Reason::unmatched_gid, "unmatched_gid"},
-                                         {Reason::one_phase, "one_phase"}};
+                                         {Reason::one_phase, "one_phase"},
+                                         {Reason::commit_abandoned, "commit_abandoned"}};
 constexpr EnumName<StateAt> kStates[] = {{StateAt::absent, "absent"},
                                          {StateAt::in_doubt, "in_doubt"},
                                          {StateAt::committed, "committed"},
@@ -126,6 +127,7 @@ JsonBuilder to_json(const model::Branch& branch)
     put_time(out, "finished_at", branch.finished_at);
     put_flag(out, "commit_unseen", branch.commit_unseen);
     put_flag(out, "id_mixed", branch.id_mixed);
+    put_position(out, "abandoned_commit", branch.abandoned_commit);
     return out;
 }
 
@@ -153,6 +155,7 @@ model::Branch branch(const JsonObject& from)
     out.finished_at = get_time(from, "finished_at");
     out.commit_unseen = get_flag(from, "commit_unseen");
     out.id_mixed = get_flag(from, "id_mixed");
+    out.abandoned_commit = get_position(from, "abandoned_commit");
     return out;
 }
 

@@ -356,12 +356,13 @@ TEST(Codecs, MarkWithDecisionTables)
 TEST(Codecs, EveryEnumerator)
 {
     auto one = mark();
-    for (std::uint8_t i = 0; i <= 7; ++i) {
+    for (std::uint8_t i = 0; i <= 8; ++i) {
         one.at.in_doubt[0].verdict.reason = static_cast<model::Reason>(i);
         one.at.in_doubt[0].verdict.decision = static_cast<model::Decision>(i % 3);
         one.at.in_doubt[0].branch.finish = static_cast<model::Finish>(i % 5);
         one.violations[0].kind = static_cast<model::ViolationKind>(i % 6);
         one.at.in_doubt[0].branch.id_mixed = i % 2 == 1;
+        one.at.in_doubt[0].branch.abandoned_commit = {.epoch = i, .offset = i};
         auto back = decode_mark(encode_mark(one, header(7)), object());
         EXPECT_EQ(back.value.at, one.at);
         EXPECT_EQ(back.value.violations, one.violations);
