@@ -93,11 +93,16 @@ void forget_ends(const model::Mark& mark, const model::MarkMember& stored,
         prepared.insert(seed.xid);
     if (previous != nullptr)
         for (const auto& branch : previous->branches)
-            if (branch.member == stored.name) prepared.insert(branch.xid);
+            if (branch.member == stored.name && branch.finish != model::Finish::lost)
+                prepared.insert(branch.xid);
+    // Abandoned tails have xids of their own, and no unknown ends.
+    auto present = [&](const model::TransactionEvent& event) {
+        return model::on_history(member.log.history, event.epoch, event.end);
+    };
     for (const auto& event : member.log.events)
-        if (event.kind == model::EventKind::prepare) prepared.insert(event.xid);
+        if (event.kind == model::EventKind::prepare && present(event)) prepared.insert(event.xid);
     std::erase_if(member.log.events, [&](const model::TransactionEvent& event) {
-        if (event.kind == model::EventKind::prepare || !event.gid.empty() ||
+        if (event.kind == model::EventKind::prepare || !event.gid.empty() || !present(event) ||
             event.end > stored.cut.offset || prepared.contains(event.xid))
             return false;
         return std::ranges::none_of(mark.at.unknown_finishes, [&](const auto& finish) {

@@ -63,7 +63,8 @@ std::vector<Part> abandoned_parts(const repo::LogCatalog& catalog, const EventRa
     const auto* table = table_of(range);
     std::vector<Part> parts;
     for (const auto& step : range.history.ancestors()) {
-        if (step.epoch < (table ? table->epoch : range.chain_start.epoch)) continue;
+        // Without a table, also those from before the chain: a gap may lie behind the switch.
+        if (table && step.epoch < table->epoch) continue;
         Offset from = step.left_at;
         if (table && table->epoch == step.epoch) from = std::max(from, table->e);
         // A gap ends it: nothing depends on what is missing of a dead branch.
@@ -114,8 +115,14 @@ KnownIds::KnownIds(const std::vector<model::CutMember>& members,
             add(seed.gid);
     }
     if (previous == nullptr) return;
-    for (const auto& branch : previous->branches)
-        ids_.insert(branch.global_id);
+    for (const auto& branch : previous->branches) {
+        // The pattern may be another one than the table was made by.
+        auto member =
+            std::ranges::find(members, branch.member, [](const auto& one) { return one.log.name; });
+        auto id =
+            member == members.end() ? branch.global_id : member->log.pattern.global_id(branch.gid);
+        if (id) ids_.emplace(*id);
+    }
 }
 
 bool KnownIds::holds(const model::GidPattern& pattern, const std::string& gid) const

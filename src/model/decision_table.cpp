@@ -103,7 +103,9 @@ KnownGids known_gids(const MemberLog& log, const OpenTransactions* previous)
         add(seed.xid, seed.gid);
     if (previous != nullptr) {
         for (const auto& branch : previous->branches)
-            if (branch.member == log.name) add(branch.xid, branch.gid);
+            // What a failover took was prepared nowhere, and its xid is given out again.
+            if (branch.member == log.name && branch.finish != Finish::lost)
+                add(branch.xid, branch.gid);
     }
     for (const auto& event : log.events)
         if (event.kind == EventKind::prepare && on_history(log.history, event.epoch, event.end))

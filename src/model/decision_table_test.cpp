@@ -159,6 +159,44 @@ TEST(DecisionTableTest, TheTailOfAFailoverNamesNoCommitBehindIt)
     EXPECT_EQ(late[0].commit, (LogPosition{2, 460}));
 }
 
+/// And so does the table of a mark that knows what was lost there.
+TEST(DecisionTableTest, WhatTheTableHasLostNamesNoCommitAndIsPreparedNowhere)
+{
+    Group group;
+    group.a = {prepared(200, 2, "here")};
+    auto first = compute_cut(group.input());
+    auto lose = [&](const char* member, std::uint32_t xid, const char* gid) {
+        first.table.branches.push_back({.member = member,
+                                        .epoch = 1,
+                                        .xid = xid,
+                                        .gid = gid,
+                                        .global_id = gid,
+                                        .prepare_start = 560,
+                                        .prepare_end = 570,
+                                        .finish = Finish::lost});
+    };
+    lose("a", 2, "tail");
+    lose("d", 9, "here");
+    Group later;
+    later.a = {committed(1450, 2)};
+    auto input = later.input();
+    for (auto& member : input.members) {
+        member.log.history = History{2, {{.epoch = 1, .left_at = 550}}};
+        member.log.events.clear();
+        member.b += 1000;
+        member.r += 1000;
+        member.r_end += 1000;
+        member.e += 1000;
+    }
+    input.members[1].log.events = later.a;
+    input.members[1].log.events[0].epoch = 2;
+    input.previous = &first.table;
+    input.anchor.clear();
+    auto late = late_commits(input, compute_cut(input), {{"d", 1390}, {"a", 1390}, {"b", 1390}});
+    ASSERT_EQ(late.size(), 1U);
+    EXPECT_EQ(late[0].gid, "here");
+}
+
 // rule 3, 7: what d decided may lie above its cut
 TEST(DecisionTableTest, ACutBelowBAsksFromTheRestorePointsOfTheMarkBefore)
 {
