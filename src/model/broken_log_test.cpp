@@ -215,6 +215,36 @@ TEST(BrokenLogTest, WhatWasListedAfterAGapAndThenGoneIsOver)
     EXPECT_THAT(compute_cut(next_group(first, {a})).at.in_doubt, IsEmpty());
 }
 
+// rule 5, 13: its partners are prepared behind one mark and committed behind another
+TEST(BrokenLogTest, ALostPartMakesNoTwoUsesOfWhatComesLater)
+{
+    auto first = compute_cut(group({member("a", {}), member("b", {}), member("c", {})}));
+    auto later = [](const CutResult& last, Offset by, std::vector<TransactionEvent> of_a,
+                    std::vector<TransactionEvent> of_b, std::vector<TransactionEvent> of_c) {
+        auto input = next_group(last, {member("a", std::move(of_a)), member("b", std::move(of_b)),
+                                       member("c", std::move(of_c))});
+        for (CutMember& one : input.members) {
+            one.b += by;
+            one.r += by;
+            one.r_end += by;
+            one.e += by;
+        }
+        input.members[1].log.history = History(2, {{.epoch = 1, .left_at = 600}});
+        return compute_cut(input);
+    };
+    auto second = later(first, 0, {}, {prepared(620, 3, "g")}, {});
+    EXPECT_THAT(second.at.in_doubt, IsEmpty());
+    ASSERT_THAT(second.table.branches, SizeIs(1));
+    EXPECT_EQ(second.table.branches[0].finish, Finish::lost);
+    auto third = later(second, 1000, {prepared(1650, 5, "g")}, {}, {prepared(1660, 6, "g")});
+    EXPECT_EQ(decision(third, "a", "g"), Decision::rollback);
+    EXPECT_THAT(third.at.lost, IsEmpty());
+    auto fourth = later(third, 2000, {}, {}, {committed(2700, 6)});
+    EXPECT_EQ(decision(fourth, "a", "g"), Decision::commit);
+    ASSERT_THAT(fourth.at.lost, SizeIs(1));
+    EXPECT_FALSE(fourth.at.lost[0].ambiguous);
+}
+
 // rule 13
 TEST(BrokenLogTest, ATailThatTheTableKnowsIsNotReportedTwice)
 {

@@ -161,9 +161,10 @@ bool Grouping::used_again(Slice slice)
 
 bool Grouping::proven_apart(Slice slice) const
 {
-    std::int16_t last_began = lives_[slice[0]].began;
-    std::int16_t first_ended = lives_[slice[0]].ended;
+    auto last_began = std::numeric_limits<std::int16_t>::min();
+    auto first_ended = std::numeric_limits<std::int16_t>::max();
     for (std::uint32_t i : slice) {
+        if (is_endless(instances_.all()[i])) continue;
         last_began = std::max(last_began, lives_[i].began);
         first_ended = std::min(first_ended, lives_[i].ended);
     }

@@ -23,6 +23,7 @@ std::vector<bool> proven_apart(const Known& known)
     std::vector<int> last_began(groups.size(), std::numeric_limits<int>::min());
     std::vector<int> first_ended(groups.size(), std::numeric_limits<int>::max());
     for (std::size_t i = 0; i < lives.size(); ++i) {
+        if (is_endless(known.instances.all()[i])) continue; // its transaction may go on
         auto group = groups.group_of[i];
         last_began[group] = std::max<int>(last_began[group], lives[i].began);
         first_ended[group] = std::min<int>(first_ended[group], lives[i].ended);
