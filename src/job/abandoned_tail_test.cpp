@@ -241,6 +241,34 @@ TEST_F(AbandonedTailTest, ALostPrepareIsReportedHoweverLateItsPartnerIsPrepared)
     EXPECT_THAT(mark().table.branches, IsEmpty()) << "nobody commits its rest any more";
 }
 
+// rule 13: the former use, which the failover opened again and somebody finished late, does not
+// stand in for the part that the next one lost
+TEST_F(AbandonedTailTest, AFormerUseThatIsOpenAgainHidesNoLostPart)
+{
+    mark();
+    for (const auto& server : {a_, b_})
+        server->prepare("g");
+    auto fork = a_->insert_position().offset;
+    for (const auto& server : {a_, b_})
+        server->finish("g", true);
+    clock_.advance(std::chrono::seconds{10});
+    for (const auto& server : {a_, b_})
+        server->prepare("g");
+    back_up_log(context());
+    a_->promote(fork);
+    clock_.advance(std::chrono::seconds{10});
+    a_->finish("g", true);
+    auto before = mark();
+    EXPECT_THAT(before.at.lost, IsEmpty());
+    expect_good(before);
+    b_->finish("g", true);
+    auto after = mark();
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_THAT(model::lost_sentence(after.at.lost[0]), HasSubstr("at b, but its part at a stood"));
+    EXPECT_THAT(after.at.lost[0].parts, SizeIs(2));
+    expect_good(after);
+}
+
 // rule 1, 13
 TEST_F(AbandonedTailTest, ABranchThatIsLostBesideItsSisterIsReported)
 {

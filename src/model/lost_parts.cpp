@@ -13,6 +13,21 @@ namespace {
 
 using Parts = std::vector<std::uint32_t>;
 
+/// Prepared under the same gid at the same member before its log divided: of a use before the lost
+/// one, however late it ended.
+bool is_former(const Known& known, const Instance& lost, const Instance& part)
+{
+    return part.member == lost.member && part.prepare_end <= lost.prepare_end &&
+           known.instances.branch(part).gid == known.instances.branch(lost).gid;
+}
+
+bool overlap(const Known& known, const Instance& one, const Instance& other)
+{
+    auto a = known.grouping.clock_span(one);
+    auto b = known.grouping.clock_span(other);
+    return a.from <= b.to && b.from <= a.to;
+}
+
 class LostFinder {
 public:
     LostFinder(const Known& known, std::span<const Offset> at) : known_(known), at_(at) {}
@@ -22,15 +37,13 @@ public:
         const auto& all = known_.instances.all();
         std::map<std::uint32_t, Parts> lost; // by id
         for (std::uint32_t i = 0; i < all.size(); ++i)
-            if (all[i].finish == Finish::lost) lost[all[i].id].push_back(i);
+            if (is_lost(i)) lost[all[i].id].push_back(i);
         if (lost.empty()) return {};
-        // A lost part without an end may belong to any later use, whichever group it stands in.
-        std::map<std::pair<std::uint32_t, std::uint32_t>, Parts> there;
+        std::map<std::uint32_t, Parts> there;
         for (std::uint32_t i = 0; i < all.size(); ++i)
-            if (all[i].finish != Finish::lost && lost.contains(all[i].id))
-                there[{all[i].id, group(i)}].push_back(i);
-        for (const auto& [where, parts] : there)
-            judge(parts, lost.at(where.first));
+            if (!is_lost(i) && lost.contains(all[i].id)) there[all[i].id].push_back(i);
+        for (const auto& [id, parts] : there)
+            judge_id(parts, lost.at(id));
         return std::move(found_);
     }
 
@@ -47,6 +60,7 @@ private:
     {
         return instance(i).finish == how && finished_inside(instance(i), at_[instance(i).member]);
     }
+    bool is_lost(std::uint32_t i) const { return instance(i).finish == Finish::lost; }
     bool committed(std::uint32_t i) const { return ended(i, Finish::committed); }
     bool timed(std::uint32_t i) const
     {
@@ -54,31 +68,84 @@ private:
                std::numeric_limits<std::int64_t>::min();
     }
 
-    void judge(const Parts& parts, const Parts& lost)
+    void judge_id(const Parts& there, const Parts& lost)
     {
-        if (std::ranges::none_of(parts, [&](auto i) { return committed(i); })) return;
-        if (!std::ranges::all_of(parts, [&](auto i) { return timed(i); })) {
-            judge_together(parts, lost);
-            return;
+        if (is_one_use(there, lost)) {
+            judge_use(there, lost);
+        } else if (std::ranges::all_of(there, [&](auto i) { return timed(i); })) {
+            judge_uses(there, lost);
+        } else {
+            std::map<std::uint32_t, Parts> groups;
+            for (std::uint32_t i : there)
+                groups[group(i)].push_back(i);
+            for (const auto& [group, parts] : groups)
+                judge_together(parts, lost);
         }
-        for (const Parts& use : uses_of(parts))
-            judge_use(use, lost);
     }
 
-    /// What is there of one group, told apart by clocks: a part that is lost belongs to one of its
-    /// uses, and says nothing of the others.
-    std::vector<Parts> uses_of(Parts parts) const
+    /// No log shows the id used twice: it is one transaction, whatever clocks say.
+    bool is_one_use(const Parts& there, const Parts& lost) const
     {
+        auto same = [&](std::uint32_t i) { return group(i) == group(there.front()); };
+        return known_.grouping.narrow().certain[group(there.front())] &&
+               std::ranges::all_of(there, same) && std::ranges::all_of(lost, same);
+    }
+
+    /// A part that is lost belongs to the use in which it was prepared, and one without an end to a
+    /// later one where that use shows no commit: its coordinator may go on behind the failover.
+    void judge_uses(const Parts& there, const Parts& lost)
+    {
+        Parts pending;
+        for (const Parts& use : uses_of(there, lost)) {
+            Parts present;
+            for (std::uint32_t i : use)
+                (is_lost(i) ? pending : present).push_back(i);
+            if (judge_use(present, pending)) pending.clear();
+            std::erase_if(pending, [&](std::uint32_t i) { return !is_endless(instance(i)); });
+        }
+    }
+
+    /// Uses of an id follow each other, and so do their prepares. One ended where all lives of its
+    /// parts did, by clocks; and where a member has prepared the gid again, although a former part
+    /// may have ended late, as one that a failover opened again.
+    std::vector<Parts> uses_of(const Parts& there, const Parts& lost) const
+    {
+        constexpr auto kBefore = std::numeric_limits<std::int64_t>::min();
         auto span = [&](std::uint32_t i) { return known_.grouping.clock_span(instance(i)); };
-        std::ranges::sort(parts, {}, [&](std::uint32_t i) { return span(i).from; });
+        Parts parts = lost;
+        parts.insert(parts.end(), there.begin(), there.end());
+        std::ranges::stable_sort(parts, {}, [&](std::uint32_t i) { return span(i).from; });
         std::vector<Parts> uses;
-        auto reach = std::numeric_limits<std::int64_t>::min();
+        std::int64_t reach = kBefore, prepared = kBefore;
         for (std::uint32_t i : parts) {
-            if (uses.empty() || span(i).from > reach) uses.emplace_back();
+            auto [from, to] = span(i);
+            bool anew = from > prepared && !uses.empty() && follows(i, uses.back());
+            if (uses.empty() || from > reach || anew) {
+                uses.emplace_back();
+                reach = kBefore;
+            }
             uses.back().push_back(i);
-            reach = std::max(reach, span(i).to);
+            auto by = from + 2 * clock_error(i);
+            reach = std::max(reach, is_endless(instance(i)) ? by : to);
+            prepared = std::max(prepared, by);
         }
         return uses;
+    }
+
+    /// Its member's log shows that another part of that gid was over before.
+    bool follows(std::uint32_t later, const Parts& use) const
+    {
+        return std::ranges::any_of(use, [&](std::uint32_t i) {
+            if (is_lost(i)) return false; // prepared again, perhaps for the same use
+            if (is_lost(later)) return is_former(known_, instance(later), instance(i));
+            return instance(i).finish_end <= instance(later).prepare_start && key(i) == key(later);
+        });
+    }
+
+    std::int64_t clock_error(std::uint32_t i) const
+    {
+        const auto& clock = known_.instances.log(instance(i).member).clock;
+        return clock ? clock->error.count() : 0;
     }
 
     Parts partners(const Parts& parts, const Parts& lost) const
@@ -91,17 +158,19 @@ private:
         return out;
     }
 
-    /// A lost part is missed where the use has none of that member and gid: else it was prepared
-    /// again, or belongs to another use.
-    void judge_use(const Parts& use, const Parts& lost)
+    /// A lost part is missed where the use has none of that member and gid. False: the use is
+    /// nowhere committed, so nothing can be missed.
+    bool judge_use(const Parts& use, const Parts& lost)
     {
-        if (std::ranges::none_of(use, [&](auto i) { return committed(i); })) return;
+        if (std::ranges::none_of(use, [&](auto i) { return committed(i); })) return false;
         std::set<Key> there;
         for (std::uint32_t i : use)
             if (!ended(i, Finish::rolled_back)) there.insert(key(i));
-        Parts missing = partners(use, lost);
-        std::erase_if(missing, [&](std::uint32_t i) { return there.contains(key(i)); });
+        Parts missing;
+        std::ranges::copy_if(lost, std::back_inserter(missing),
+                             [&](std::uint32_t i) { return !there.contains(key(i)); });
         if (!missing.empty()) report(use, missing);
+        return true;
     }
 
     /// Without clocks. Nothing is missed where each committed part has a lost one of the same
@@ -117,7 +186,7 @@ private:
             there.insert(key(i));
             if (committed(i)) done.insert(key(i));
         }
-        if (near.empty() ||
+        if (near.empty() || done.empty() ||
             (std::ranges::includes(gone, done) && std::ranges::includes(there, gone)))
             return;
         report(parts, near);
@@ -148,13 +217,11 @@ bool may_be_partner(const Known& known, std::uint32_t lost, std::uint32_t part)
 {
     const auto& gone = known.instances.all()[lost];
     const auto& there = known.instances.all()[part];
-    if (gone.id != there.id) return false;
+    if (gone.id != there.id || is_former(known, gone, there)) return false;
     const auto& lives = known.grouping.lives();
     if (lives[part].ended < lives[lost].began) return false;
     if (!is_endless(gone) && lives[lost].ended < lives[part].began) return false;
-    auto a = known.grouping.clock_span(gone);
-    auto b = known.grouping.clock_span(there);
-    return a.from <= b.to && b.from <= a.to;
+    return overlap(known, gone, there);
 }
 
 } // namespace tidemark::model

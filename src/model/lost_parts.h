@@ -18,8 +18,9 @@ struct HalfLost {
 /// Those at a vector `at`, in the order of the logs (rules.md 13).
 std::vector<HalfLost> find_half_lost(const Known& known, std::span<const Offset> at);
 
-/// Neither clocks nor sweeps tell the lives of a lost instance and of `part` apart. A lost one that
-/// did not end on its tail lives on: its partners may be prepared and committed at any time.
+/// Neither clocks nor sweeps nor their log tell the uses of a lost instance and of `part` apart. A
+/// lost one that did not end on its tail lives on: its partners may be prepared and committed at
+/// any time.
 bool may_be_partner(const Known& known, std::uint32_t lost, std::uint32_t part);
 
 } // namespace tidemark::model
