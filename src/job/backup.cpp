@@ -1,13 +1,16 @@
 #include "job/backup.h"
 
 #include "base/error.h"
+#include "job/failed_full.h"
 #include "job/init.h"
 #include "job/meanwhile.h"
 #include "job/member_backup.h"
 #include "job/member_history.h"
 #include "job/membership.h"
 #include "repo/identities.h"
+#include "repo/layout.h"
 #include "repo/log_catalog.h"
+#include "repo/tombstones.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -91,38 +94,23 @@ void store_held_log(const Context& context)
     }
 }
 
-} // namespace
-
-BackupOutcome back_up_group(const Context& context, const BackupOptions& options)
+/// A process that slept for a day has backups that no set names, and retention has taken them for
+/// left over.
+void refuse_condemned(const Context& context, const BackupOutcome& outcome)
 {
-    BackupOutcome outcome;
-    auto started = context.clock.now();
-    check_mark_name(context, options.mark_name); // not after hours of copying
-    refuse_missing(context);
-    Crew crew(member_names(context.group), context.stop);
-    outcome.members.resize(crew.size());
-    std::vector<std::unique_ptr<engine::Session>> sessions(crew.size());
-    // One after the other: each may take the log lease for a moment.
-    for (std::size_t i = 0; i < crew.size(); ++i) {
-        base::with_context("member " + crew.name(i), [&] {
-            sessions[i] = connect(context, context.group.members[i]);
-            keep_log(context, context.group.members[i], *sessions[i], outcome.members[i]);
-        });
-    }
-    store_held_log(context);
-    // However long the copying takes, the servers' logs are fetched: a slot that waited for its end
-    // would be lost on a busy group, every time.
-    Meanwhile log_meanwhile(context, "log backup", std::min(context.group.mark_every, kLogPause),
-                            [](const Context& aside) { back_up_log(aside); });
-    crew.run([&](std::size_t i, std::stop_token stop) {
-        auto start = std::chrono::steady_clock::now();
-        outcome.members[i].name = crew.name(i);
-        outcome.members[i].manifest =
-            back_up_member(context, context.group.members[i], *sessions[i], stop);
-        outcome.members[i].took =
-            std::chrono::duration_cast<base::Duration>(std::chrono::steady_clock::now() - start);
-    });
-    log_meanwhile.finish();
+    auto condemned = repo::condemned_keys(context.storage(), context.group.name);
+    for (const auto& member : outcome.members)
+        if (condemned.contains(member.manifest.object.key))
+            throw Error{base::Code::lease_held,
+                        fmt::format("this process stood still for so long that retention began to "
+                                    "remove backup {} of member {}",
+                                    member.manifest.number(), member.name),
+                        {.hint = "run the same command again"}};
+}
+
+MarkOutcome close(const Context& context, const BackupOptions& options, BackupOutcome& outcome,
+                  base::Time started)
+{
     MarkOptions closing{.name = options.mark_name, .backups = {}, .started = started};
     for (const auto& member : outcome.members) {
         outcome.damaged = outcome.damaged || member.manifest.value.is_damaged();
@@ -140,8 +128,69 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
     }
     log.open();
     log.catch_up();
-    outcome.closing = place_mark(context, log, closing);
+    refuse_condemned(context, outcome);
+    auto mark = place_mark(context, log, closing);
     log.finish();
+    return mark;
+}
+
+using Sessions = std::vector<std::unique_ptr<engine::Session>>;
+
+void copy_all(const Context& context, const Crew& crew, Sessions& sessions, BackupOutcome& outcome)
+{
+    // However long the copying takes, the servers' logs are fetched: a slot that waited for its end
+    // would be lost on a busy group, every time.
+    Meanwhile log_meanwhile(context, "log backup", std::min(context.group.mark_every, kLogPause),
+                            [](const Context& aside) { back_up_log(aside); });
+    crew.run([&](std::size_t i, std::stop_token stop) {
+        auto start = std::chrono::steady_clock::now();
+        outcome.members[i].name = crew.name(i);
+        outcome.members[i].manifest =
+            back_up_member(context, context.group.members[i], *sessions[i], stop);
+        outcome.members[i].took =
+            std::chrono::duration_cast<base::Duration>(std::chrono::steady_clock::now() - start);
+    });
+    log_meanwhile.finish();
+}
+
+/// Whoever was told to stop, and whoever found another at work, did not fail.
+bool is_failure(const Error& error)
+{
+    return error.code() != base::Code::lease_held && error.code() != base::Code::cancelled;
+}
+
+} // namespace
+
+BackupOutcome back_up_group(const Context& context, const BackupOptions& options)
+{
+    BackupOutcome outcome;
+    auto started = context.clock.now();
+    check_mark_name(context, options.mark_name); // not after hours of copying
+    refuse_missing(context);
+    Crew crew(member_names(context.group), context.stop);
+    outcome.members.resize(crew.size());
+    Sessions sessions(crew.size());
+    // One after the other: each may take the log lease for a moment.
+    for (std::size_t i = 0; i < crew.size(); ++i) {
+        base::with_context("member " + crew.name(i), [&] {
+            sessions[i] = connect(context, context.group.members[i]);
+            keep_log(context, context.group.members[i], *sessions[i], outcome.members[i]);
+        });
+    }
+    store_held_log(context);
+    auto full =
+        repo::Lease::acquire(context.storage(), context.group.name, kFullActivity, context.owner(),
+                             {.ttl = context.lease_ttl, .count_tries = true});
+    try {
+        copy_all(context, crew, sessions, outcome);
+        outcome.closing = close(context, options, outcome, started);
+    } catch (const Error& error) {
+        sessions.clear();
+        if (error.code() != base::Code::cancelled) take_back(context, outcome);
+        if (!is_failure(error)) full->not_tried();
+        throw;
+    }
+    full->succeeded();
     return outcome;
 }
 

@@ -1,6 +1,7 @@
 #include "job/expire_survey.h"
 
 #include "base/error.h"
+#include "job/failed_full.h"
 #include "repo/holds.h"
 #include "repo/intents.h"
 #include "repo/layout.h"
@@ -155,6 +156,12 @@ private:
                     line.pieces[name].insert(piece.object.key);
             }
             input_.sets.push_back(std::move(line));
+        }
+        auto full = repo::read_lease(storage_, group_, kFullActivity);
+        input_.closing = full && is_in_force(*full, storage_.now());
+        for (const auto& [key, why] : out_.view.unreadable) {
+            auto parsed = repo::parse_key(key);
+            input_.closing = input_.closing || (parsed && parsed->kind == KeyKind::set);
         }
     }
 

@@ -84,17 +84,34 @@ model::History history_of(engine::Session& session, model::Epoch epoch)
     return text ? model::parse_history(epoch, *text) : model::History(epoch);
 }
 
-} // namespace
+/// What a backup that failed wrote: its names hold its lease's number, so nobody else refers to
+/// them. Not where the manifest is there: then only the answer was lost.
+void remove_remains(const Context& context, const model::MemberId& id, model::Number number,
+                    model::Number lease)
+{
+    auto& storage = context.storage();
+    try {
+        if (storage.stat(repo::manifest_key(id, number))) return;
+        storage.remove(repo::page_map_key(id, number, lease));
+        for (const auto& info : storage.list(repo::packs_prefix(id))) {
+            auto key = repo::parse_key(info.key);
+            if (key && key->kind == repo::KeyKind::pack && key->number == number &&
+                key->lease == lease)
+                storage.remove(info.key);
+        }
+    } catch (const Error& error) {
+        context.progress.note(fmt::format("{}: packs of the failed backup stay until retention "
+                                          "removes them: {}",
+                                          id.member, error.what()));
+    }
+}
 
-repo::StoredManifest back_up_member(const Context& context, const model::MemberSpec& member,
-                                    engine::Session& session, std::stop_token stop)
+repo::StoredManifest copy_member(const Context& context, const model::MemberSpec& member,
+                                 engine::Session& session, std::stop_token stop,
+                                 const repo::Backups& backups, model::Number number,
+                                 const repo::Lease& lease)
 {
     model::MemberId id{.group = context.group.name, .member = member.name};
-    auto lease = repo::Lease::acquire(context.storage(), id.group, "backup/" + id.member,
-                                      context.owner(), {.ttl = context.lease_ttl});
-    repo::Backups backups(context.storage(), id);
-    auto number = backups.next_number();
-
     model::Manifest manifest;
     manifest.group = id.group;
     manifest.member = id.member;
@@ -116,7 +133,7 @@ repo::StoredManifest back_up_member(const Context& context, const model::MemberS
     manifest.facts = source->facts();
 
     context.progress.stage(member.name, "copy files", source->begin().estimated_bytes);
-    PackSink sink(context, id, number, lease->number());
+    PackSink sink(context, id, number, lease.number());
     std::atomic<std::uint64_t> read{0};
     {
         std::mutex mutex;
@@ -145,10 +162,28 @@ repo::StoredManifest back_up_member(const Context& context, const model::MemberS
     manifest.totals.pages_reread = end.pages_reread;
     if (end.pages_damaged > end.damaged.size()) manifest.totals.pages_damaged = end.pages_damaged;
     manifest.ended = context.clock.now();
-    lease->check();
-    auto stored = backups.commit(*lease, number, manifest);
+    lease.check();
+    auto stored = backups.commit(lease, number, manifest);
     context.progress.finished(member.name);
     return stored;
+}
+
+} // namespace
+
+repo::StoredManifest back_up_member(const Context& context, const model::MemberSpec& member,
+                                    engine::Session& session, std::stop_token stop)
+{
+    model::MemberId id{.group = context.group.name, .member = member.name};
+    auto lease = repo::Lease::acquire(context.storage(), id.group, "backup/" + id.member,
+                                      context.owner(), {.ttl = context.lease_ttl});
+    repo::Backups backups(context.storage(), id);
+    auto number = backups.next_number();
+    try {
+        return copy_member(context, member, session, std::move(stop), backups, number, *lease);
+    } catch (const Error&) {
+        remove_remains(context, id, number, lease->number());
+        throw;
+    }
 }
 
 } // namespace tidemark::job

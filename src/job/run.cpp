@@ -60,6 +60,15 @@ RunDecision decide_by_schedule(const model::GroupSpec& group, const repo::Reposi
     return out;
 }
 
+std::string pause_sentence(const FailedFulls& failed, base::Time until)
+{
+    auto which = failed.count == 1 ? std::string("the last one failed")
+                                   : fmt::format("the last {} failed", failed.count);
+    return fmt::format("{}, the newest at {}: it is tried again at {}, and `tidemark backup` takes "
+                       "one at once",
+                       which, base::format_time_human(failed.last), base::format_time_human(until));
+}
+
 class Runner {
 public:
     explicit Runner(const Context& context) : context_(context) {}
@@ -67,7 +76,8 @@ public:
     RunOutcome run()
     {
         auto view = load();
-        outcome_.decision = decide_run(context_.group, view, context_.clock.now());
+        failed_ = read_failed_fulls(context_.storage(), view);
+        outcome_.decision = decide_run(context_.group, view, context_.clock.now(), failed_);
         if (!outcome_.decision.warning.empty()) context_.progress.warn(outcome_.decision.warning);
         if (outcome_.decision.broken) {
             heal(kBroken, outcome_.decision.why);
@@ -94,6 +104,7 @@ private:
             mark_failed_ = stopped_ = true;
             // Where only the slot is gone, the server may still have all log.
             heal(kStopped, error.what());
+            if (!outcome_.decision.full) throw;
             return;
         }
         auto plan = repo::plan_restore(load(), outcome_.mark.mark.number());
@@ -105,6 +116,14 @@ private:
 
     void heal(const std::string& what, const std::string& why)
     {
+        auto until = paused_until(failed_, Need::chain, context_.clock.now());
+        if (until) {
+            if (!outcome_.decision.paused)
+                context_.progress.warn(
+                    fmt::format("{}: {}; {}", what, why, pause_sentence(failed_, *until)));
+            outcome_.decision.paused = true;
+            return;
+        }
         context_.progress.warn(fmt::format("{}, so a full backup is taken at once: {}", what, why));
         outcome_.decision = {.full = true, .broken = true, .why = what + ": " + why};
         outcome_.healed = true;
@@ -148,6 +167,7 @@ private:
 
     const Context& context_;
     RunOutcome outcome_;
+    FailedFulls failed_;
     bool mark_failed_ = false;
     bool stopped_ = false; ///< because log could not be received: what is stored is whole
 };
@@ -203,15 +223,19 @@ void save_each_log(const Context& context, Absent& absent)
 
 } // namespace
 
-RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView& view,
-                       base::Time now)
+namespace {
+
+/// Whether one is wanted, whatever became of those before it.
+std::pair<RunDecision, Need> decide_unpaused(const model::GroupSpec& group,
+                                             const repo::RepositoryView& view, base::Time now)
 {
+    auto needed = [](RunDecision decision) { return std::pair{std::move(decision), Need::chain}; };
     const auto* full = newest_full(view);
-    if (full == nullptr) return {.full = true, .why = "there is no complete one yet"};
+    if (full == nullptr) return needed({.full = true, .why = "there is no complete one yet"});
     for (const auto& member : group.members) {
         auto known = view.members.find(member.name);
         if (known == view.members.end() || known->second.backups.empty())
-            return {.full = true, .why = member.name + " has no base backup yet"};
+            return needed({.full = true, .why = member.name + " has no base backup yet"});
     }
     // A moment of the past may need backups that a view of the present does not hold.
     auto mark = std::ranges::find_if(
@@ -219,13 +243,31 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
     if (mark != view.marks.end()) {
         auto plan = repo::plan_restore(view, mark->number());
         if (!plan.plan && !plan.obstacles.empty()) {
-            return {.full = true,
-                    .broken = true,
-                    .why = fmt::format("the newest mark cannot be restored: {}",
-                                       plan.obstacles.front().text)};
+            return needed({.full = true,
+                           .broken = true,
+                           .why = fmt::format("the newest mark cannot be restored: {}",
+                                              plan.obstacles.front().text)});
         }
     }
-    return decide_by_schedule(group, view, *full, now);
+    return {decide_by_schedule(group, view, *full, now), Need::schedule};
+}
+
+} // namespace
+
+RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView& view,
+                       base::Time now, const FailedFulls& failed)
+{
+    auto [out, need] = decide_unpaused(group, view, now);
+    auto until = out.full ? paused_until(failed, need, now) : std::nullopt;
+    if (!until) return out;
+    out.full = out.broken = false;
+    out.paused = true;
+    if (!out.warning.empty()) out.warning += "; ";
+    out.warning += fmt::format("a full backup is wanted ({}), but {}", out.why,
+                               pause_sentence(failed, *until));
+    out.why = fmt::format("full backups failed; the next try is due at {}",
+                          base::format_time_human(*until));
+    return out;
 }
 
 RunOutcome run_scheduled(const Context& context, Absent& absent)

@@ -159,6 +159,14 @@ TEST(Run, AFailedFullBackupStillMovesTheLog)
         EXPECT_NE(std::string(error.what()).find("cannot be read"), std::string::npos);
     }
     EXPECT_EQ(world.view().marks.size(), 2U);
+    auto paused = run_scheduled(world.context());
+    EXPECT_FALSE(paused.backup.has_value());
+    EXPECT_TRUE(paused.decision.paused);
+    EXPECT_EQ(world.view().marks.size(), 3U);
+    ASSERT_FALSE(world.progress().warnings().empty());
+    EXPECT_NE(world.progress().warnings().back().find("the last one failed"), std::string::npos)
+        << world.progress().warnings().back();
+    world.clock().advance(1h);
     EXPECT_TRUE(run_scheduled(world.context()).backup.has_value());
 }
 

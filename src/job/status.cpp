@@ -251,8 +251,10 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     if (options.ask_members) {
         out.next_full =
             model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);
-        if (auto decision = decide_run(context.group, view, out.now); decision.full)
-            out.full_due = decision.why;
+        auto failed = read_failed_fulls(context.storage(), view);
+        auto decision = decide_run(context.group, view, out.now, failed);
+        if (decision.full) out.full_due = decision.why;
+        if (decision.paused) out.full_paused = decision.why;
     }
     for (const auto& [name, stored] : view.members) {
         if (options.ask_members &&

@@ -68,6 +68,8 @@ struct GroupStatus {
     std::optional<base::Time> next_full; ///< when configured
     /// Why a full backup is due, also while it is being taken; empty: none is.
     std::string full_due;
+    /// Until when none is tried, because those before failed; empty: that is not so.
+    std::string full_paused;
     std::optional<RunningBackup> full_running;
     std::optional<model::Proof> proof;            ///< the newest
     std::optional<repo::StoredDrill> last_drill;  ///< or restore, whatever it says

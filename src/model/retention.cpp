@@ -152,6 +152,8 @@ private:
                 fate = {true, "the newest base backup"};
             else if (!anything_restorable_)
                 fate = {true, "no mark is restorable now"};
+            else if (is_left_over(name, backup))
+                fate = {false, "no backup set names it, and no mark that stays needs it"};
             else if (backup.ended >= cutoff_)
                 fate = {true, "younger than " + days(in_.policy.keep_days)};
             else
@@ -160,6 +162,16 @@ private:
         }
         for (Number number : needing_)
             keep_needed(number);
+    }
+
+    /// One that was finished before another member's failed: each try would leave one more.
+    bool is_left_over(const std::string& name, const RetentionBackup& backup) const
+    {
+        if (in_.closing || backup.ended > in_.now - in_.policy.keep_unclosed) return false;
+        return std::none_of(sets_.begin(), sets_.end(), [&](const auto& one) {
+            auto named = one.second->backups.find(name);
+            return named != one.second->backups.end() && named->second == backup.number;
+        });
     }
 
     void keep_what_is_read()

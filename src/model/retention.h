@@ -19,7 +19,9 @@ namespace tidemark::model {
 
 struct RetentionPolicy {
     int keep_days = 14;
-    base::Duration keep_all = std::chrono::hours{48};         ///< every mark younger than this
+    base::Duration keep_all = std::chrono::hours{48}; ///< every mark younger than this
+    /// A base backup that no set names: what a full backup left that failed for another member.
+    base::Duration keep_unclosed = std::chrono::hours{24};
     base::Duration keep_hourly = std::chrono::hours{24 * 30}; ///< then one an hour, then one a day
     std::size_t runs = 100;   ///< so many of the newest stay whatever their age
     std::size_t drills = 100; ///< the same
@@ -91,6 +93,8 @@ struct RetentionInput {
     std::set<Number> proven = {};            ///< marks that a drill or a restore brought up
     std::map<Number, std::string> held = {}; ///< marks that a hold wants
     std::vector<RetentionReader> readers = {};
+    /// A full backup is being taken, or not all sets are known: a set may still name any backup.
+    bool closing = false;
 };
 
 struct Fate {

@@ -215,7 +215,13 @@ void check_garbage(const RetentionInput& in, const RetentionPlan& plan)
         for (const RetentionBackup& backup : member.backups)
             newest = std::max(newest, backup.number);
         for (const RetentionBackup& backup : member.backups) {
-            bool wanted = !any || backup.number == newest || backup.ended >= cutoff;
+            bool named = std::ranges::any_of(in.sets, [&](const RetentionSet& set) {
+                auto one = set.backups.find(name);
+                return one != set.backups.end() && one->second == backup.number;
+            });
+            bool young = backup.ended >= cutoff &&
+                         (named || backup.ended > in.now - in.policy.keep_unclosed);
+            bool wanted = !any || backup.number == newest || young;
             for (const RetentionMark& mark : in.marks) {
                 const Fate& fate = plan.marks.at(mark.number);
                 wanted = wanted || (fate.stays && !fate.why.starts_with("the proof of") &&

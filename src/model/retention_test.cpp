@@ -59,5 +59,23 @@ TEST(RetentionTest, AnOldGroupKeepsItsNewestRestorableAndProvenMarks)
     EXPECT_EQ(staying(plan.marks), 3U);
 }
 
+TEST(RetentionTest, ABaseBackupThatNoSetNamesGoesAfterADay)
+{
+    auto in = marks_every(hours{1}, hours{24 * 5}, 14);
+    auto ago = [&](int back) { return in.now - hours{back}; };
+    in.members["a"].backups = {
+        {1, ago(100)}, {2, ago(90)}, {3, ago(80)}, {4, ago(23)}, {5, ago(30)}};
+    in.sets.push_back({.number = 1, .mark = 1, .backups = {{"a", 1}}});
+    in.marks.back().needs["a"].backup = 3;
+    auto fates = plan_retention(in).members.at("a").backups;
+    EXPECT_TRUE(fates.at(1).stays) << "of a set";
+    EXPECT_FALSE(fates.at(2).stays) << fates.at(2).why;
+    EXPECT_TRUE(fates.at(3).stays) << "a mark needs it";
+    EXPECT_TRUE(fates.at(4).stays) << "its set may still come";
+    EXPECT_TRUE(fates.at(5).stays) << "the newest";
+    in.closing = true;
+    EXPECT_TRUE(plan_retention(in).members.at("a").backups.at(2).stays);
+}
+
 } // namespace
 } // namespace tidemark::model

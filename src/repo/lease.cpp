@@ -127,7 +127,7 @@ std::unique_ptr<Lease> Lease::acquire(store::Storage& storage, const std::string
 {
     std::unique_ptr<Lease> lease{new Lease{storage, group, activity}};
     int tries = 0;
-    while (!lease->try_acquire(owner, options.ttl)) {
+    while (!lease->try_acquire(owner, options)) {
         if (++tries == kTries)
             throw Error{
                 Code::lease_held,
@@ -140,7 +140,7 @@ std::unique_ptr<Lease> Lease::acquire(store::Storage& storage, const std::string
     return lease;
 }
 
-bool Lease::try_acquire(const LeaseOwner& owner, base::Duration ttl)
+bool Lease::try_acquire(const LeaseOwner& owner, const LeaseOptions& options)
 {
     auto newest = read_lease(storage_, group_, activity_);
     if (newest && is_in_force(*newest, storage_.now())) throw_held(group_, *newest);
@@ -150,7 +150,8 @@ bool Lease::try_acquire(const LeaseOwner& owner, base::Duration ttl)
     next.held = true;
     next.owner = owner;
     next.since = storage_.now();
-    next.ttl = ttl;
+    next.ttl = options.ttl;
+    if (options.count_tries) next.tries = (newest ? newest->tries : 0) + 1;
     next.token = random_token();
     if (!advance(next)) return false;
     term_ = next.term;
@@ -235,6 +236,18 @@ void Lease::keep_renewing(std::stop_token stop)
             pause = mine_.ttl / 10;
         }
     }
+}
+
+void Lease::succeeded()
+{
+    std::lock_guard lock{mutex_};
+    mine_.tries = 0;
+}
+
+void Lease::not_tried()
+{
+    std::lock_guard lock{mutex_};
+    if (mine_.tries > 0) --mine_.tries;
 }
 
 void Lease::release()

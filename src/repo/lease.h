@@ -43,6 +43,9 @@ struct LeaseState {
     LeaseOwner owner;
     base::Time since;
     base::Duration ttl{0};
+    /// How often in a row, this time included, it was taken and the work did not succeed; only
+    /// where LeaseOptions::count_tries asked for it, else 0.
+    std::uint64_t tries = 0;
     std::string token;  ///< tells an owner's objects from others'
     base::Time renewed; ///< by the store's clock
     base::Time expires() const { return renewed + ttl; }
@@ -57,6 +60,8 @@ bool is_in_force(const LeaseState& state, base::Time store_now);
 struct LeaseOptions {
     base::Duration ttl = std::chrono::seconds{60};
     bool renew = true; ///< a thread renews at ttl/3; without it the owner calls renew()
+    /// Counts the owners that ended without succeeded(), however they ended.
+    bool count_tries = false;
 };
 
 /// The right to work on one activity of a group: "log", "backup/<member>", "expire", "restore"
@@ -84,10 +89,14 @@ public:
     /// Creates the next object of ours; Error{lease_held} when somebody else was faster.
     void renew();
     void release();
+    /// For one that counts tries, before it is released: the next one begins to count anew.
+    void succeeded();
+    /// The same: nothing was tried, the count is as it was before.
+    void not_tried();
 
 private:
     Lease(store::Storage& storage, std::string group, std::string activity);
-    bool try_acquire(const LeaseOwner& owner, base::Duration ttl);
+    bool try_acquire(const LeaseOwner& owner, const LeaseOptions& options);
     bool advance(LeaseState next) const;
     void renew_locked() const;
     void keep_renewing(std::stop_token stop);

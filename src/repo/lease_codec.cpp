@@ -29,6 +29,7 @@ base::Bytes encode_lease(const LeaseState& state)
         .signed_number("ttl_us", state.ttl.count())
         .text("token", state.token)
         .object("owner", std::move(owner));
+    if (state.tries != 0) out.number("tries", state.tries);
     return out.bytes();
 }
 
@@ -46,6 +47,7 @@ LeaseState decode_lease(base::ByteView bytes, const std::string& key, base::Time
     if (out.ttl < base::Duration{0} || out.ttl > kLongest) from.refuse("ttl_us", "is out of range");
     out.token = from.text("token");
     out.renewed = renewed;
+    if (from.has("tries")) out.tries = from.u64("tries");
     JsonObject owner = from.object("owner");
     out.owner.host = owner.text("host");
     out.owner.boot = owner.text("boot");

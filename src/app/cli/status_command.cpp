@@ -163,6 +163,8 @@ std::string notes_text(const job::GroupStatus& status)
                            status.full_running->owner.host);
     if (!status.full_due.empty() && !status.full_running)
         out += "  next full backup: with the next run (" + status.full_due + ")\n";
+    else if (!status.full_paused.empty())
+        out += "  " + status.full_paused + "\n";
     else if (status.next_full)
         out += "  next full backup: " + base::format_time_human(*status.next_full) + "\n";
     return out + "  between runs no log is received: what is lost in a disaster is what came after "
@@ -290,6 +292,7 @@ void describe_json(json& document, const job::GroupStatus& status, bool configur
         status.last_full ? json(base::format_time(status.last_full->value.started)) : json(nullptr);
     if (configured) document["full_due"] = !status.full_due.empty();
     if (!status.full_due.empty()) document["full_why"] = status.full_due;
+    if (!status.full_paused.empty()) document["full_paused"] = status.full_paused;
     if (status.next_full) document["next_full"] = base::format_time(*status.next_full);
     document["full_running"] = nullptr;
     if (const auto& running = status.full_running)

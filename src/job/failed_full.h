@@ -1,0 +1,40 @@
+#pragma once
+
+#include "job/backup.h"
+#include "repo/view.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace tidemark::job {
+
+/// Held from the first byte that a full backup reads until its set is closed. It counts the tries,
+/// also of those that were killed.
+inline constexpr const char* kFullActivity = "full";
+
+/// Full backups that failed one after the other.
+struct FailedFulls {
+    std::uint64_t count = 0; ///< 0: the newest one went well, or one is being taken now
+    base::Time since;        ///< when the last of them began, by the store's clock
+    base::Time last;         ///< its last sign of life
+};
+
+FailedFulls read_failed_fulls(store::Storage& storage, const repo::RepositoryView& view);
+
+enum class Need : std::uint8_t {
+    schedule, ///< one is due, and the newest mark can be restored without it
+    chain,    ///< there is none yet, or the chain broke: without it nothing new can be restored
+};
+
+/// Until when a scheduled run leaves it at marks: an hour after the first failure (five minutes
+/// where the chain needs one), then twice as long each time, at most a day. Nothing when one may be
+/// tried now.
+std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, base::Time now);
+
+/// Removes what a full backup that failed wrote of a member, so that it costs no room: the base
+/// backup that was finished before another member's failed, its packs. Left alone where no other
+/// base backup of the member reaches as far, and where anybody reads it or names it: retention
+/// removes that later. Never throws an Error: the one that is on its way counts.
+void take_back(const Context& context, const BackupOutcome& outcome);
+
+} // namespace tidemark::job
