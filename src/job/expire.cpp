@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
 #include "job/join_log.h"
 #include "repo/drills.h"
 #include "repo/intents.h"
@@ -26,6 +28,12 @@ namespace {
 constexpr std::size_t kCheckEvery = 256;
 constexpr auto kCheckAfter = std::chrono::seconds{1};
 
+/// What a lease, its renewals and a tombstone need in a store that is full.
+constexpr std::size_t kReserve = std::size_t{1} << 20;
+/// Log is joined, and the reserve laid in again, only where so much more is free: it is needed by
+/// nobody, and the last room belongs to backups.
+constexpr std::uint64_t kSpare = std::uint64_t{64} << 20;
+
 class Expirer {
 public:
     Expirer(const Context& context, const ExpireOptions& options)
@@ -47,24 +55,77 @@ public:
             return std::move(report_);
         }
         context_.progress.stage(group_, "decide");
-        lease_ = repo::Lease::acquire(context_.storage(), group_, "expire", context_.owner(),
-                                      {.ttl = context_.lease_ttl});
+        with_reserve([&] {
+            lease_ = repo::Lease::acquire(context_.storage(), group_, "expire", context_.owner(),
+                                          {.ttl = context_.lease_ttl});
+        });
         look();
+        remove(); // what earlier ones named: it makes room for what follows
         join();
-        bury();
+        with_reserve([&] { bury(); });
         if (options_.wait) wait();
         remove();
         trim();
         summarise();
         context_.progress.finished(group_);
         lease_->release();
+        lay_in_reserve();
         return std::move(report_);
     }
 
 private:
     void look() { report_.survey = survey(context_, look_); }
 
+    /// In a store without room nothing could be named, and so nothing be removed.
+    void with_reserve(const std::function<void()>& work)
+    {
+        try {
+            work();
+        } catch (const Error& error) {
+            if (error.code() != Code::out_of_space) throw;
+            if (!context_.storage().remove(repo::reserve_key(group_))) throw;
+            context_.progress.note("the repository is full: its reserve is given up");
+            work();
+        }
+    }
+
+    bool has_spare() const
+    {
+        auto free = context_.storage().traits().free_bytes;
+        return !free || *free >= kSpare;
+    }
+
+    /// For the next time. Random bytes: some stores would not give room to others.
+    void lay_in_reserve()
+    {
+        try {
+            auto key = repo::reserve_key(group_);
+            if (!has_spare() || context_.storage().stat(key)) return;
+            base::Bytes bytes(kReserve);
+            base::SystemRandom{}.fill(bytes);
+            store::put(context_.storage(), key, bytes);
+        } catch (const Error& error) {
+            base::log_debug("no reserve is laid in: {}", error.what());
+        }
+    }
+
+    /// Small pieces are a nuisance; a store that is full must be emptied all the same.
     void join()
+    {
+        if (!has_spare()) {
+            context_.progress.note("log is not joined: there is too little room for that");
+            return;
+        }
+        try {
+            join_pieces();
+        } catch (const Error& error) {
+            if (error.code() != Code::out_of_space) throw;
+            context_.progress.note(fmt::format("log is not joined: {}", error.what()));
+            look(); // some of it may be
+        }
+    }
+
+    void join_pieces()
     {
         context_.progress.stage(group_, "join log");
         auto joined = join_log(context_, *lease_, report_.survey,
@@ -162,12 +223,14 @@ private:
     void remove()
     {
         context_.progress.stage(group_, "remove", report_.survey.bytes);
+        report_.waiting = 0;
+        report_.next.reset();
         auto since = condemned();
         auto now = context_.storage().now();
         auto each = [&](const std::vector<std::string>& keys, base::Duration delay) {
             for (const std::string& key : keys) {
                 auto found = since.find(key);
-                if (found == since.end()) continue;
+                if (found == since.end() || gone_.contains(key)) continue;
                 if (found->second + delay <= now) {
                     remove(key);
                     continue;

@@ -37,7 +37,8 @@ struct ExpireReport {
 
 /// Retention of one group, under the lease "expire": decide, write a tombstone, wait, look again,
 /// remove commit objects, and data after its grace. Safe beside every other job, and to stop at any
-/// moment: the next one goes on. Errors: lease_held; nothing of the group is touched then.
+/// moment: the next one goes on. In a store that is full it removes what earlier ones named, and
+/// has a reserve to name more. Errors: lease_held; nothing of the group is touched then.
 ExpireReport expire(const Context& context, const ExpireOptions& options);
 
 /// For the scheduled run: the same without waiting, at most once in `every` (by the expire lease's

@@ -130,4 +130,11 @@ std::string holds_prefix(std::string_view group);
 std::string restores_prefix(std::string_view group);
 std::string joined_prefix(const MemberId& id);
 
+/// Room that `expire` gives up to begin in a store that is full. No parse_key takes it apart: it
+/// is left alone by everybody else.
+inline std::string reserve_key(std::string_view group)
+{
+    return group_prefix(group) + "reserve";
+}
+
 } // namespace tidemark::repo

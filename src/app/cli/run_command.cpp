@@ -121,7 +121,8 @@ void refresh_metrics(Environment& environment, RunGuard& guard, int exit)
 }
 
 /// Afterwards, at most once an hour. What goes wrong here costs room, not backups: a warning.
-void retain(Environment& environment, model::Run& run)
+void retain(Environment& environment, model::Run& run,
+            const std::string& before = "the backup is good, but ")
 {
     auto& document = environment.output().document()["retention"] = nullptr;
     try {
@@ -142,9 +143,8 @@ void retain(Environment& environment, model::Run& run)
     } catch (const std::exception& error) {
         const auto* known = dynamic_cast<const Error*>(&error);
         if (known != nullptr && known->code() == Code::cancelled) return;
-        environment.progress().warn(
-            fmt::format("the backup is good, but retention failed: {}; tidemark expire tells more",
-                        error.what()));
+        environment.progress().warn(fmt::format(
+            "{}retention failed: {}; tidemark expire tells more", before, error.what()));
     }
 }
 
@@ -168,8 +168,17 @@ job::RunOutcome run_guarded(Environment& environment, RunGuard& guard)
 
 int run_once(Environment& environment, RunGuard& guard)
 {
+    auto backed_up = [&](model::Run& run) {
+        try {
+            return run_guarded(environment, guard);
+        } catch (const Error& error) {
+            // The repository may be what is full, and nothing else makes room in it.
+            if (error.code() == Code::out_of_space) retain(environment, run, "");
+            throw;
+        }
+    };
     auto work = [&](model::Run& run) {
-        auto outcome = run_guarded(environment, guard);
+        auto outcome = backed_up(run);
         run.set = outcome.mark.set.number();
         run.mark = outcome.mark.mark.number();
         describe_outcome(environment, outcome);

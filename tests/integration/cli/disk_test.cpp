@@ -63,6 +63,22 @@ protected:
         while (filler.write(block.data(), 1U << 20).flush()) {
         }
     }
+
+    /// All files of a folder, by their times.
+    static void make_old(const fs::path& folder)
+    {
+        for (const auto& file : fs::directory_iterator(folder))
+            fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours{48});
+    }
+
+    /// As of a backup that was killed two days ago.
+    static fs::path leave_dead_pack(const fs::path& repository)
+    {
+        auto pack = repository / "groups/shop/members/m0/packs/0000000099-0000000099-000000";
+        std::ofstream(pack, std::ios::binary) << std::string(1U << 20, 'x');
+        fs::last_write_time(pack, fs::file_time_type::clock::now() - std::chrono::hours{48});
+        return pack;
+    }
 };
 
 /// A copy of a repository that can only be read: mounted so or, where root's rights do not stand
@@ -295,9 +311,17 @@ TEST_F(DiskTest, ARepositoryThatIsFullOrReadOnlyLosesNothing)
     EXPECT_TRUE(has_check("repository_writable"));
     EXPECT_FALSE(has_check("repository_device")) << "it has a disk of its own";
     expect(run({"mark"}), 0);
+    auto dead = leave_dead_pack(place);
+    expect(run({"expire"}), 0); // names it
     fill(disk.path() / "filler");
     expect(run({"backup"}), 32);
     expect(run({"mark"}), 32);
+    expect(run({"verify"}), 0);
+    make_old(place / "groups/shop/tombstones");
+    auto emptied = run({"expire", "--json"});
+    EXPECT_EQ(emptied.code(), 0) << emptied.text();
+    EXPECT_GE(emptied.json().at("removed"), 1) << emptied.text();
+    EXPECT_FALSE(fs::exists(dead));
     expect(run({"verify"}), 0);
     disk.read_only();
     expect(run({"mark"}), 13);
