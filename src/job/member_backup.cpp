@@ -5,6 +5,7 @@
 #include "repo/layout.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <vector>
 
@@ -106,6 +107,19 @@ void remove_remains(const Context& context, const model::MemberId& id, model::Nu
     }
 }
 
+/// Found out at the restore only, it would be too late.
+void warn_of_missing_configuration(const Context& context, const std::string& member,
+                                   const model::BackupFacts& facts)
+{
+    const auto missing = model::missing_configuration(facts.captured);
+    if (missing.empty()) return;
+    context.progress.warn(
+        fmt::format("{}: the backup does not hold {}, which lies outside the data "
+                    "directory and could not be read; tidemark check "
+                    "(configuration_files) has the fix",
+                    member, fmt::join(missing, ", ")));
+}
+
 repo::StoredManifest copy_member(const Context& context, const model::MemberSpec& member,
                                  engine::Session& session, std::stop_token stop,
                                  const repo::Backups& backups, model::Number number,
@@ -131,6 +145,7 @@ repo::StoredManifest copy_member(const Context& context, const model::MemberSpec
     manifest.checkpoint = source->begin().checkpoint;
     manifest.over_wire = source->begin().over_wire;
     manifest.facts = source->facts();
+    warn_of_missing_configuration(context, member.name, manifest.facts);
 
     context.progress.stage(member.name, "copy files", source->begin().estimated_bytes);
     PackSink sink(context, id, number, lease.number());

@@ -4,9 +4,16 @@
 #include "repo/backups.h"
 
 #include <algorithm>
+#include <gmock/gmock.h>
 
 namespace tidemark::job {
 namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
 
 // rule 6
 TEST(MemberBackupTest, WhatWasPreparedIsRecorded)
@@ -26,6 +33,25 @@ TEST(MemberBackupTest, WhatWasPreparedIsRecorded)
         std::ranges::sort(there);
         EXPECT_EQ(recorded, there) << id.member;
     }
+}
+
+// issue 2: Debian keeps its configuration in /etc/postgresql
+TEST(MemberBackupTest, ConfigurationThatIsNotHeldIsAWarning)
+{
+    World world;
+    world.server(0).set_captured({{"/etc/main/postgresql.conf", "config", "port = 1\n"},
+                                  {"/etc/main/pg_hba.conf", "hba", {}},
+                                  {"/etc/main/conf.d", "include", {}},
+                                  {"/etc/ssl/key.pem", "tls", {}}});
+    world.server(1).set_captured({{"/etc/main/pg_hba.conf", "hba", "local all all peer\n"},
+                                  {"/etc/ssl/key.pem", "tls", {}}});
+    back_up_group(world.context(), {});
+    auto warnings = world.progress().warnings();
+    EXPECT_THAT(warnings,
+                Contains(AllOf(StartsWith("a: "),
+                               HasSubstr("does not hold /etc/main/pg_hba.conf, /etc/main/conf.d,"),
+                               HasSubstr("configuration_files"))));
+    EXPECT_THAT(warnings, Not(Contains(AllOf(StartsWith("b: "), HasSubstr("does not hold")))));
 }
 
 } // namespace

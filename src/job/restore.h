@@ -96,9 +96,14 @@ struct RestoreReport {
 };
 
 /// What a restore would run into on this host, before anything is written. Throws target_not_empty,
-/// out_of_space, member_not_ready, usage; returns warnings.
+/// out_of_space, member_not_ready, not_restorable (as production, without the configuration for
+/// it), usage; returns warnings.
 std::vector<std::string> check_restore(const Context& context, const repo::RestorePlan& plan,
                                        const RestoreOptions& options);
+
+/// The part of it that holds at any place, where none is named yet.
+std::vector<std::string> check_anywhere(const repo::RestorePlan& plan,
+                                        const RestoreOptions& options);
 
 /// Error{usage} when the operator's decisions cannot be carried out: see operator_words.h.
 void check_decisions(const Context& context, const repo::RestorePlan& plan,

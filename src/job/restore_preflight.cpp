@@ -5,6 +5,7 @@
 #include "base/subprocess.h"
 #include "job/host_locales.h"
 #include "job/in_doubt.h"
+#include "job/operator_words.h"
 #include "job/restore_claim.h"
 #include "job/restore_member.h"
 #include "job/restore_places.h"
@@ -19,6 +20,45 @@ namespace tidemark::job {
 using base::Code;
 using base::Error;
 namespace fs = std::filesystem;
+
+namespace {
+
+/// As production it would be handed over with these, and by then production may be gone.
+void require_essentials(const repo::MemberPlan& member)
+{
+    const auto missing = model::missing_essentials(member.backup.value.facts.captured);
+    if (missing.empty()) return;
+    throw Error{
+        Code::not_restorable,
+        fmt::format("b-{} of {} does not hold {}: there is no configuration to put in force",
+                    member.backup.number(), member.member, fmt::join(missing, ", ")),
+        {.hint = "restore in quarantine, without --as-production, and put the files there "
+                 "yourself; later backups hold them when tidemark check "
+                 "(configuration_files) has nothing to say"}};
+}
+
+std::optional<std::string> missing_configuration(const repo::MemberPlan& member)
+{
+    const auto missing = model::missing_configuration(member.backup.value.facts.captured);
+    if (missing.empty()) return std::nullopt;
+    return fmt::format("{}: b-{} does not hold {}, so nothing of it is restored", member.member,
+                       member.backup.number(), fmt::join(missing, ", "));
+}
+
+} // namespace
+
+std::vector<std::string> check_anywhere(const repo::RestorePlan& plan,
+                                        const RestoreOptions& options)
+{
+    if (plan.mark) check_words(plan.mark->value, options);
+    check_tablespaces(plan, options);
+    auto warnings = plan.warnings;
+    for (const auto& [name, member] : plan.members) {
+        if (options.as_production) require_essentials(member);
+        if (auto warning = missing_configuration(member)) warnings.push_back(std::move(*warning));
+    }
+    return warnings;
+}
 
 void MemberRestore::refuse_running_server(const fs::path& data_dir) const
 {
@@ -206,6 +246,9 @@ std::vector<std::string> MemberRestore::preflight()
     target_->preflight();
     if (continues(stored) && stored->phase >= RestorePhase::settled)
         target_->check_hand_over(hand_over_options());
+    else if (options_.as_production)
+        require_essentials(member_);
+    if (auto warning = missing_configuration(member_)) warnings.push_back(std::move(*warning));
     for (auto& warning : foreseen_collations(member_.backup.value.facts.collation_versions))
         warnings.push_back(member_.member + ": " + warning);
     require_extensions();

@@ -48,6 +48,45 @@ TEST(RestorePreflightTest, RecordsOfExtensionsNeedTheirLibraries)
     EXPECT_NO_THROW(check_restore(world.context(), plan, options));
 }
 
+/// As production it is said while production is still there; in quarantine it is a warning.
+TEST(RestorePreflightTest, ProductionWithoutItsConfigurationIsRefusedBeforeAnythingIsWritten)
+{
+    World world;
+    world.let_restores_read();
+    world.server(1).set_captured({{"/etc/main/pg_hba.conf", "hba", {}}});
+    back_up_group(world.context(), {});
+    auto number = place_mark(world.context(), {}).mark.number();
+    auto plan = repo::need_plan(repo::plan_restore(world.view(), number));
+    base::TempDir dir;
+    RestoreOptions options;
+    options.dir = dir.path() / "r";
+    options.as_production = true;
+    auto refused = [&](auto&& what) {
+        try {
+            what();
+            ADD_FAILURE() << "it was not refused";
+        } catch (const base::Error& error) {
+            EXPECT_EQ(error.code(), base::Code::not_restorable) << error.what();
+            EXPECT_NE(error.message().find("of b does not hold /etc/main/pg_hba.conf"),
+                      std::string::npos)
+                << error.message();
+        }
+        EXPECT_FALSE(std::filesystem::exists(options.dir));
+    };
+    refused([&] { check_anywhere(plan, options); });
+    refused([&] { check_restore(world.context(), plan, options); });
+    refused([&] { restore_group(world.context(), plan, options); });
+    options.as_production = false;
+    auto told = [](const std::vector<std::string>& warnings) {
+        return std::ranges::count_if(warnings, [](const std::string& warning) {
+            return warning.find("does not hold /etc/main/pg_hba.conf") != std::string::npos;
+        });
+    };
+    EXPECT_EQ(told(check_anywhere(plan, options)), 1);
+    EXPECT_EQ(told(check_restore(world.context(), plan, options)), 1);
+    EXPECT_EQ(told(restore_group(world.context(), plan, options).warnings), 1);
+}
+
 // rule 22
 TEST(RestorePreflightTest, LimitsThatWereRaisedAfterTheBackupAreKept)
 {

@@ -28,4 +28,10 @@ struct BackupFacts {
     friend bool operator==(const BackupFacts&, const BackupFacts&) = default;
 };
 
+/// Paths of configuration that a copy of the data directory does not bring and whose text is not
+/// here either. Not of TLS files: of these the names are all that is wanted.
+std::vector<std::string> missing_configuration(const std::vector<CapturedFile>& captured);
+/// Those of them that no server can do without: postgresql.conf and pg_hba.conf.
+std::vector<std::string> missing_essentials(const std::vector<CapturedFile>& captured);
+
 } // namespace tidemark::model

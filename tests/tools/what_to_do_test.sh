@@ -12,7 +12,8 @@ printf '%s\n' "$codes" | while read -r number name; do
     grep -qx "## $number $name" $page || fail "no section '## $number $name'"
 done
 
-sources="src/engine/postgres/checks.cpp src/engine/postgres/decision_check.cpp src/app/cli/check_command.cpp
+sources="src/engine/postgres/checks.cpp src/engine/postgres/setting_checks.cpp src/engine/postgres/decision_check.cpp
+    src/app/cli/check_command.cpp
     src/app/cli/check_repository.cpp src/app/cli/clock_check.cpp src/job/log_checks.cpp"
 # As an argument, as a field, as a variable; of names made of a beginning ("grant_"), the beginning.
 checks=$(cat $sources | tr '\n' ' ' |

@@ -7,9 +7,7 @@
 #include "job/drill.h"
 #include "job/joint_copies.h"
 #include "job/joint_restore.h"
-#include "job/operator_words.h"
 #include "job/restore.h"
-#include "job/restore_places.h"
 #include "repo/lost_marks.h"
 
 #include <algorithm>
@@ -267,9 +265,7 @@ int show_plan(Environment& environment, const repo::RestorePlan& plan,
                 environment.progress().warn(warning);
         }
     } else {
-        if (plan.mark) job::check_words(plan.mark->value, options);
-        job::check_tablespaces(plan, options);
-        for (const auto& warning : plan.warnings)
+        for (const auto& warning : job::check_anywhere(plan, options))
             environment.progress().warn(warning);
     }
     output.text("nothing was written; run again without --plan to do it\n");

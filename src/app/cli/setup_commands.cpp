@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace tidemark::app {
@@ -43,6 +44,7 @@ int print_role_sql(Environment& environment, const std::vector<model::MemberSpec
                                         .dbname = connection.dbname()};
         auto sql = engine::postgres::print_sql(spec);
         std::optional<bool> password;
+        std::vector<std::string> unreadable;
         if (options.apply_sql) {
             engine::postgres::apply_sql(connection, spec);
             password = engine::postgres::has_password(connection, options.role);
@@ -55,12 +57,22 @@ int print_role_sql(Environment& environment, const std::vector<model::MemberSpec
                           "one in psql with \\password {} and put it into ~/.pgpass of the "
                           "job's user",
                           options.role)));
+            // It is much to give, so a person decides.
+            unreadable = engine::postgres::unreadable_configuration(connection, options.role);
+            if (!unreadable.empty() && !member.data_dir)
+                environment.output().text(fmt::format(
+                    "{}: base backups over the wire will not hold {}, outside the data directory. "
+                    "They will after this, which lets the role read every file that the server "
+                    "can, and was not run:\n  {}\n",
+                    member.name, fmt::join(unreadable, ", "),
+                    engine::postgres::reading_statement(options.role)));
         } else {
             environment.output().text(
                 fmt::format("-- member {} ({})\n{}\n", member.name, connection.description(), sql));
         }
         list.push_back({{"name", member.name}, {"sql", sql}, {"applied", options.apply_sql}});
         if (password) list.back()["has_password"] = *password;
+        if (!unreadable.empty()) list.back()["unreadable_configuration"] = unreadable;
     }
     return 0;
 }

@@ -89,6 +89,8 @@ BackupFacts FakeBackup::facts()
     for (const PreparedBranch& branch : prepared_)
         facts.databases[branch.database_oid] = branch.database;
     facts.settings = {{"max_prepared_transactions", "100"}};
+    const std::lock_guard lock(server_->mutex_);
+    facts.captured = server_->captured_;
     return facts;
 }
 

@@ -135,6 +135,12 @@ void FakeServer::set_file(const std::string& path, base::Bytes content)
     files_[path] = std::move(content);
 }
 
+void FakeServer::set_captured(std::vector<CapturedFile> files)
+{
+    const std::lock_guard lock(mutex_);
+    captured_ = std::move(files);
+}
+
 void FakeServer::promote()
 {
     promote(insert_position().offset);

@@ -45,6 +45,8 @@ public:
     /// COMMIT PREPARED or ROLLBACK PREPARED.
     void finish(const std::string& gid, bool commit);
     void set_file(const std::string& path, base::Bytes content);
+    /// Configuration outside the data directory, as a backup finds it.
+    void set_captured(std::vector<CapturedFile> files);
 
     // --- what happens to servers ---
     /// Restarts from `at` of the present epoch on a new one: log behind it is abandoned.
@@ -118,6 +120,7 @@ private:
     /// What was prepared from each position on, as far as that is of this timeline.
     std::map<model::Offset, std::map<std::string, PreparedBranch>> prepared_from_;
     std::map<std::string, base::Bytes> files_;
+    std::vector<CapturedFile> captured_;
     std::optional<model::Offset> slot_;
     bool slot_lost_ = false;
     bool slot_active_ = false;

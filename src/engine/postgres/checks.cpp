@@ -1,8 +1,10 @@
 #include "engine/postgres/checks.h"
 
 #include "base/fd.h"
+#include "engine/postgres/check_entry.h"
 #include "engine/postgres/replication.h"
 #include "engine/postgres/roles.h"
+#include "engine/postgres/setting_checks.h"
 #include "engine/postgres/slot.h"
 #include "engine/postgres/slot_bound.h"
 #include "engine/postgres/versions.h"
@@ -18,21 +20,6 @@ namespace tidemark::engine::postgres {
 namespace {
 
 using base::Error;
-
-Check ok(std::string name, std::string cause)
-{
-    return {.name = std::move(name), .state = CheckState::ok, .cause = std::move(cause), .fix = {}};
-}
-
-Check waiting(std::string name, std::string cause, std::string fix)
-{
-    return {std::move(name), CheckState::waiting, std::move(cause), std::move(fix)};
-}
-
-Check failed(std::string name, std::string cause, std::string fix)
-{
-    return {std::move(name), CheckState::failed, std::move(cause), std::move(fix)};
-}
 
 /// One server's facts, read once.
 struct Facts {
@@ -340,6 +327,7 @@ std::vector<Check> run_checks(Connection& sql, const MemberConfig& member)
     out.push_back(check_replication(member, system_id));
     check_slot(sql, facts, member, out);
     out.push_back(check_data_dir(member, system_id));
+    out.push_back(check_configuration(sql, member));
     return out;
 }
 

@@ -1,5 +1,6 @@
 #include "engine/postgres/checks.h"
 #include "engine/postgres/roles.h"
+#include "engine/postgres/setting_checks.h"
 #include "engine/postgres/slot_bound.h"
 
 #include <gtest/gtest.h>
@@ -36,6 +37,22 @@ TEST(Checks, OldPreparedTransactionsAreListed)
     EXPECT_NE(old.fix.find("ROLLBACK PREPARED 'order ''1'''"), std::string::npos) << old.fix;
     EXPECT_NE(check_orphans({branch, branch, branch, branch, branch}, now).cause.find("2 more"),
               std::string::npos);
+}
+
+TEST(Checks, ConfigurationThatNoBackupHoldsIsNamed)
+{
+    EXPECT_EQ(check_configuration({}, "tidemark").state, CheckState::ok);
+    const CapturedFile key{"/etc/ssl/key.pem", "tls", {}};
+    EXPECT_EQ(check_configuration({key, {"/etc/a.conf", "config", ""}}, "tidemark").state,
+              CheckState::ok);
+    const Check missing = check_configuration({key, {"/etc/pg_hba.conf", "hba", {}}}, "ti\"de");
+    EXPECT_EQ(missing.name, "configuration_files");
+    EXPECT_EQ(missing.state, CheckState::waiting);
+    EXPECT_NE(missing.cause.find("/etc/pg_hba.conf"), std::string::npos) << missing.cause;
+    EXPECT_EQ(missing.cause.find("key.pem"), std::string::npos) << missing.cause;
+    // The statement comes last, to be taken as it stands.
+    EXPECT_TRUE(missing.fix.ends_with(": GRANT pg_read_server_files TO \"ti\"\"de\";"))
+        << missing.fix;
 }
 
 TEST(SlotBoundTest, LeavesHalfOfTheFreeDisk)

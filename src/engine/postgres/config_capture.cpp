@@ -44,14 +44,18 @@ public:
     {
         if (path.empty() || depth > kDepthLimit || found.size() >= kFilesLimit) return;
         if (!seen_.insert(path).second) return;
-        auto content = reader_.read(path);
-        if (!lies_inside(path, places_.data_directory)) found.push_back({path, role, content});
+        auto [content, absent] = reader_.read(path);
+        if (absent) return;
+        list(path, role, content);
         if (!content) return;
         for (const auto& include : includes_of(*content, grammar)) {
             auto target = (fs::path(path).parent_path() / include.path).lexically_normal().string();
             if (include.kind != Include::Kind::directory) {
                 follow(target, "include", grammar, depth + 1);
-            } else if (auto names = reader_.list(target)) {
+            } else if (auto names = reader_.list(target); !names) {
+                // Which files are in it nobody knows; but that there are some.
+                if (seen_.insert(target).second) list(target, "include", {});
+            } else {
                 std::sort(names->begin(), names->end());
                 for (const auto& name : *names) {
                     if (name.starts_with('.') || !name.ends_with(".conf")) continue;
@@ -64,6 +68,12 @@ public:
     std::vector<CapturedFile> found;
 
 private:
+    void list(const std::string& path, const std::string& role,
+              const std::optional<std::string>& content)
+    {
+        if (!lies_inside(path, places_.data_directory)) found.push_back({path, role, content});
+    }
+
     static std::vector<Include> includes_of(const std::string& text, Grammar grammar)
     {
         std::vector<Include> out;
@@ -194,12 +204,20 @@ ConfigPlaces find_configuration(Connection& connection)
 ConfigReader server_reader(Connection& connection)
 {
     ConfigReader reader;
-    reader.read = [&](const std::string& path) -> std::optional<std::string> {
-        return ask(connection,
-                   fmt::format("SELECT pg_catalog.convert_from("
-                               "pg_catalog.pg_read_binary_file($1, 0, {}), 'UTF8')",
-                               kFileLimit),
-                   {path});
+    reader.read = [&](const std::string& path) -> ConfigText {
+        try {
+            auto rows = connection.exec_binary(
+                fmt::format("SELECT pg_catalog.pg_read_binary_file($1, 0, {}, true)",
+                            kFileLimit + 1),
+                {path});
+            if (rows.rows() != 1 || rows.is_null(0, 0)) return {.text = {}, .absent = true};
+            auto bytes = rows.bytes(0, 0);
+            if (bytes.size() > kFileLimit) return {};
+            return {.text = std::string(base::as_text(bytes))};
+        } catch (const SqlError&) {
+            if (connection.broken()) throw;
+            return {}; // not granted, mostly
+        }
     };
     reader.list = [&](const std::string& path) -> std::optional<std::vector<std::string>> {
         auto joined = ask(connection,
@@ -221,11 +239,18 @@ ConfigReader server_reader(Connection& connection)
 ConfigReader local_reader(ConfigReader fallback)
 {
     ConfigReader reader;
-    reader.read = [fallback](const std::string& path) -> std::optional<std::string> {
+    reader.read = [fallback](const std::string& path) -> ConfigText {
         try {
-            return std::string(base::as_text(base::read_file(path, kFileLimit)));
+            return {.text = std::string(base::as_text(base::read_file(path, kFileLimit)))};
         } catch (const Error&) {
-            return fallback.read(path);
+            auto there = fallback.read(path);
+            std::error_code error;
+            // A folder that we see without the file settles it; one that is not here may be
+            // elsewhere only.
+            if (!there.text && fs::is_directory(fs::path(path).parent_path(), error) &&
+                fs::status(path, error).type() == fs::file_type::not_found)
+                there.absent = true;
+            return there;
         }
     };
     reader.list = [fallback = std::move(fallback)](

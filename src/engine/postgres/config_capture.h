@@ -11,10 +11,17 @@
 
 namespace tidemark::engine::postgres {
 
-/// How configuration files of the member's host are reached. Both return nothing for what is not
+/// What reading a configuration file came to. The text may hold any bytes: a remark in it may be in
+/// another encoding than the server's.
+struct ConfigText {
+    std::optional<std::string> text;
+    bool absent = false; ///< there is no such file, so nothing is missed
+};
+
+/// How configuration files of the member's host are reached. `list` returns nothing for what is not
 /// there or may not be read.
 struct ConfigReader {
-    std::function<std::optional<std::string>(const std::string& path)> read;
+    std::function<ConfigText(const std::string& path)> read;
     std::function<std::optional<std::vector<std::string>>(const std::string& directory)> list;
 };
 
@@ -29,7 +36,8 @@ struct ConfigPlaces {
 
 /// Reads the configuration that a copy of the data directory does not hold: config_file, hba_file,
 /// ident_file and everything they include, as far as it lies outside the data directory. Of TLS
-/// files only the names. What cannot be read is listed without content.
+/// files only the names. What cannot be read is listed without content, what does not exist is not
+/// listed.
 std::vector<CapturedFile> capture_configuration(const ConfigPlaces& places,
                                                 const ConfigReader& reader);
 

@@ -1,5 +1,7 @@
 #include "engine/postgres/roles.h"
 
+#include "engine/postgres/config_capture.h"
+
 #include <fmt/format.h>
 
 namespace tidemark::engine::postgres {
@@ -65,10 +67,12 @@ std::string print_sql(const RoleSpec& spec)
     out += fmt::format(
         "COMMIT;\n-- Only when base backups come over the wire and configuration files lie outside "
         "the\n"
-        "-- data directory (Debian), so that they can be kept: GRANT pg_read_server_files TO {0};\n"
+        "-- data directory (Debian), so that backups hold them. The role can then read every file "
+        "that\n"
+        "-- the server can: {1}\n"
         "-- Unless the role logs in by certificate or peer, give it a password:\n"
         "-- \\password {0}\n",
-        Connection::identifier(spec.role));
+        Connection::identifier(spec.role), reading_statement(spec.role));
     return out;
 }
 
@@ -108,6 +112,22 @@ std::optional<bool> has_password(Connection& admin, const std::string& role)
         if (error.sqlstate() == "42501") return std::nullopt;
         throw;
     }
+}
+
+std::vector<std::string> unreadable_configuration(Connection& admin, const std::string& role)
+{
+    const auto may =
+        admin.exec_params("SELECT pg_has_role($1, 'pg_read_server_files', 'USAGE')", {role});
+    if (may.boolean(0, 0).value_or(false)) return {};
+    std::vector<std::string> out;
+    for (const auto& file : capture_configuration(find_configuration(admin), server_reader(admin)))
+        if (file.role != "tls") out.push_back(file.path);
+    return out;
+}
+
+std::string reading_statement(const std::string& role)
+{
+    return fmt::format("GRANT pg_read_server_files TO {};", Connection::identifier(role));
 }
 
 void apply_sql(Connection& admin, const RoleSpec& spec)

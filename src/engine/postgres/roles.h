@@ -40,6 +40,12 @@ std::string print_undo_sql(const RoleSpec& spec, bool superuser);
 /// Whether the role can log in with a password; nothing when `admin` may not look.
 std::optional<bool> has_password(Connection& admin, const std::string& role);
 
+/// Configuration outside the data directory, which base backups over the wire hold only when the
+/// role may read all that the server can; empty when it may, or when there is none.
+std::vector<std::string> unreadable_configuration(Connection& admin, const std::string& role);
+/// What would let it; for a person to decide, so no part of role_statements().
+std::string reading_statement(const std::string& role);
+
 /// Runs the statements in one transaction; `admin` is a superuser connected to spec.dbname.
 void apply_sql(Connection& admin, const RoleSpec& spec);
 

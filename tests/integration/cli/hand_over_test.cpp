@@ -3,6 +3,7 @@
 
 #include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
+#include "engine/postgres/roles.h"
 
 #include <csignal>
 #include <fstream>
@@ -139,7 +140,8 @@ TEST_F(HandOverTest, TheCapturedConfigurationLiesBesideInQuarantine)
     auto etc = lab_->folder() / "etc";
     fs::create_directory(etc);
     fs::copy_file(member.data_dir() / "pg_hba.conf", etc / "pg_hba.conf");
-    std::ofstream(etc / "pg_hba.conf", std::ios::app) << "# ours alone\n";
+    // A remark in an old encoding, which is no UTF-8.
+    std::ofstream(etc / "pg_hba.conf", std::ios::app) << "# ours alone, f\xFCr uns\n";
     std::ofstream(etc / "more.conf") << "work_mem = '7MB'\n";
     for (const auto& path : {etc, etc / "pg_hba.conf", etc / "more.conf"})
         app::give_to_lab_user(path);
@@ -159,7 +161,8 @@ TEST_F(HandOverTest, TheCapturedConfigurationLiesBesideInQuarantine)
         std::ifstream file(data / name);
         return std::string(std::istreambuf_iterator<char>(file), {});
     };
-    EXPECT_NE(text_of("pg_hba.conf.from-backup").find("# ours alone"), std::string::npos);
+    EXPECT_NE(text_of("pg_hba.conf.from-backup").find("# ours alone, f\xFCr uns\n"),
+              std::string::npos);
     EXPECT_EQ(text_of("pg_hba.conf").find("# ours alone"), std::string::npos);
     auto include = "captured" + in_etc("more.conf");
     EXPECT_NE(text_of(include.c_str()).find("work_mem = '7MB'"), std::string::npos);
@@ -169,6 +172,68 @@ TEST_F(HandOverTest, TheCapturedConfigurationLiesBesideInQuarantine)
     auto lines = document.at("report").at("members").at(1).at("changed_lines").dump();
     EXPECT_NE(lines.find("hba_file = '" + in_etc("pg_hba.conf") + "' -> "), std::string::npos)
         << restored.text();
+}
+
+/// What the role of `init --apply-sql` may not read is told by each backup and by check, and as
+/// production before anything is written.
+TEST_F(HandOverTest, ConfigurationThatCannotBeReadIsToldInTime)
+{
+    auto& member = lab_->lab.cluster(1);
+    {
+        auto admin = Connection::open(member.conninfo());
+        engine::postgres::apply_sql(admin, {.version_num = admin.server_version()});
+    }
+    auto config = lab_->folder() / "as-tidemark.toml";
+    {
+        std::ifstream in(lab_->config);
+        std::string text{std::istreambuf_iterator<char>(in), {}};
+        const auto url = member.url();
+        auto ours = url;
+        ours.replace(ours.find("user=postgres"), 13, "user=tidemark");
+        ASSERT_NE(text.find(url), std::string::npos) << text;
+        text.replace(text.find(url), url.size(), ours);
+        std::ofstream(config) << text;
+        fs::permissions(config, fs::perms::owner_read | fs::perms::owner_write);
+    }
+    auto run = [&](Tool::Arguments arguments) {
+        arguments.insert(arguments.end(), {"--config", config.string()});
+        return lab_->tool.run(arguments);
+    };
+    auto hba = lab_->folder() / "elsewhere_hba.conf";
+    fs::copy_file(member.data_dir() / "pg_hba.conf", hba);
+    app::give_to_lab_user(hba);
+    member.configure({{"hba_file", hba.string()}});
+    member.restart();
+    auto check = run({"check"});
+    auto backup = run({"backup", "--name", "unread", "--json"});
+    auto applied = run({"init", "--apply-sql", "m1=" + member.url()});
+    // The other tests' cluster is as it was.
+    member.configure({{"hba_file", (member.data_dir() / "pg_hba.conf").string()}});
+    member.restart();
+    EXPECT_EQ(check.code(), 0) << check.text();
+    EXPECT_NE(check.out.find("configuration_files"), std::string::npos) << check.text();
+    EXPECT_NE(check.out.find("GRANT pg_read_server_files TO \"tidemark\";"), std::string::npos)
+        << check.text();
+    EXPECT_EQ(backup.code(), 3) << backup.text();
+    EXPECT_NE(backup.text().find("does not hold " + hba.string()), std::string::npos)
+        << backup.text();
+    EXPECT_EQ(applied.code(), 0) << applied.text();
+    EXPECT_NE(applied.out.find("GRANT pg_read_server_files TO \"tidemark\";"), std::string::npos)
+        << applied.text();
+
+    auto planned = run({"restore", "--as-production", "--plan", "--dir", dir().string()});
+    EXPECT_EQ(planned.code(), 4) << planned.text();
+    EXPECT_NE(planned.err.find(hba.string()), std::string::npos) << planned.text();
+    auto refused = lab_->restore({"--as-production"}, "r");
+    EXPECT_EQ(refused.code(), 4) << refused.text();
+    EXPECT_TRUE(refused.explained()) << refused.text();
+    EXPECT_FALSE(fs::exists(dir())) << "something was written";
+    auto quarantine = run({"restore", "--plan", "--dir", dir().string()});
+    EXPECT_EQ(quarantine.code(), 3) << quarantine.text();
+    EXPECT_NE(quarantine.text().find("does not hold " + hba.string()), std::string::npos)
+        << quarantine.text();
+    // A newest backup that lacks nothing, for the other tests.
+    must(lab_->backup("whole again"));
 }
 
 /// In a database that is not UTF-8 a gid need not be, either.
