@@ -136,8 +136,10 @@ std::string mark_text(const repo::StoredMark& mark)
     const auto& value = mark.value;
     std::string out = fmt::format("mark {} of group {}, {}\n", mark_title(mark), value.group,
                                   base::format_time_human(value.created));
-    out += fmt::format("restore points {} placed within {}\n\n", value.restore_point,
-                       milliseconds(value.spread));
+    out +=
+        fmt::format("restore points {} placed within {}; they bound the mark, and a restore stops "
+                    "at RESTORE TO, not at this name\n\n",
+                    value.restore_point, milliseconds(value.spread));
     Table members({"MEMBER", "VERSION", "RESTORE TO", "RESTORE POINT", "RETREAT", "LOG NEEDED TO"});
     for (const auto& member : value.members) {
         members.row({member.name, member.version, model::format_position(member.cut),

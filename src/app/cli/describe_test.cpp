@@ -48,6 +48,23 @@ TEST(DescribeTest, MarksCountBranchesThatEndedWithoutAPrepare)
         << mark_text(mark);
 }
 
+// rule 9: the name is for people; whoever stops there tears what committed meanwhile.
+TEST(DescribeTest, AMarkIsItsPositionsNotItsName)
+{
+    repo::StoredMark mark;
+    mark.value.restore_point = "m-3.66d118e6";
+    model::MarkMember member;
+    member.name = "orders";
+    member.cut = {.epoch = 2, .offset = 0x1000028};
+    mark.value.members.push_back(member);
+    auto text = mark_text(mark);
+    for (const char* said :
+         {"restore points m-3.66d118e6 placed within", "stops at RESTORE TO, not at this name\n"})
+        EXPECT_NE(text.find(said), std::string::npos) << said << " in " << text;
+    const auto heading = text.find("RESTORE TO", text.find("MEMBER"));
+    EXPECT_LT(heading, text.find(model::format_position(member.cut))) << text;
+}
+
 TEST(DescribeTest, StoredRunsSetsAndBackupsAreTextForPeople)
 {
     repo::StoredRun run;
