@@ -19,7 +19,7 @@ sources="src/engine/postgres/checks.cpp src/engine/postgres/setting_checks.cpp s
 checks=$(cat $sources | tr '\n' ' ' |
     grep -oE '\b((ok|failed|waiting|fine)\(|name =) *"[a-z_]+"' | sed 's/.*"\(.*[a-z]\)_*"/\1/' | sort -u)
 [ "$(printf '%s\n' "$checks" | wc -l)" -gt 30 ] || fail "too few checks found in the sources"
-for check in chain identity slot_position stray_slot standby went_back wal_level_lowered grant decision_table; do
+for check in chain identity slot_position stray_slot standby went_back wal_level_lowered grant decision_table configuration_files synchronous_standby; do
     printf '%s\n' "$checks" | grep -qx "$check" || fail "the check $check is not found in the sources"
 done
 for check in $checks; do

@@ -328,6 +328,7 @@ std::vector<Check> run_checks(Connection& sql, const MemberConfig& member)
     check_slot(sql, facts, member, out);
     out.push_back(check_data_dir(member, system_id));
     out.push_back(check_configuration(sql, member));
+    out.push_back(check_synchronous(sql));
     return out;
 }
 

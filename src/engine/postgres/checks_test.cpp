@@ -55,6 +55,30 @@ TEST(Checks, ConfigurationThatNoBackupHoldsIsNamed)
         << missing.fix;
 }
 
+// rule 15: what we confirm is durable with us, and the server takes it like a standby's word.
+TEST(Checks, OurReceiverIsNoSynchronousStandby)
+{
+    for (const char* fine : {"", "s0", "FIRST 2 (s0, \"s*\")", "ANY 1 (tidemark2,s0)"})
+        EXPECT_EQ(check_synchronous(fine, {"s0"}).state, CheckState::ok) << fine;
+    struct Case {
+        const char* setting;
+        std::vector<std::string> standbys;
+        const char* mended;
+    };
+    for (const auto& [setting, standbys, mended] :
+         std::vector<Case>{{"*", {"s0", "tidemark"}, "'\"s0\"'"},
+                           {"ANY 1 (*)", {"s0", "s1"}, "'ANY 1 (\"s0\", \"s1\")'"},
+                           {"first 1 (\"s0\", *)", {"s0", "s1"}, "'first 1 (\"s0\", \"s1\")'"},
+                           {"2(s0,TideMark,\"o\"\"k\")", {}, "'2(\"s0\", \"o\"\"k\")'"},
+                           {"*", {}, "'STANDBY, ...'"}}) {
+        const Check check = check_synchronous(setting, standbys);
+        EXPECT_EQ(check.state, CheckState::waiting) << setting;
+        const std::string statement = std::string("ALTER SYSTEM SET synchronous_standby_names = ") +
+                                      mended + "; SELECT pg_reload_conf();";
+        EXPECT_TRUE(check.fix.ends_with(statement)) << check.fix;
+    }
+}
+
 TEST(SlotBoundTest, LeavesHalfOfTheFreeDisk)
 {
     constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;

@@ -151,7 +151,8 @@ TEST(ChecksBadServerTest, SettingsThatStandInTheWayAreNamed)
     Member member("bad", {{"wal_level", "minimal"},
                           {"max_wal_senders", "0"},
                           {"max_prepared_transactions", "0"},
-                          {"full_page_writes", "off"}});
+                          {"full_page_writes", "off"},
+                          {"synchronous_standby_names", "*"}});
     const auto checks = member.session()->check();
     EXPECT_EQ(named(checks, "wal_level").state, CheckState::failed);
     EXPECT_THAT(named(checks, "wal_level").fix, HasSubstr("wal_level = replica"));
@@ -160,6 +161,8 @@ TEST(ChecksBadServerTest, SettingsThatStandInTheWayAreNamed)
     EXPECT_EQ(named(checks, "replication").state, CheckState::failed);
     EXPECT_EQ(named(checks, "full_page_writes").state, CheckState::waiting);
     EXPECT_EQ(named(checks, "fsync").state, CheckState::waiting);
+    EXPECT_EQ(named(checks, "synchronous_standby").state, CheckState::waiting);
+    EXPECT_THAT(named(checks, "synchronous_standby").fix, HasSubstr("ALTER SYSTEM"));
 }
 
 } // namespace
