@@ -57,6 +57,7 @@ void LogReceiver::open(std::stop_token stop)
     // A generation recorded after the newest piece began a new chain: what lies between is a gap.
     bool new_chain = !end || recorded_.log_start.offset > end->offset;
     auto slot = session_.slot();
+    slot_at_open_ = slot.restart.value_or(0);
     if (!slot.exists || slot.lost) {
         throw Error{Code::log_gap,
                     fmt::format("the replication slot is {}, the server no longer keeps log for us",
@@ -296,7 +297,7 @@ void LogReceiver::follow_switch(std::stop_token)
                              "address, or one that was set back, have different histories"}};
     }
     store_piece();
-    source_->finish();
+    warn_if_moved(context_, id_.member, source_->finish(), std::max(durable_, slot_at_open_));
     // What leads to it is stored and was compared, so this is the member's own next timeline.
     auto server = compare_history(context_, id_, session_, next->next);
     store_histories(context_, id_, server);
@@ -383,7 +384,8 @@ void LogReceiver::keep_up(const std::function<bool()>& enough, std::stop_token s
 
 void LogReceiver::finish()
 {
-    if (source_) source_->finish();
+    if (source_)
+        warn_if_moved(context_, id_.member, source_->finish(), std::max(durable_, slot_at_open_));
     source_.reset();
 }
 

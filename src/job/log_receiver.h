@@ -38,7 +38,8 @@ public:
     /// old, or the server waits for it, otherwise by the next advance().
     void keep_up(const std::function<bool()>& enough, std::stop_token stop);
 
-    /// Sends the last confirmation and closes the stream.
+    /// Sends the last confirmation and closes the stream. Warns when the slot then stands where we
+    /// have not moved it.
     void finish();
 
     model::LogPosition durable() const;
@@ -80,7 +81,10 @@ private:
     std::optional<repo::LogWriter> writer_;
     std::unique_ptr<engine::LogSource> source_;
     std::optional<IndexMaker> decoder_;
-    model::Offset durable_ = 0;               ///< end of what is stored
+    model::Offset durable_ = 0; ///< end of what is stored
+    /// What the server kept from on when we came; past durable_ where log that a new chain begins
+    /// with is not stored yet.
+    model::Offset slot_at_open_ = 0;
     std::optional<repo::PieceBuilder> piece_; ///< bytes after that
     std::chrono::steady_clock::time_point piece_began_;
     base::Bytes known_;            ///< stored bytes the server is about to send again

@@ -62,6 +62,42 @@ TEST_F(LogReceiverTest, AServerThatWaitsIsToldItsLastByte)
     again.finish();
 }
 
+// rule 15: what somebody else confirms on our slot is lost to us.
+TEST_F(LogReceiverTest, ASlotThatSomebodyElseMovedIsToldAtTheEnd)
+{
+    auto& server = world.server(0);
+    receiver.open({});
+    server.noise(5000);
+    auto stored = server.insert_position().offset;
+    receiver.advance(stored, std::chrono::steady_clock::now() + std::chrono::seconds{10}, {});
+    server.noise(5000);
+    auto before = world.progress().warnings().size();
+    server.on_operation([&](const std::string& operation) {
+        if (operation == "finish_log") server.move_slot(server.insert_position().offset);
+    });
+    receiver.finish();
+    server.on_operation({});
+    auto warnings = world.progress().warnings();
+    ASSERT_EQ(warnings.size(), before + 1);
+    for (const auto& said :
+         {model::format_offset(stored), model::format_offset(server.insert_position().offset),
+          std::string("somebody else moved it")})
+        EXPECT_NE(warnings.back().find(said), std::string::npos)
+            << said << " in " << warnings.back();
+}
+
+TEST_F(LogReceiverTest, ASlotThatStandsWhereWeMovedItIsNoNews)
+{
+    auto before = world.progress().warnings().size();
+    receiver.open({});
+    world.server(0).noise(5000);
+    receiver.advance(world.server(0).insert_position().offset,
+                     std::chrono::steady_clock::now() + std::chrono::seconds{10}, {});
+    world.server(0).noise(5000); // not received
+    receiver.finish();
+    EXPECT_EQ(world.progress().warnings().size(), before);
+}
+
 // What a server says of its own past is foreign input.
 TEST_F(LogReceiverTest, ATimelineThatEndedBelowWhatWasSentIsRefused)
 {

@@ -192,6 +192,17 @@ model::Offset confirmable(model::Offset durable, std::uint32_t segment_size)
     return durable > 0 && durable % segment_size == 0 ? durable - 1 : durable;
 }
 
+void warn_if_moved(const Context& context, const std::string& member,
+                   std::optional<model::Offset> restart, model::Offset ours)
+{
+    if (!restart || *restart <= ours) return;
+    context.progress.warn(fmt::format(
+        "{}: our slot stands at {}, but log is stored up to {} only: somebody else moved it, and "
+        "the server may drop what lies between; find who reads our slot (tidemark check: "
+        "slot_consumer, slot_position)",
+        member, model::format_offset(*restart), model::format_offset(ours)));
+}
+
 void require_uncompared(const Context& context, const std::string& member, const Uncompared& log)
 {
     if (log.recorded.log_start.offset >= log.end.offset || log.history.current() > log.end.epoch)

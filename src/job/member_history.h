@@ -56,6 +56,12 @@ void refuse_one_set_back(engine::Session& session, const model::LogPosition& sto
 /// Only a server that waits for its last byte is told that one (LogSource::server_waits).
 model::Offset confirmable(model::Offset durable, std::uint32_t segment_size);
 
+/// `restart`: where our slot stood when the stream was closed (rules.md 15); `ours`: how far it can
+/// have come by us. A warning when it is past that. Below is no news: a confirmation may not have
+/// reached a server that has ended the stream by itself.
+void warn_if_moved(const Context& context, const std::string& member,
+                   std::optional<model::Offset> restart, model::Offset ours);
+
 /// The server no longer has the segment that ends with the stored log, so nothing of it can be
 /// compared. Error{identity_mismatch} unless nobody promised to keep it: the slot was made anew
 /// just there, or belongs to a server that was failed over to (whose history file was compared).

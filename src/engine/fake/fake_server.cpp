@@ -174,6 +174,12 @@ void FakeServer::discard_log_below(model::Offset offset)
     oldest_ = std::max(oldest_, offset);
 }
 
+void FakeServer::move_slot(model::Offset to)
+{
+    const std::lock_guard lock(mutex_);
+    slot_ = to;
+}
+
 void FakeServer::lose_slot()
 {
     const std::lock_guard lock(mutex_);

@@ -58,6 +58,8 @@ public:
     /// Log below `offset` is recycled, whatever the slot says.
     void discard_log_below(model::Offset offset);
     void lose_slot();
+    /// Somebody else confirms log on our slot.
+    void move_slot(model::Offset to);
     /// It is about to stop, and waits until all that it sent is confirmed.
     void wait_for_confirmation();
     /// Another cluster answers from now on.
