@@ -16,6 +16,12 @@
 
 namespace tidemark::engine {
 
+/// Another member of the group, whose log may lie on the same disk.
+struct Neighbour {
+    std::string url;
+    std::optional<std::filesystem::path> data_dir;
+};
+
 struct MemberConfig {
     std::string name;
     std::string url;
@@ -29,6 +35,7 @@ struct MemberConfig {
     std::vector<std::string> more_urls = {};
     /// A standby that base backups are read from.
     std::optional<std::string> backup_from = {};
+    std::vector<Neighbour> neighbours = {}; ///< the rest of the group
 };
 
 using Identity = model::Identity;

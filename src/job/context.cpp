@@ -45,12 +45,15 @@ std::string slot_name(const std::string& group)
 
 engine::MemberConfig member_config(const model::GroupSpec& group, const model::MemberSpec& member)
 {
-    return {.name = member.name,
-            .url = member.url,
-            .data_dir = member.data_dir,
-            .slot = slot_name(group.name),
-            .more_urls = member.more_urls,
-            .backup_from = member.backup_from};
+    engine::MemberConfig out{.name = member.name,
+                             .url = member.url,
+                             .data_dir = member.data_dir,
+                             .slot = slot_name(group.name),
+                             .more_urls = member.more_urls,
+                             .backup_from = member.backup_from};
+    for (const auto& other : group.members)
+        if (other.name != member.name) out.neighbours.push_back({other.url, other.data_dir});
+    return out;
 }
 
 std::vector<model::DecisionTable> decision_tables(const model::GroupSpec& group)

@@ -1,4 +1,6 @@
 #include "engine/postgres/checks.h"
+
+#include "base/temp_dir.h"
 #include "engine/postgres/roles.h"
 #include "engine/postgres/setting_checks.h"
 #include "engine/postgres/slot_bound.h"
@@ -90,6 +92,34 @@ TEST(SlotBoundTest, LeavesHalfOfTheFreeDisk)
     EXPECT_EQ(propose_slot_bound(std::nullopt, kGiB / 2).bytes, 4 * kGiB);
     EXPECT_EQ(propose_slot_bound(std::nullopt, 10 * kGiB).bytes, 40 * kGiB);
     EXPECT_GT(propose_slot_bound(std::uint64_t{0}, 0).bytes, 0U);
+}
+
+TEST(SlotBoundTest, MembersOnOneDiskShareIt)
+{
+    constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+    EXPECT_EQ(propose_slot_bound(78 * kGiB, 0, 2).bytes, 19 * kGiB);
+    EXPECT_NE(propose_slot_bound(78 * kGiB, 0, 2).why.find("for 2 members"), std::string::npos);
+    EXPECT_EQ(propose_slot_bound(78 * kGiB, 0, 1).why.find("members"), std::string::npos);
+    EXPECT_EQ(propose_slot_bound(std::nullopt, 0, 3).bytes, 4 * kGiB) << "not by the disk at all";
+
+    base::TempDir dir;
+    const std::string socket = "postgresql:///postgres?host=/run/postgresql";
+    auto cluster = [&](const char* name) {
+        std::filesystem::create_directories(dir.path() / name / "pg_wal");
+        return dir.path() / name;
+    };
+    MemberConfig member{.name = "a", .url = socket, .data_dir = cluster("a"), .slot = "s"};
+    EXPECT_EQ(members_on_disk(member), 1U);
+    member.neighbours = {{socket, cluster("b")}, {"postgresql://other/x", cluster("c")}};
+    EXPECT_EQ(members_on_disk(member), 3U);
+    // On another device, on another host; and one of which only the host is known.
+    member.neighbours = {
+        {socket, "/proc"}, {"postgresql://other/x", {}}, {"postgresql://localhost/x", {}}};
+    EXPECT_EQ(members_on_disk(member), 2U);
+    member.url = "postgresql://Db1/x";
+    member.data_dir.reset();
+    member.neighbours = {{"postgresql://Db1:5433/x", {}}, {"postgresql://db2/x", {}}};
+    EXPECT_EQ(members_on_disk(member), 2U);
 }
 
 TEST(Roles, ScriptsFollowTheVersion)

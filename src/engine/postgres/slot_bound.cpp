@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 namespace tidemark::engine::postgres {
@@ -19,6 +20,29 @@ std::uint64_t rounded(std::uint64_t bytes)
     return bytes >= kGiB ? bytes / kGiB * kGiB : std::max(bytes / kMiB, std::uint64_t{1}) * kMiB;
 }
 
+/// Of pg_wal, or of the folder it is in where we may not look inside.
+std::optional<dev_t> device_of_log(const std::filesystem::path& data_dir)
+{
+    struct stat info = {};
+    if (::stat((data_dir / "pg_wal").c_str(), &info) == 0) return info.st_dev;
+    if (::stat(data_dir.c_str(), &info) == 0) return info.st_dev;
+    return std::nullopt;
+}
+
+/// The first that the url names; empty for this host.
+std::string host_of(const std::string& url)
+{
+    try {
+        const auto name = split_servers(url).front().name;
+        auto host = name.substr(0, name.rfind(':'));
+        const bool here = host.starts_with('/') || host.starts_with('@') ||
+                          host.starts_with("127.") || host == "localhost" || host == "::1";
+        return here ? "" : host;
+    } catch (const base::Error&) {
+        return "?"; // told where that member is looked at
+    }
+}
+
 } // namespace
 
 std::string SlotBound::statement() const
@@ -28,14 +52,16 @@ std::string SlotBound::statement() const
                        whole ? bytes / kGiB : bytes / kMiB, whole ? "GB" : "MB");
 }
 
-SlotBound propose_slot_bound(std::optional<std::uint64_t> free_bytes, std::uint64_t wal_bytes)
+SlotBound propose_slot_bound(std::optional<std::uint64_t> free_bytes, std::uint64_t wal_bytes,
+                             std::size_t sharing)
 {
     if (free_bytes) {
         // What pg_wal holds already is no longer free, but belongs to the bound.
-        const std::uint64_t bytes = rounded(*free_bytes / 2 + wal_bytes);
+        const std::uint64_t bytes = rounded(*free_bytes / 2 / sharing + wal_bytes);
         return {.bytes = bytes,
-                .why = fmt::format("half of the {} free on the disk of pg_wal",
-                                   base::format_size(*free_bytes))};
+                .why = fmt::format("half of the {} free on the disk of pg_wal{}",
+                                   base::format_size(*free_bytes),
+                                   sharing > 1 ? fmt::format(", for {} members", sharing) : "")};
     }
     const std::uint64_t bytes = rounded(std::max(wal_bytes * 4, 4 * kGiB));
     return {.bytes = bytes,
@@ -52,6 +78,21 @@ std::optional<std::uint64_t> free_beside_log(const MemberConfig& member)
     return std::uint64_t{info.f_bavail} * info.f_frsize;
 }
 
+std::size_t members_on_disk(const MemberConfig& member)
+{
+    const auto ours = member.data_dir ? device_of_log(*member.data_dir) : std::nullopt;
+    const auto host = ours ? "" : host_of(member.url); // files that we see are here
+    std::size_t count = 1;
+    for (const Neighbour& other : member.neighbours) {
+        const auto theirs = other.data_dir ? device_of_log(*other.data_dir) : std::nullopt;
+        const auto at = host_of(other.url);
+        const bool shares =
+            ours && theirs ? *ours == *theirs : at == host || at == host_of(member.url);
+        if (shares) ++count;
+    }
+    return count;
+}
+
 SlotBound propose_slot_bound(Connection& sql, const MemberConfig& member)
 {
     std::uint64_t wal_bytes = 0;
@@ -62,7 +103,7 @@ SlotBound propose_slot_bound(Connection& sql, const MemberConfig& member)
     } catch (const SqlError& error) {
         if (error.sqlstate() != "42501") throw; // without pg_monitor: unknown
     }
-    return propose_slot_bound(free_beside_log(member), wal_bytes);
+    return propose_slot_bound(free_beside_log(member), wal_bytes, members_on_disk(member));
 }
 
 } // namespace tidemark::engine::postgres
