@@ -47,7 +47,7 @@ bench: ## backup, restore, marks and log reader timed; against pg_basebackup and
 	$(call compile,release) --target tidemark_bench_wal tidemark_bench_hash
 	@bench/run $(ARGS)
 
-test-versions: ## the tests on PostgreSQL 13, 14, 16, 17 and 18 (fetched with npm)
+test-versions: ## the suites labelled versions on PostgreSQL 13, 14, 16, 17 and 18 (from npm; all of them)
 	@tools/install-packages build server test
 	@tools/fetch-promtool
 	$(call configure,ci)
