@@ -55,6 +55,7 @@ TEST(CrashTest, AFullBackupStoppedAnywhere)
 {
     auto backup = [](World& world) { back_up_group(world.context(), {}); };
     EXPECT_GT(crash_everywhere(backup, store::MemoryStorage::Step::lost), 20U);
+    EXPECT_GT(crash_everywhere(backup, store::MemoryStorage::Step::applied), 20U);
 }
 
 } // namespace
