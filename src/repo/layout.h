@@ -69,7 +69,7 @@ struct Key {
     std::uint32_t pack = 0;
     model::LogRange range; ///< piece, index; of history and claim only the epoch, of a barrier
                            ///< epoch and start
-    std::string activity;  ///< lease: "log", "backup/M", "expire", "restore"
+    std::string activity;  ///< lease: "log", "backup/M", "expire", "slot/M", ...
     PackId pack_id() const { return {.backup = number, .lease = lease, .number = pack}; }
     PieceId piece_id() const { return {.range = range, .lease = lease}; }
     friend bool operator==(const Key&, const Key&) = default;

@@ -64,9 +64,10 @@ struct LeaseOptions {
     bool count_tries = false;
 };
 
-/// The right to work on one activity of a group: "log", "backup/<member>", "expire", "restore"
-/// (rules.md 31). Neither a directory nor a bucket can fence a paused writer: so names of data hold
-/// number(), and check() is asked before anything is committed. All members are thread-safe.
+/// The right to work on one activity of a group: "log", "backup/<member>", "expire" (rules.md 31; a
+/// restore holds none: docs/decisions/0009). Neither a directory nor a bucket can fence a paused
+/// writer: so names of data hold number(), and check() is asked before anything is committed. All
+/// members are thread-safe.
 class Lease {
 public:
     /// Error{lease_held} names the owner, since when and until when. An expired owner, and one on
