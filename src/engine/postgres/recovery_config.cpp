@@ -89,6 +89,13 @@ void add_durability_and_log(Settings& out, const ServerSetup& setup)
     // a transaction of theirs is committed (pg_commit_ts).
     out.emplace_back("track_commit_timestamp", setup.track_commit_timestamp ? "on" : "off");
     out.emplace_back("shared_buffers", "256MB");
+    // The server's own defaults, which must hold two segments. initdb writes larger ones into the
+    // file that is not in force here, where segments are larger.
+    const std::uint64_t segment_mb = setup.wal_segment_size >> 20;
+    out.emplace_back("min_wal_size",
+                     fmt::format("{}MB", std::max<std::uint64_t>(80, 2 * segment_mb)));
+    out.emplace_back("max_wal_size",
+                     fmt::format("{}MB", std::max<std::uint64_t>(1024, 4 * segment_mb)));
     out.emplace_back("log_destination", "stderr");
     out.emplace_back("logging_collector", "off");
     out.emplace_back("log_line_prefix", "%m [%p] ");

@@ -2,6 +2,7 @@
 
 #include "engine/restore_target.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -30,8 +31,9 @@ struct ServerSetup {
     RecoveryGoal goal;           ///< for recover and promote
     std::string restore_command; ///< likewise
     std::map<std::string, std::string> limits;
-    bool tablespaces_inside = false;     ///< replay makes some in pg_tblspc itself
-    bool track_commit_timestamp = false; ///< as pg_control has it
+    bool tablespaces_inside = false;            ///< replay makes some in pg_tblspc itself
+    bool track_commit_timestamp = false;        ///< as pg_control has it
+    std::uint32_t wal_segment_size = 16U << 20; ///< likewise, in bytes
     std::vector<std::string> preload_libraries;
 };
 

@@ -91,6 +91,27 @@ TEST(RecoveryConfigTest, CommitTimestampsAreAsTheyWere)
     }
 }
 
+// rule 11: the server refuses to start where min_wal_size is less than two segments
+TEST(RecoveryConfigTest, WalSizesHoldSegmentsOfAnySize)
+{
+    struct Case {
+        std::uint32_t segment_mb;
+        const char* least;
+        const char* most;
+    };
+    for (auto purpose : {ServerPurpose::recover, ServerPurpose::promote, ServerPurpose::run,
+                         ServerPurpose::keep}) {
+        for (const auto& [segment_mb, least, most] :
+             {Case{1, "80MB", "1024MB"}, Case{16, "80MB", "1024MB"}, Case{64, "128MB", "1024MB"},
+              Case{1024, "2048MB", "4096MB"}}) {
+            auto large = setup(purpose, 15);
+            large.wal_segment_size = segment_mb << 20;
+            EXPECT_EQ(read(large).at("min_wal_size"), least) << segment_mb;
+            EXPECT_EQ(read(large).at("max_wal_size"), most) << segment_mb;
+        }
+    }
+}
+
 // rule 23
 // rule 29
 TEST(RecoveryConfigTest, TablespacesThatReplayMakesMayLieInside)

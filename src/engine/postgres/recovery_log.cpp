@@ -66,39 +66,80 @@ bool contains(std::string_view line, std::string_view word)
 }
 
 struct Reason {
-    std::string_view words;
+    std::string_view words; ///< of the server
     Code code;
     std::string_view hint;
 };
 
-/// The first that fits decides.
-constexpr std::array<Reason, 11> kReasons = {{
+constexpr std::string_view kHostHint =
+    "this host does not let the server have what it asks for: see its words (kernel.shm*, "
+    "kernel.sem, memory, limits of processes), then run the same command again";
+constexpr std::string_view kSettingHint =
+    "the server does not take a setting that we give it: see its words; `--bin-dir` names another "
+    "installation";
+constexpr std::string_view kAccessHint =
+    "give the server's user (`--user`) the right to what it names, then run the same command again";
+constexpr std::string_view kLibraryHint =
+    "install the extension's library on this host, or leave it out of the preload libraries";
+constexpr std::string_view kStartHint =
+    "the log at the backup's start is missing: run `tidemark verify`";
+constexpr std::string_view kHistoryHint =
+    "the backup and the mark belong to different histories: choose a backup of the mark's own";
+constexpr std::string_view kPagesHint =
+    "the base backup and the log do not fit together: run `tidemark verify`, or choose an earlier "
+    "mark";
+
+/// The first that fits decides. What says that the log or the backup does not lead to the goal is
+/// point_not_reachable; what this host lacks is member_not_ready; what is in neither is no verdict
+/// about the repository.
+constexpr auto kReasons = std::to_array<Reason>({
+    {"pre-existing shared memory block", Code::failed,
+     "a server that was killed has not ended yet; the same command tries again"},
+    // These two say "No space left on device" where a limit of the kernel is reached.
+    {"shared memory", Code::member_not_ready, kHostHint},
+    {"could not create semaphores", Code::member_not_ready, kHostHint},
     {"No space left on device", Code::out_of_space,
      "free some space and run the same command again"},
     {"maximum number of prepared transactions reached", Code::not_restorable,
      "the member ran with more max_prepared_transactions than its backup and the indexes of its "
-     "log "
-     "say: run `tidemark reindex`, then the same command again"},
-    {"could not access file", Code::member_not_ready,
-     "install the extension's library on this host, or leave it out of the preload libraries"},
-    {"could not load library", Code::member_not_ready,
-     "install the extension's library on this host, or leave it out of the preload libraries"},
+     "log say: run `tidemark reindex`, then the same command again"},
+    {"could not access file", Code::member_not_ready, kLibraryHint},
+    {"could not load library", Code::member_not_ready, kLibraryHint},
     {"resource manager with ID", Code::member_not_ready,
      "the log holds records of an extension: name its library among the preload libraries"},
+    {"Cannot allocate memory", Code::member_not_ready, kHostHint},
+    {"could not fork", Code::member_not_ready, kHostHint},
+    {"must be at least twice", Code::member_not_ready, kSettingHint},
+    {"invalid value for parameter", Code::member_not_ready, kSettingHint},
+    {"outside the valid range for parameter", Code::member_not_ready, kSettingHint},
+    {"unrecognized configuration parameter", Code::member_not_ready, kSettingHint},
+    {"contains errors", Code::member_not_ready, kSettingHint},
+    {"database files are incompatible with server", Code::member_not_ready,
+     "the member's server was built in another way: name such a one with `--bin-dir`"},
+    {"Permission denied", Code::member_not_ready, kAccessHint},
+    {"has wrong ownership", Code::member_not_ready, kAccessHint},
+    {"has invalid permissions", Code::member_not_ready, kAccessHint},
     {"is before consistent recovery point", Code::point_not_reachable,
      "the mark lies before the end of this base backup: choose a later mark or an earlier backup"},
-    {"is not a child of this server's history", Code::point_not_reachable,
-     "the backup and the mark belong to different histories: choose a backup of the mark's own"},
-    {"could not locate required checkpoint record", Code::point_not_reachable,
-     "the log at the backup's start is missing: run `tidemark verify`"},
-    {"could not find redo location", Code::point_not_reachable,
-     "the log at the backup's start is missing: run `tidemark verify`"},
+    {"is not a child of this server's history", Code::point_not_reachable, kHistoryHint},
+    {"does not contain minimum recovery point", Code::point_not_reachable, kHistoryHint},
+    {"unexpected timeline ID", Code::point_not_reachable, kHistoryHint},
+    {"recovery target timeline", Code::point_not_reachable, kHistoryHint},
+    {"could not locate required checkpoint record", Code::point_not_reachable, kStartHint},
+    {"could not locate a valid checkpoint record", Code::point_not_reachable, kStartHint},
+    {"could not find redo location", Code::point_not_reachable, kStartHint},
+    {"WAL ends before", Code::point_not_reachable,
+     "the log ends before the base backup is consistent: run `tidemark verify`"},
+    {"wal_level=minimal", Code::point_not_reachable,
+     "production wrote log that cannot be replayed: choose a mark before that, or a later backup"},
+    {"WAL contains references to invalid pages", Code::point_not_reachable, kPagesHint},
+    {"invalid page in block", Code::point_not_reachable, kPagesHint},
     {"could not restore file", Code::not_restorable,
      "the repository could not deliver log it should hold: run `tidemark verify`"},
     {"recovery ended before configured recovery target was reached", Code::point_not_reachable,
      "the log ends or is damaged before the mark: run `tidemark verify`, or choose an earlier "
      "mark"},
-}};
+});
 
 } // namespace
 
@@ -177,7 +218,7 @@ base::Error recovery_error(const RecoveryLog& log, const RecoveryGoal& goal, con
         }
     }
     return {
-        Code::point_not_reachable,
+        Code::failed,
         message,
         {.hint = fmt::format("the server's log is {}; the same command tries again", log_file)}};
 }

@@ -96,6 +96,38 @@ TEST(RecoveryLogTest, KnownReasonsHaveTheirCode)
     EXPECT_THAT(error_of(read({})).what(), HasSubstr("exit code 1"));
 }
 
+TEST(RecoveryLogTest, WhatThisHostLacksIsNotTheLogsFault)
+{
+    for (const char* line :
+         {"FATAL:  \"min_wal_size\" must be at least twice \"wal_segment_size\"",
+          "FATAL:  could not map anonymous shared memory: Cannot allocate memory",
+          "FATAL:  could not create shared memory segment: No space left on device",
+          "FATAL:  could not create semaphores: No space left on device",
+          "FATAL:  configuration file \"/w/recover.conf\" contains errors",
+          "FATAL:  data directory \"/w/data\" has wrong ownership",
+          "FATAL:  could not open file \"pg_wal/0\": Permission denied"})
+        EXPECT_EQ(error_of(read({line})).code(), base::Code::member_not_ready) << line;
+}
+
+TEST(RecoveryLogTest, OnlyWhatLeadsElsewhereIsNotReachable)
+{
+    for (const char* line : {"PANIC:  could not locate a valid checkpoint record",
+                             "FATAL:  WAL ends before end of online backup",
+                             "PANIC:  WAL contains references to invalid pages",
+                             "FATAL:  WAL was generated with \"wal_level=minimal\", cannot "
+                             "continue recovering",
+                             "FATAL:  recovery target timeline 7 does not exist"})
+        EXPECT_EQ(error_of(read({line})).code(), base::Code::point_not_reachable) << line;
+    auto unknown = error_of(read({"PANIC:  a thing that nobody has seen before"}));
+    EXPECT_EQ(unknown.code(), base::Code::failed);
+    EXPECT_THAT(unknown.hint(), HasSubstr("/work/recover.log"));
+    EXPECT_EQ(error_of(read({"FATAL:  pre-existing shared memory block (key 1, ID 2) is still in "
+                             "use"}))
+                  .code(),
+              base::Code::failed);
+    EXPECT_EQ(error_of(read({})).code(), base::Code::failed) << "killed, perhaps";
+}
+
 // Our own attempts to connect, many a second, until the server that is promoted answers or ends.
 TEST(RecoveryLogTest, ThoseWhoAskTooEarlyHideNothing)
 {
@@ -216,7 +248,7 @@ TEST_F(JudgeRecoveryTest, AFullDiskIsToBlameForWhatTheServerCouldNotSay)
     EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::out_of_space);
     EXPECT_THAT(error(dir.path() / "recover.log").what(), HasSubstr("PANIC: could not write init"));
     disk.change("size=64m");
-    EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::point_not_reachable);
+    EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::failed);
 }
 
 } // namespace

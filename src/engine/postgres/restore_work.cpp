@@ -197,6 +197,7 @@ ServerSetup RestoreWork::setup(ServerPurpose purpose, const ControlFile& control
     setup.limits = memory().limits;
     setup.tablespaces_inside = memory().creates_tablespaces;
     setup.track_commit_timestamp = control.track_commit_timestamp;
+    setup.wal_segment_size = control.wal_segment_size;
     setup.preload_libraries = config_.preload_libraries;
     return setup;
 }
