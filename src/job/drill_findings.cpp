@@ -109,7 +109,7 @@ std::optional<model::Number> record_restore(const Context& context, const repo::
     // A moment that nobody recorded has no name to be proven under.
     if (!plan.mark || plan.mark->number() == 0) return std::nullopt;
     // A restore reads no pages; those of a damaged backup are known to be wrong.
-    for (const auto& [name, member] : plan.members) {
+    for (const auto& member : restore.members) {
         if (member.damaged) return std::nullopt;
     }
     auto report = new_drill_report(context, plan);

@@ -315,6 +315,8 @@ RestoreReport GroupRestore::report() const
     for (const auto& member : members_) {
         report.members.push_back(member->report());
         report.unsettled = report.unsettled || member->unsettled();
+        for (const auto& sentence : member->went_round())
+            report.warnings.push_back(sentence);
     }
     if (auto warning = unclaimed_timelines(members_); !warning.empty())
         report.warnings.push_back(std::move(warning));

@@ -158,7 +158,7 @@ private:
             line.log_bytes = member->log_bytes;
             line.target = member->target;
             line.reached = member->reached;
-            line.damaged = plan_.members.at(name).damaged;
+            line.damaged = member->damaged;
             auto kept = std::count_if(member->decisions.begin(), member->decisions.end(),
                                       [](const auto& one) { return one.action == kKept; });
             line.kept = static_cast<std::uint64_t>(kept);

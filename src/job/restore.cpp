@@ -8,11 +8,35 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace tidemark::job {
 
 using base::Code;
 using base::Error;
+
+namespace {
+
+/// An earlier run found the base backup that a plan prefers damaged. False when nothing else leads
+/// there any more: then the preferred one is read again, and may have been mended.
+bool avoid_damaged(const repo::RepositoryView& view, const RestoreState& state,
+                   repo::RestorePlan& plan)
+{
+    if (state.damaged.empty() || state.phase == RestorePhase::handed_over) return true;
+    if (state.phase < RestorePhase::at_mark) {
+        std::set<std::string> damaged;
+        for (const auto& [key, sentence] : state.damaged)
+            damaged.insert(key);
+        auto other = repo::plan_around(view, plan.members.at(state.member), damaged, plan.warnings);
+        if (!other) return false;
+        repo::replace_member(plan, std::move(*other));
+    }
+    for (const auto& [key, sentence] : state.damaged)
+        plan.warnings.push_back(sentence);
+    return true;
+}
+
+} // namespace
 
 std::vector<std::string> check_restore(const Context& context, const repo::RestorePlan& plan,
                                        const RestoreOptions& options)
@@ -41,8 +65,9 @@ void keep_backups(const repo::RepositoryView& view, const RestoreOptions& option
         if (options.dir.empty() && !options.map.contains(name)) continue; // a plan for no place
         auto folder = member_folder(options, name);
         auto state = known_state(folder);
-        if (!state || state->target != member.target || state->phase < RestorePhase::at_mark ||
-            state->backup == member.backup.number())
+        if (!state || state->target != member.target) continue;
+        if (!avoid_damaged(view, *state, plan)) continue;
+        if (state->phase < RestorePhase::at_mark || state->backup == member.backup.number())
             continue;
         const auto& backups = view.members.at(name).backups;
         auto found = std::find_if(backups.begin(), backups.end(), [&](const auto& backup) {
@@ -57,6 +82,7 @@ void keep_backups(const repo::RepositoryView& view, const RestoreOptions& option
                         {.hint = "give this restore up with --discard and begin anew"}};
         }
         member.backup = *found;
+        member.damaged = found->value.is_damaged();
     }
 }
 

@@ -61,6 +61,7 @@ struct RestoredMember {
     std::filesystem::path folder;
     std::filesystem::path data_dir;
     model::Number backup = 0;
+    bool damaged = false;        ///< that backup is known to hold damaged pages
     std::uint64_t bytes = 0;     ///< of files, as planned
     std::uint64_t log_bytes = 0; ///< replayed
     model::LogPosition target;
@@ -110,7 +111,8 @@ void check_decisions(const Context& context, const repo::RestorePlan& plan,
                      const RestoreOptions& options);
 
 /// A restore that goes on keeps the base backup it was begun from, which need not be the one that a
-/// plan made later names. Error{not_restorable} when the repository has lost it.
+/// plan made later names; one that found objects damaged does not go back to these, and the plan
+/// warns of them. Error{not_restorable} when the repository has lost it.
 void keep_backups(const repo::RepositoryView& view, const RestoreOptions& options,
                   repo::RestorePlan& plan);
 

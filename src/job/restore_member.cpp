@@ -4,7 +4,6 @@
 #include "base/subprocess.h"
 #include "job/reindex.h"
 #include "job/restore_claim.h"
-#include "job/restore_files.h"
 #include "job/target_folders.h"
 #include "repo/histories.h"
 
@@ -118,10 +117,7 @@ MemberRestore::MemberRestore(const Context& context, const repo::RestorePlan& pl
     report_.name = member.member;
     report_.folder = folder_;
     report_.data_dir = data_dir_;
-    report_.backup = member.backup.number();
-    report_.bytes = member.bytes_to_write;
-    report_.log_bytes = member.log_bytes;
-    report_.target = member.target;
+    describe_plan();
 }
 
 fs::path MemberRestore::tablespace(std::uint32_t oid) const
@@ -181,33 +177,6 @@ std::vector<fs::path> MemberRestore::discard()
     target_->stop();
     refuse_running_server(data_dir_);
     return remove_restore(folder_);
-}
-
-void MemberRestore::write_files(std::stop_token stop)
-{
-    if (state_.phase > RestorePhase::writing) return;
-    auto start = steady_clock::now();
-    fs::remove_all(base::path_within(top_, "data"));
-    make_folder(data_dir_, owner_, 0700);
-    if (!state_.tablespaces.empty()) make_folder(folder_ / "tablespaces", {}, enterable());
-    for (const auto& created : needs().tablespaces)
-        if (!state_.tablespaces.contains(created.oid))
-            fs::remove_all(base::path_within(top_, "tablespaces") / std::to_string(created.oid));
-    RestoreFilesOptions files{
-        .data_dir = data_dir_, .tablespaces = {}, .owner = owner_, .workers = context_.workers};
-    for (const auto& [oid, location] : member_.backup.value.facts.tablespaces) {
-        auto place = tablespace(oid);
-        make_folder(place, owner_, 0700);
-        empty_tablespace(place);
-        files.tablespaces.emplace(oid, place);
-    }
-    context_.progress.stage(member_.member, "write files", member_.backup.value.totals.plain_bytes);
-    RestoreFilesProgress progress{
-        .written = [&](std::uint64_t done) { context_.progress.advance(member_.member, done); },
-        .making_durable = [&] { context_.progress.stage(member_.member, "make durable"); }};
-    restore_files(context_.storage(), member_.backup, files, progress, stop);
-    report_.write_time = since(start);
-    enter(RestorePhase::written);
 }
 
 const LogNeeds& MemberRestore::needs()

@@ -5,6 +5,7 @@
 #include "job/in_doubt.h"
 #include "job/log_feeder.h"
 #include "job/log_needs.h"
+#include "job/reading.h"
 #include "job/restore.h"
 #include "job/restore_space.h"
 
@@ -64,6 +65,8 @@ public:
     /// Stops what runs and removes what a restore wrote; returns what that was.
     std::vector<std::filesystem::path> discard();
     RestoredMember report() const { return report_; }
+    /// Sentences about base backups that this run found damaged, and went round.
+    const std::vector<std::string>& went_round() const { return went_round_; }
     bool unsettled() const { return unsettled_; }
     engine::RestoreTarget& target() { return *target_; }
 
@@ -79,6 +82,12 @@ private:
     void refuse_other_restore(const RestoreState& stored) const;
     void refuse_other_part(const RestoreState& stored) const;
     void take_up(const RestoreState& stored);
+    /// What the plan names: for the report.
+    void describe_plan();
+    void write_planned_files(std::stop_token stop);
+    /// Goes on with another base backup, where one of the planned one's objects is damaged (`why`
+    /// names it). False when it names none, or no other leads to the goal.
+    bool take_other_backup(const base::Error& why);
     bool continues(const std::optional<RestoreState>& stored) const;
     void require_extensions();
     /// Read once.
@@ -95,7 +104,7 @@ private:
 
     const Context& context_;
     const repo::RestorePlan& plan_;
-    const repo::MemberPlan& member_;
+    repo::MemberPlan member_; ///< a copy: another base backup may have to do
     const RestoreOptions& options_;
     model::MemberId id_;
     std::filesystem::path folder_;
@@ -112,6 +121,8 @@ private:
     std::optional<LogNeeds> needs_;
     std::unique_ptr<engine::RestoreTarget> target_;
     std::unique_ptr<LogFeeder> feeder_;
+    std::unique_ptr<Reading> other_reading_; ///< of what the group's plan does not name
+    std::vector<std::string> went_round_;
 };
 
 /// A line of tablespace_map. Error{usage} for a path that this version cannot read from it.

@@ -116,6 +116,11 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
             for (const auto& one : *all)
                 decisions.push_back(parse_decision(one));
         }
+        std::map<std::string, std::string> damaged;
+        if (auto all = json.find("damaged"); all != json.end()) {
+            for (const auto& [key, sentence] : all->items())
+                damaged.emplace(key, word_of(*all, key.c_str()));
+        }
         return RestoreState{.repository = json.at("repository"),
                             .group = json.at("group"),
                             .member = json.at("member"),
@@ -130,7 +135,8 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
                             .opened = json.value("opened", false),
                             .joint = json.value("joint", model::Number{0}),
                             .ticket = json.value("ticket", std::string{}),
-                            .unclaimed = json.value("unclaimed", std::string{})};
+                            .unclaimed = json.value("unclaimed", std::string{}),
+                            .damaged = std::move(damaged)};
     } catch (const nlohmann::json::exception& error) {
         throw Error{Code::failed,
                     fmt::format("{} cannot be understood: {}", file.string(), error.what()),
@@ -163,6 +169,8 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
         json["ticket"] = state.ticket;
     }
     if (!state.unclaimed.empty()) json["unclaimed"] = state.unclaimed;
+    for (const auto& [key, sentence] : state.damaged)
+        json["damaged"][key] = model::gid_word(sentence);
     base::replace_file_in(base::open_real_folder(file.parent_path()), file.filename().native(),
                           base::as_bytes(json.dump(2) + "\n"), file.native());
 }

@@ -60,6 +60,9 @@ struct RestoreState {
     std::string ticket = {};
     /// Why the repository does not know of `claimed`; empty when it does.
     std::string unclaimed = {};
+    /// Objects of base backups that turned out to be damaged, so that another one is taken: by key,
+    /// with the sentence that was said about it.
+    std::map<std::string, std::string> damaged = {};
     friend bool operator==(const RestoreState&, const RestoreState&) = default;
 };
 

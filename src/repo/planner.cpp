@@ -199,9 +199,24 @@ std::optional<MemberPlan> Planner::plan_member(const MemberGoal& goal,
              .object = history_key({view_.group, goal.member}, goal.history.current())});
         return std::nullopt;
     }
+    std::vector<std::string> lost;
     for (const Candidate& candidate : known.backups) {
-        if (!usable(known, candidate, goal)) continue;
+        if (!usable(known, candidate, goal)) {
+            // What is known to be damaged is told by whoever read it.
+            auto gone = std::ranges::find_if(candidate.lost, [&](const std::string& key) {
+                return !view_.damaged_objects.contains(key);
+            });
+            if (gone != candidate.lost.end() && fits(*candidate.backup, goal))
+                lost.push_back(fmt::format("member {}: the base backup b-{} is lost ({} is missing "
+                                           "or cut short)",
+                                           goal.member, candidate.backup->number(), *gone));
+            continue;
+        }
         MemberPlan plan = make_plan(known, candidate, goal);
+        for (const std::string& sentence : lost)
+            warnings.push_back(
+                fmt::format("{}, so b-{} and the log from there on are taken instead", sentence,
+                            plan.backup.number()));
         if (plan.damaged)
             warnings.push_back(fmt::format("member {}: backup {}, the only one that fits, holds {} "
                                            "damaged pages",

@@ -146,6 +146,31 @@ PlanResult plan_restore_to(const RepositoryView& view,
     return plan_goals(planner, goals, std::move(plan));
 }
 
+std::optional<MemberPlan> plan_around(RepositoryView view, const MemberPlan& member,
+                                      const std::set<std::string>& damaged,
+                                      std::vector<std::string>& warnings)
+{
+    view.damaged_objects.insert(damaged.begin(), damaged.end());
+    Planner planner{view, true};
+    std::vector<Obstacle> obstacles;
+    return planner.plan_member({.member = member.member,
+                                .history = member.history,
+                                .target = member.target,
+                                .log_to = member.log_to,
+                                .system_id = member.backup.value.identity.system_id},
+                               obstacles, warnings);
+}
+
+void replace_member(RestorePlan& plan, MemberPlan member)
+{
+    auto& place = plan.members.at(member.member);
+    plan.bytes_to_write += member.bytes_to_write - place.bytes_to_write;
+    plan.file_bytes += member.file_bytes - place.file_bytes;
+    plan.log_bytes += member.log_bytes - place.log_bytes;
+    plan.stored_bytes += member.stored_bytes - place.stored_bytes;
+    place = std::move(member);
+}
+
 RestorePlan need_plan(PlanResult result)
 {
     if (result.plan) return std::move(*result.plan);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,14 @@ struct VectorTarget {
 PlanResult plan_restore_to(const RepositoryView& view,
                            const std::map<std::string, VectorTarget>& targets,
                            const PlanOptions& options = {});
+
+/// Pure: the way to the same goal when `damaged` objects are avoided beside the view's own; nothing
+/// when there is none.
+std::optional<MemberPlan> plan_around(RepositoryView view, const MemberPlan& member,
+                                      const std::set<std::string>& damaged,
+                                      std::vector<std::string>& warnings);
+/// Puts it in the place of the same member's plan.
+void replace_member(RestorePlan& plan, MemberPlan member);
 
 /// Error{not_restorable} listing the obstacles and the nearest marks.
 RestorePlan need_plan(PlanResult result);

@@ -12,6 +12,7 @@ namespace {
 
 using base::Code;
 using base::Error;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::LittleGroup;
@@ -198,7 +199,37 @@ TEST_F(RestorePlanTest, MissingOrCutPackFallsBackToTheOlderBackup)
     loaded.members.at("orders").packs.at(newer.value.packs.front().key) -= 1;
     EXPECT_EQ(need_plan(plan_restore(loaded, mark)).members.at("orders").backup.number(), 1U);
     t.storage.remove(newer.value.page_map.key);
-    EXPECT_EQ(need_plan(plan_restore(view(), mark)).members.at("orders").backup.number(), 1U);
+    auto plan = need_plan(plan_restore(view(), mark));
+    EXPECT_EQ(plan.members.at("orders").backup.number(), 1U);
+    EXPECT_THAT(plan.warnings,
+                ElementsAre(AllOf(HasSubstr("member orders: the base backup b-2 is lost"),
+                                  HasSubstr(newer.value.page_map.key), HasSubstr("so b-1"))));
+}
+
+TEST_F(RestorePlanTest, WhatARestoreFoundDamagedIsGoneRound)
+{
+    group.full();
+    auto newer = group.backup("orders");
+    model::Number mark = group.log();
+    auto plan = need_plan(plan_restore(view(), mark));
+    std::vector<std::string> warnings;
+    auto other =
+        plan_around(view(), plan.members.at("orders"), {newer.value.page_map.key}, warnings);
+    ASSERT_TRUE(other.has_value());
+    EXPECT_EQ(other->backup.number(), 1U);
+    EXPECT_EQ(other->target, plan.members.at("orders").target);
+    EXPECT_EQ(other->log_to, plan.members.at("orders").log_to);
+    EXPECT_EQ(other->log_from, other->backup.value.start);
+    replace_member(plan, *other);
+    EXPECT_EQ(plan.members.at("orders").backup.number(), 1U);
+    std::uint64_t log_bytes = 0;
+    for (const auto& [name, member] : plan.members)
+        log_bytes += member.log_bytes;
+    EXPECT_EQ(plan.log_bytes, log_bytes);
+    auto& first = other->backup.value;
+    EXPECT_FALSE(
+        plan_around(view(), *other, {newer.value.page_map.key, first.page_map.key}, warnings)
+            .has_value());
 }
 
 TEST_F(RestorePlanTest, MissingPackOfTheOnlyBackup)
@@ -223,8 +254,9 @@ TEST_F(RestorePlanTest, DamagedBackupOnlyWhenNothingElseAndFlagged)
     auto plan = need_plan(plan_restore(view(), mark));
     EXPECT_EQ(plan.members.at("orders").backup.number(), 2U);
     EXPECT_TRUE(plan.members.at("orders").damaged);
-    ASSERT_EQ(plan.warnings.size(), 1U);
-    EXPECT_THAT(plan.warnings[0], HasSubstr("damaged pages"));
+    ASSERT_EQ(plan.warnings.size(), 2U);
+    EXPECT_THAT(plan.warnings[0], HasSubstr("b-1 is lost (" + first.value.page_map.key));
+    EXPECT_THAT(plan.warnings[1], HasSubstr("damaged pages"));
     EXPECT_THAT(kinds(mark, {.allow_damaged = false}),
                 ElementsAre(ObstacleKind::missing_object, ObstacleKind::backup_damaged));
 }

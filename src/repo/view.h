@@ -35,7 +35,8 @@ struct RepositoryView {
     std::map<std::string, MemberView> members;
     std::vector<StoredMark> marks; ///< newest first
     std::vector<StoredSet> sets;   ///< newest first
-    /// Objects known to be damaged (from a verify): a plan avoids them.
+    /// Objects known to be damaged: a plan avoids them. Whoever has read them says so (a verify, a
+    /// restore on its way); loading a view reads commit objects only, so it knows of none.
     std::set<std::string> damaged_objects;
     /// Commit objects that could not be read, with the reason: key -> message.
     std::map<std::string, std::string> unreadable;

@@ -167,11 +167,37 @@ TEST_P(DamageTest, ARestoreRefusesWhatItNeedsAndIsDamaged)
             auto where = run.json().at("report").at("mark").at("name").get<std::string>();
             auto verdict = lab_->check(run, where);
             EXPECT_TRUE(verdict.clean()) << verdict.describe();
-            EXPECT_NE(GetParam(), Harm::corrupt) << "the plan sees names and sizes only";
+            if (GetParam() == Harm::corrupt) {
+                EXPECT_NE(kind, piece) << "the plan sees names and sizes only";
+            }
         } else {
+            EXPECT_EQ(kind, piece) << "an older base backup leads there";
             EXPECT_EQ(run.code(), 4) << run.text();
             EXPECT_NE(run.err.find("verify"), std::string::npos) << run.text();
         }
+        clear_target();
+    }
+}
+
+/// The plan sees names and sizes only, so the damage is met on the way.
+TEST_P(DamageTest, ARestoreTakesAnOlderBaseBackupAndNamesBoth)
+{
+    if (GetParam() != Harm::corrupt) GTEST_SKIP() << "the plan sees that";
+    using enum repo::KeyKind;
+    for (auto kind : {pack, page_map}) {
+        SetUp();
+        auto object = newest(kind);
+        harm(object, GetParam());
+        auto run = restored();
+        ASSERT_EQ(run.code(), 3) << run.text();
+        auto document = run.json();
+        EXPECT_EQ(document.at("report").at("mark").at("name"), "three") << run.text();
+        auto warnings = document.at("report").at("warnings").dump();
+        for (const auto& named :
+             {key_of(object), std::string("member m1"), std::string("b-2"), std::string("b-1")})
+            EXPECT_TRUE(holds(warnings, named)) << named << ": " << run.text();
+        auto verdict = lab_->check(run, "three");
+        EXPECT_TRUE(verdict.clean()) << verdict.describe();
         clear_target();
     }
 }
