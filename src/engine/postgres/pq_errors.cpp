@@ -71,6 +71,14 @@ SqlError authorization_error(const ConnectFailure& f, const ServerMessage& m)
 std::optional<SqlError> server_error(const ConnectFailure& f, const ServerMessage& m)
 {
     const std::string& state = m.sqlstate;
+    // A session begins with files of its own, which a full disk keeps from being written (XX000).
+    if (state == "53100" || (!state.empty() && has(m.primary, "No space left on device")))
+        return SqlError{Code::out_of_space,
+                        fmt::format("{} at {}", m.primary, f.where),
+                        {.hint = "free some space on the server's disk and run the same command "
+                                 "again",
+                         .transient = true},
+                        state};
     if (state == "28P01")
         return unreachable(f, m, m.primary,
                            fmt::format("put the right password of role {} into ~/.pgpass (mode "

@@ -82,6 +82,15 @@ TEST(PqErrors, AServersFullDiskIsOutOfSpace)
     EXPECT_EQ(full.code(), base::Code::out_of_space);
     EXPECT_EQ(statement_error({.sqlstate = "53200", .primary = "out of memory"}).code(),
               base::Code::failed);
+    for (const char* said :
+         {"FATAL:  53100: could not extend file \"base/5/1259\": No space left on device\n",
+          "FATAL:  XX000: could not write init file: No space left on device\n"}) {
+        const SqlError shut = connect_error(failure(said));
+        EXPECT_EQ(shut.code(), base::Code::out_of_space) << said;
+        EXPECT_NE(std::string(shut.what()).find("No space left on device"), std::string::npos);
+    }
+    EXPECT_EQ(connect_error(failure("FATAL:  53200: out of memory\n")).code(),
+              base::Code::member_unreachable);
 }
 
 } // namespace

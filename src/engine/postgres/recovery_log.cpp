@@ -199,6 +199,14 @@ std::string describe_goal(const RecoveryGoal& goal)
     return fmt::format("restore point {}", goal.name.value_or(""));
 }
 
+std::optional<KnownReason> known_reason(std::string_view said)
+{
+    for (const auto& reason : kReasons) {
+        if (contains(said, reason.words)) return KnownReason{reason.code, reason.hint};
+    }
+    return std::nullopt;
+}
+
 base::Error recovery_error(const RecoveryLog& log, const RecoveryGoal& goal, const base::Exit& exit,
                            const std::string& log_file)
 {
@@ -212,11 +220,8 @@ base::Error recovery_error(const RecoveryLog& log, const RecoveryGoal& goal, con
     if (!log.reader_complaint().empty()) said += fmt::format(" (last: {})", log.reader_complaint());
     auto message =
         fmt::format("recovery did not reach {}: the server says: {}", describe_goal(goal), said);
-    for (const auto& reason : kReasons) {
-        if (contains(said, reason.words)) {
-            return {reason.code, message, {.hint = std::string(reason.hint)}};
-        }
-    }
+    if (auto reason = known_reason(said))
+        return {reason->code, message, {.hint = std::string(reason->hint)}};
     return {
         Code::failed,
         message,

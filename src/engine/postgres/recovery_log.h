@@ -48,6 +48,13 @@ private:
     std::string reader_complaint_;
 };
 
+/// What words of a server tell of the reason why it ended; nothing when we do not know them.
+struct KnownReason {
+    base::Code code = base::Code::failed;
+    std::string_view hint;
+};
+std::optional<KnownReason> known_reason(std::string_view said);
+
 /// What went wrong with a recovery that did not end at its goal: the server's own words and the
 /// next step.
 base::Error recovery_error(const RecoveryLog& log, const RecoveryGoal& goal, const base::Exit& exit,

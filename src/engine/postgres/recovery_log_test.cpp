@@ -247,6 +247,14 @@ TEST_F(JudgeRecoveryTest, AFullDiskIsToBlameForWhatTheServerCouldNotSay)
     };
     EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::out_of_space);
     EXPECT_THAT(error(dir.path() / "recover.log").what(), HasSubstr("PANIC: could not write init"));
+    // Who says what else is wrong is believed.
+    auto library = base::error_of([&] {
+        judge_recovery(RecoveryRun{{.code = 1},
+                                   read({"FATAL:  could not access file \"timescaledb\": No "
+                                         "such file or directory"})},
+                       goal, control_at(0x3000100), dir.path() / "recover.log");
+    });
+    EXPECT_EQ(library.code(), base::Code::member_not_ready);
     disk.change("size=64m");
     EXPECT_EQ(error(dir.path() / "recover.log").code(), base::Code::failed);
 }

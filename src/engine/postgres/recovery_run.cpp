@@ -2,9 +2,10 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "engine/postgres/full_disk.h"
 
 #include <fmt/format.h>
-#include <sys/statvfs.h>
+#include <fmt/ranges.h>
 #include <thread>
 #include <unistd.h>
 
@@ -59,21 +60,13 @@ bool killed_one_lingers(const RecoveryLog& log)
 }
 
 /// As the server tells it. Where the disk is full, on which its log lies too, it may have told
-/// nothing; it makes no new segment then.
+/// nothing.
 Error failed_recovery(const RecoveryRun& run, const RecoveryGoal& goal, const fs::path& log_file,
                       std::uint32_t wal_segment_size)
 {
     auto error = recovery_error(run.log, goal, run.exit, log_file.native());
-    auto place = log_file.parent_path();
-    struct statvfs info = {};
-    if (error.code() == Code::out_of_space || ::statvfs(place.c_str(), &info) != 0) return error;
-    auto room = std::uint64_t{info.f_bavail} * info.f_frsize;
-    bool more_files = info.f_files == 0 || info.f_favail != 0; // 0: there is no such limit
-    if (room >= wal_segment_size && more_files) return error;
-    return {Code::out_of_space,
-            fmt::format("the disk of {} is full ({} free): {}", place.native(),
-                        base::format_size(room), error.message()),
-            {.hint = "free some space and run the same command again"}};
+    auto full = out_of_space_instead(error, {log_file.parent_path()}, wal_segment_size);
+    return full ? *full : error;
 }
 
 /// A record never begins inside a page's header: a goal at a page's start means the record behind
@@ -169,6 +162,20 @@ void promote_server(ServerProcess& process, const RestoredServer& server, const 
         }
         std::this_thread::sleep_for(500ms);
     }
+}
+
+void wait_for_promoted(ServerProcess& process, const RestoredServer& server,
+                       const fs::path& log_file, std::stop_token stop)
+{
+    if (server.wait_until_open([&] { return process.running(); }, std::move(stop))) return;
+    Follower follower{log_file, process.log_start(), 0}; // no segment is looked for
+    std::error_code none;
+    if (fs::exists(log_file, none)) follower.read(); // not of one that another run of ours started
+    const auto& problems = follower.log.problems();
+    throw Error{Code::failed,
+                fmt::format("the promoted server ended by itself{}{}", problems.empty() ? "" : ": ",
+                            fmt::join(problems, "; ")),
+                {.hint = "its log is " + log_file.native()}};
 }
 
 model::Epoch control_epoch(const RestoredServer& server)

@@ -34,6 +34,11 @@ void promote_server(ServerProcess& process, const RestoredServer& server,
                     const std::filesystem::path& log_file, std::uint32_t wal_segment_size,
                     const RecoveryGoal& goal, std::stop_token stop);
 
+/// Waits until a promoted server that was started again is open. Error{failed} with its words when
+/// it ends instead.
+void wait_for_promoted(ServerProcess& process, const RestoredServer& server,
+                       const std::filesystem::path& log_file, std::stop_token stop);
+
 /// The timeline on which the server writes now.
 model::Epoch control_epoch(const RestoredServer& server);
 

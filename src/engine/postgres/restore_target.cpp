@@ -6,6 +6,7 @@
 #include "engine/postgres/amcheck.h"
 #include "engine/postgres/config_files.h"
 #include "engine/postgres/control_file.h"
+#include "engine/postgres/full_disk.h"
 #include "engine/postgres/hand_over.h"
 #include "engine/postgres/page_check.h"
 #include "engine/postgres/plain_start.h"
@@ -275,6 +276,7 @@ void PostgresTarget::close_handed_over()
 
 void PostgresTarget::resume(std::stop_token stop)
 {
+    if (process_ && !process_->running()) process_.reset();
     if (!process_) {
         close_handed_over();
         process_.emplace(configure(ServerPurpose::run));
@@ -285,22 +287,17 @@ void PostgresTarget::resume(std::stop_token stop)
             process_->start();
         }
     }
-    auto alive = [&] { return process_->running(); };
+    auto opened = [&] {
+        wait_for_promoted(*process_, work_.server(), config_.work_dir / "run.log", stop);
+    };
     try {
-        if (!work_.server().wait_until_open(alive, stop)) {
-            process_.reset();
-            throw Error{
-                Code::failed,
-                "the promoted server ended by itself",
-                {.hint = fmt::format("its log is {}", (config_.work_dir / "run.log").native())}};
-        }
+        opened();
     } catch (const SqlError& error) {
         // At the goal roles and databases are not what they were at the backup.
         if (!is_shut_out(error)) throw;
         find_way_in();
         start(ServerPurpose::run);
-        if (!work_.server().wait_until_open(alive, stop))
-            throw Error{Code::failed, "the promoted server ended by itself"};
+        opened();
     }
     work_.server().require_identity(config_.dir, config_.system_id);
 }
@@ -321,10 +318,7 @@ void PostgresTarget::find_way_in()
 
 RestoredServer PostgresTarget::server()
 {
-    if (!process_ || !process_->running()) {
-        process_.reset();
-        resume({});
-    }
+    if (!process_ || !process_->running()) resume({});
     return work_.server();
 }
 
@@ -403,7 +397,7 @@ void PostgresTarget::hand_over(HandOver& result, bool start)
 
 std::unique_ptr<RestoreTarget> open_postgres_target(const TargetConfig& config)
 {
-    return std::make_unique<PostgresTarget>(config);
+    return mind_full_disks(std::make_unique<PostgresTarget>(config), config);
 }
 
 } // namespace tidemark::engine::postgres

@@ -3,12 +3,14 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "engine/postgres/conf_file.h"
+#include "engine/postgres/full_disk.h"
 
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 namespace tidemark::engine::postgres {
 
@@ -33,6 +35,18 @@ bool is_ready(const fs::path& data_dir)
         if (number == kStatusLine) return line.starts_with("ready");
     }
     return false;
+}
+
+/// Error{failed}, whoever is to blame.
+Error does_not_start(const std::string& said, const fs::path& log)
+{
+    return {
+        Code::failed,
+        fmt::format("the server does not start under the configuration of production: {}", said),
+        {.hint = "nothing was opened; mend what it names on this host, or in the data "
+                 "directory's files below their first line, and run the same command again, or "
+                 "leave --as-production out; its log is " +
+                 log.native()}};
 }
 
 } // namespace
@@ -89,15 +103,14 @@ void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
         if (stop.stop_requested() || late || !server.running()) {
             server.stop();
             if (stop.stop_requested()) throw Error{Code::cancelled, "the restore was stopped"};
-            throw Error{
-                Code::member_not_ready,
-                fmt::format("the server does not start under the configuration of production: {}",
-                            complaints(base::as_text(base::read_file(launch.log_file, kMaxLog)),
-                                       server.log_start())),
-                {.hint = "nothing was opened; mend what it names on this host, or in the data "
-                         "directory's files below their first line, and run the same command "
-                         "again, or leave --as-production out; its log is " +
-                         launch.log_file.native()}};
+            auto why =
+                does_not_start(complaints(base::as_text(base::read_file(launch.log_file, kMaxLog)),
+                                          server.log_start()),
+                               launch.log_file);
+            auto full =
+                out_of_space_instead(why, {launch.data_dir, work.path()}, setup.wal_segment_size);
+            if (full) throw Error(std::move(*full));
+            throw Error{Code::member_not_ready, why.message(), {.hint = why.hint()}};
         }
         std::this_thread::sleep_for(20ms);
     }

@@ -148,6 +148,46 @@ TEST_F(DiskTest, AFullDiskInTheTargetCostsNothingButTime)
     EXPECT_FALSE(fs::exists(lab_->target("r2") / "m0/data")) << "nothing is begun";
 }
 
+/// A restore that was killed when its servers had been promoted already.
+TEST_F(DiskTest, ADiskThatIsFullBehindTheMarkIsNamed)
+{
+    SmallDisk disk(lab_->folder() / "promoted-disk", "size=600m");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    const auto dir = lab_->target("promoted");
+    Tool::Arguments arguments{"--to", "last", "--map", "m1=" + (disk.path() / "m1").string()};
+    auto run = lab_->restore(arguments, "promoted");
+    ASSERT_EQ(run.code(), 0) << run.text();
+    stop_restored(disk.path());
+    stop_restored(dir);
+    for (const auto& folder : {dir / "m0", disk.path() / "m1"}) {
+        auto file = folder / "tidemark/state.json";
+        auto state = nlohmann::json::parse(std::ifstream(file));
+        state["phase"] = "settled";
+        state.erase("opened");
+        std::ofstream(file, std::ios::trunc) << state.dump();
+    }
+    for (const std::uintmax_t left : {4U, 40U}) { // kB
+        SCOPED_TRACE(left);
+        auto space = fs::space(disk.path());
+        disk.change(fmt::format("size={}k", (space.capacity - space.available) / 1024 + left));
+        auto full = lab_->restore(arguments, "promoted");
+        expect(full, 32);
+        EXPECT_NE(full.err.find("m1"), std::string::npos) << full.text();
+        EXPECT_FALSE(any_server_runs(dir));
+        EXPECT_FALSE(any_server_runs(disk.path()));
+    }
+    disk.change("size=600m");
+    run = lab_->restore(arguments, "promoted");
+    EXPECT_EQ(run.code(), 0) << run.text();
+    if (run.code() == 0) {
+        auto verdict = lab_->check(run, "last");
+        EXPECT_TRUE(verdict.clean()) << verdict.describe();
+    }
+    stop_restored(disk.path());
+    stop_restored(dir);
+}
+
 // rule 24
 TEST_F(DiskTest, ARepositoryThatCanOnlyBeReadIsRestoredFrom)
 {
