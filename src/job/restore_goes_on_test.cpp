@@ -153,5 +153,19 @@ TEST_F(AnyStepTest, AStateOfAnotherMarkOrPositionIsNotGoneOnWith)
     expect_all_open();
 }
 
+// rule 28: what the server can say of it names a file of log
+TEST_F(AnyStepTest, AProgramThatTheServerCannotRunIsNamed)
+{
+    options_.helper = "/opt/tidemark/bin/tidemark";
+    world_.engine().restored().fail(
+        "b", "recover",
+        {Code::member_not_ready, "could not restore file \"0\" from archive: command not found"});
+    auto error = refused();
+    EXPECT_EQ(error.code(), Code::member_not_ready);
+    EXPECT_THAT(error.what(), HasSubstr("cannot run /opt/tidemark/bin/tidemark"));
+    restore();
+    expect_all_open();
+}
+
 } // namespace
 } // namespace tidemark::job

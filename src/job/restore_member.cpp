@@ -4,6 +4,7 @@
 #include "base/subprocess.h"
 #include "job/reindex.h"
 #include "job/restore_claim.h"
+#include "job/restore_places.h"
 #include "job/target_folders.h"
 #include "repo/histories.h"
 
@@ -247,17 +248,22 @@ engine::RecoverySpec MemberRestore::recovery_spec()
     return spec;
 }
 
-/// The server's user may not be able to reach our program (a build below /root): then it gets a
-/// copy of its own.
+/// The server's user may not be able to reach our program (a build below /root): it gets a copy of
+/// its own, unless no program can be run there (check_places() has seen to that).
+bool MemberRestore::needs_own_helper() const
+{
+    return owner_ && runs_programs(folder_);
+}
+
 std::string MemberRestore::helper_path() const
 {
-    return owner_ ? (work_dir() / "fetch-log").string() : options_.helper;
+    return needs_own_helper() ? (work_dir() / "fetch-log").string() : options_.helper;
 }
 
 void MemberRestore::start_feeder()
 {
     if (feeder_) return;
-    if (owner_) copy_program(options_.helper, work_, "fetch-log");
+    if (needs_own_helper()) copy_program(options_.helper, work_, "fetch-log");
     feeder_ = std::make_unique<LogFeeder>(
         context_.storage(), member_,
         LogFeeder::Options{.folder = work_dir(),
@@ -286,6 +292,9 @@ void MemberRestore::recover(std::stop_token stop)
         report_.reached = reached.position;
         report_.evidence = reached.evidence;
     } catch (Error& error) {
+        const std::string_view said = error.what();
+        if (said.find(": command not ") != said.npos) // "executable", "found"
+            error.add_context("the server's user cannot run " + helper_path());
         auto why = feeder_->failure();
         if (!why) throw;
         auto context = "log could not be delivered (" + *why + ")";

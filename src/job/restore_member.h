@@ -96,6 +96,7 @@ private:
     std::filesystem::path created_place(std::uint32_t oid) const;
     engine::RecoverySpec recovery_spec();
     engine::HandOverOptions hand_over_options() const;
+    bool needs_own_helper() const;
     std::string helper_path() const;
     /// A number for the new timeline; see RestoreState::unclaimed.
     void take_epoch();

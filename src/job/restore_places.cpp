@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace tidemark::job {
@@ -23,6 +24,7 @@ struct NamedPlace {
     std::string what; ///< "member a", "tablespace 16385 of a"
     fs::path path;
     fs::path allowed; ///< the member's own folder, within which it may lie
+    bool is_member = false;
 };
 
 bool is_within(const fs::path& path, const fs::path& folder)
@@ -41,7 +43,7 @@ std::vector<NamedPlace> places_of(const repo::RestorePlan& plan, const RestoreOp
     std::vector<NamedPlace> places;
     for (const auto& [name, member] : plan.members) {
         auto folder = member_folder(options, name);
-        places.push_back({"member " + name, folder, {}});
+        places.push_back({"member " + name, folder, {}, true});
         for (const auto& [oid, location] : member.backup.value.facts.tablespaces) {
             auto path = tablespace_folder(options, name, oid);
             bool ours = path.parent_path() == folder / "tablespaces";
@@ -117,13 +119,33 @@ void require_enterable(const fs::path& path, const std::string& what, const base
     }
 }
 
-/// A new place is made in the nearest folder above it that is there.
-void require_writable(const fs::path& path, const std::string& what)
+/// A new place is made in this one.
+fs::path nearest_there(fs::path folder)
 {
-    auto folder = path;
     std::error_code error;
     while (!fs::exists(folder, error) && folder != folder.parent_path())
         folder = folder.parent_path();
+    return folder;
+}
+
+/// The server's user runs a copy of our program below the member's folder, or the program itself
+/// (MemberRestore::helper_path).
+void require_helper(const fs::path& path, const std::string& what, const std::string& helper,
+                    const base::User& user)
+{
+    if (helper.empty() || runs_programs(path) || may_enter(helper, user)) return;
+    throw Error{Code::member_not_ready,
+                fmt::format("{} would lie in {}, where no program can be run (mounted noexec), and "
+                            "the servers' user {} may not run {}, which fetches log for them",
+                            what, path.string(), user.name, helper),
+                {.hint = "let that user run it (install it below /usr), choose another folder with "
+                         "--dir or --map, or mount that one with exec"}};
+}
+
+void require_writable(const fs::path& path, const std::string& what)
+{
+    const auto folder = nearest_there(path);
+    std::error_code error;
     if (!fs::is_directory(folder, error)) return; // told as no free place
     if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return;
     const int why = errno;
@@ -137,6 +159,12 @@ void require_writable(const fs::path& path, const std::string& what)
 }
 
 } // namespace
+
+bool runs_programs(const fs::path& folder)
+{
+    struct statvfs info = {};
+    return ::statvfs(nearest_there(folder).c_str(), &info) != 0 || (info.f_flag & ST_NOEXEC) == 0;
+}
 
 bool may_enter(const fs::path& folder, const base::User& user)
 {
@@ -205,6 +233,7 @@ void check_places(const repo::RestorePlan& plan, const RestoreOptions& options)
         require_no_server_above(place.path, place.what);
         require_writable(place.path, place.what);
         if (user) require_enterable(place.path, place.what, *user);
+        if (user && place.is_member) require_helper(place.path, place.what, options.helper, *user);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/mount_testing.h"
 #include "base/plain_user_testing.h"
 #include "base/temp_dir.h"
 #include "job/backup.h"
@@ -158,6 +159,31 @@ TEST_F(RestorePlacesTest, TheServersUserMustGetThere)
     options_.dir = at("closed/r");
     expect(Code::member_not_ready, at("closed").string());
     ASSERT_EQ(::chmod(at("closed").c_str(), 0711), 0);
+    expect(Code::ok);
+}
+
+// rule 29: the server's user runs a copy of our program, which lies beside the data
+TEST_F(RestorePlacesTest, WhereNoProgramRunsTheInstalledOneMustDo)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "only root runs servers as somebody else";
+    options_.user = "nobody";
+    ASSERT_EQ(::chmod(dir_.path().c_str(), 0711), 0);
+    fs::create_directory(at("disk"));
+    base::SmallMount disk(at("disk").native(), "size=1m,mode=0755");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    options_.map["b"] = at("disk/b");
+    options_.helper = at("closed");
+    std::ofstream(at("closed")) << "#!/bin/sh\n";
+    ASSERT_EQ(::chmod(at("closed").c_str(), 0700), 0);
+    EXPECT_TRUE(runs_programs(at("disk/b")));
+    expect(Code::ok);
+    ASSERT_EQ(::mount(nullptr, at("disk").c_str(), nullptr, MS_REMOUNT | MS_NOEXEC, "size=1m"), 0);
+    EXPECT_FALSE(runs_programs(at("disk/b")));
+    EXPECT_TRUE(runs_programs(at("x")));
+    expect(Code::member_not_ready, "member b would lie in " + at("disk/b").string() +
+                                       ", where no program can be run (mounted noexec)");
+    ASSERT_EQ(::chmod(at("closed").c_str(), 0755), 0);
     expect(Code::ok);
 }
 

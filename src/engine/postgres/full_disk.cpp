@@ -33,7 +33,9 @@ bool is_unexplained(const Error& error, const std::optional<KnownReason>& known)
 {
     const std::string_view said = error.what();
     // What the server sees of log for which there is no room.
-    if (said.find("could not restore file") != said.npos) return true;
+    if (known && known->code == Code::not_restorable &&
+        said.find("could not restore file") != said.npos)
+        return true;
     return !known && (error.code() == Code::failed || error.code() == Code::member_unreachable) &&
            !is_refused_statement(error);
 }

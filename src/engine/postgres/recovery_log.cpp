@@ -81,6 +81,9 @@ constexpr std::string_view kAccessHint =
     "give the server's user (`--user`) the right to what it names, then run the same command again";
 constexpr std::string_view kLibraryHint =
     "install the extension's library on this host, or leave it out of the preload libraries";
+constexpr std::string_view kHelperHint =
+    "let the server's user run the program that fetches log (restore_command in recover.conf, in "
+    "the member's folder tidemark): its disk may be mounted noexec, or a folder above it closed";
 constexpr std::string_view kStartHint =
     "the log at the backup's start is missing: run `tidemark verify`";
 constexpr std::string_view kHistoryHint =
@@ -134,6 +137,8 @@ constexpr auto kReasons = std::to_array<Reason>({
      "production wrote log that cannot be replayed: choose a mark before that, or a later backup"},
     {"WAL contains references to invalid pages", Code::point_not_reachable, kPagesHint},
     {"invalid page in block", Code::point_not_reachable, kPagesHint},
+    {"from archive: command not executable", Code::member_not_ready, kHelperHint},
+    {"from archive: command not found", Code::member_not_ready, kHelperHint},
     {"could not restore file", Code::not_restorable,
      "the repository could not deliver log it should hold: run `tidemark verify`"},
     {"recovery ended before configured recovery target was reached", Code::point_not_reachable,

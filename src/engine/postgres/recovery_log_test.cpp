@@ -105,6 +105,8 @@ TEST(RecoveryLogTest, WhatThisHostLacksIsNotTheLogsFault)
           "FATAL:  could not create semaphores: No space left on device",
           "FATAL:  configuration file \"/w/recover.conf\" contains errors",
           "FATAL:  data directory \"/w/data\" has wrong ownership",
+          "FATAL:  could not restore file \"0\" from archive: command not executable",
+          "FATAL:  could not restore file \"0\" from archive: command not found",
           "FATAL:  could not open file \"pg_wal/0\": Permission denied"})
         EXPECT_EQ(error_of(read({line})).code(), base::Code::member_not_ready) << line;
 }

@@ -135,6 +135,11 @@ void SmallDisk::read_only() const
     ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
 }
 
+void SmallDisk::no_programs() const
+{
+    ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT | MS_NOEXEC, nullptr);
+}
+
 void SmallDisk::change(const std::string& options) const
 {
     ::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT, options.c_str());

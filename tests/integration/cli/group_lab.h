@@ -66,6 +66,7 @@ public:
     ~SmallDisk();
     bool mounted() const { return mounted_; }
     void read_only() const;
+    void no_programs() const; ///< noexec
     void change(const std::string& options) const;
     const std::filesystem::path& path() const { return path_; }
 

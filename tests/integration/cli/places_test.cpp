@@ -2,6 +2,7 @@
 // name, and never into what others left. From a repository whose objects are not compressed.
 
 #include "base/fd.h"
+#include "base/mount_testing.h"
 #include "cli/shared_group.h"
 #include "engine/postgres/pq.h"
 
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace tidemark::support {
 namespace {
@@ -166,6 +168,33 @@ TEST_F(PlacesTest, TablespacesGoWhereTheyAreMapped)
     EXPECT_EQ(discarded.code(), 0) << discarded.text();
     EXPECT_EQ(contents(place), (std::map<std::string, std::string>{{"mine", "x"}}));
     EXPECT_TRUE(contents(original_) == before_);
+}
+
+// rule 29
+TEST_F(PlacesTest, WhereNoProgramRunsTheInstalledOneFetchesLog)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "only root runs servers as somebody else";
+    SmallDisk disk(lab_->folder() / "noexec-disk", "size=600m");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    disk.no_programs();
+    Tool::Arguments arguments{"--to", "last", "--map", "m1=" + (disk.path() / "m1").string()};
+    auto planning = arguments;
+    planning.emplace_back("--plan");
+    const auto plan = lab_->restore(planning, "noexec");
+    const auto run = lab_->restore(arguments, "noexec");
+    EXPECT_EQ(plan.code(), run.code()) << plan.text();
+    if (run.code() == 21) { // the servers' user cannot get at this build
+        EXPECT_NE(run.err.find("noexec"), std::string::npos) << run.text();
+        EXPECT_TRUE(run.explained()) << run.text();
+        EXPECT_FALSE(fs::exists(lab_->target("noexec") / "m0/data")) << "nothing is begun";
+    } else {
+        EXPECT_EQ(run.code(), 0) << run.text();
+        EXPECT_FALSE(fs::exists(disk.path() / "m1/tidemark/fetch-log"));
+        EXPECT_TRUE(fs::exists(lab_->target("noexec") / "m0/tidemark/fetch-log"));
+    }
+    stop_restored(disk.path());
+    stop_restored(lab_->target("noexec"));
 }
 
 /// Names that PostgreSQL and libpq read in their own ways.
