@@ -4,9 +4,25 @@
 #include "base/task_group.h"
 
 #include <optional>
+#include <system_error>
 #include <utility>
 
 namespace tidemark::job {
+
+namespace {
+
+/// What the standard library throws: no less an error of one member.
+base::Error as_error(const std::exception& error)
+{
+    const auto* system = dynamic_cast<const std::system_error*>(&error);
+    if (system != nullptr && system->code() == std::errc::no_space_on_device)
+        return {base::Code::out_of_space,
+                error.what(),
+                {.hint = "free some space and run the same command again"}};
+    return {base::Code::failed, error.what()};
+}
+
+} // namespace
 
 Crew::Crew(std::vector<std::string> names, std::stop_token stop)
     : names_(std::move(names)), stop_(std::move(stop))
@@ -32,6 +48,8 @@ void Crew::run_to_end(const Work& work) const
             work(member, stop);
         } catch (const base::Error& error) {
             errors[member] = error;
+        } catch (const std::exception& error) {
+            errors[member] = as_error(error);
         }
     });
     std::optional<base::Error> first;

@@ -21,7 +21,8 @@ public:
     using Work = std::function<void(std::size_t member, std::stop_token stop)>;
     void run(const Work& work) const;
     /// An error does not stop the others: all go to their end, then the first error (in the
-    /// members' order) is thrown and names the other members that failed.
+    /// members' order) is thrown and names the other members that failed. It is an Error, whatever
+    /// kind of exception `work` ended with.
     void run_to_end(const Work& work) const;
     /// The same, but no one starts before all threads stand ready: for what should happen at one
     /// moment.

@@ -286,20 +286,29 @@ void GroupRestore::hand_over()
         crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->hand_over(); });
         crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->finish(); });
     } catch (Error& error) {
-        take_back(error);
+        error.add_context(take_back());
         throw;
+    } catch (const std::exception& error) { // a thread that could not be started
+        Error why{Code::failed, error.what()};
+        why.add_context(take_back());
+        throw Error(std::move(why));
     }
 }
 
-void GroupRestore::take_back(base::Error& why)
+std::string GroupRestore::take_back()
 {
-    try {
-        crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->take_back(); });
-        why.add_context("no member was left open");
-    } catch (const Error& error) {
-        why.add_context(std::string("not all members could be closed again (") + error.what() +
-                        ")");
+    std::string open;
+    // One by one: what went wrong may be that there are no threads.
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        try {
+            members_[i]->take_back();
+        } catch (const std::exception& error) {
+            open += fmt::format("{}member {}: {}", open.empty() ? "" : "; ", crew_.name(i),
+                                error.what());
+        }
     }
+    if (open.empty()) return "no member was left open";
+    return "not all members could be closed again (" + open + ")";
 }
 
 RestoreReport GroupRestore::report() const

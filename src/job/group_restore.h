@@ -48,7 +48,8 @@ public:
     MemberRestore& member(std::size_t index) { return *members_.at(index); }
 
 private:
-    void take_back(base::Error& why);
+    /// Closes all again; says whether that went well.
+    std::string take_back();
     void ask_decision_tables();
     [[noreturn]] void refuse(const model::TableJudgement& judgement) const;
 

@@ -79,6 +79,29 @@ TEST_F(HandOverJobTest, WhoDoesNotStartClosesTheOthersAgain)
     expect_all_open();
 }
 
+/// Whatever a member ends with: also what the standard library throws.
+TEST_F(HandOverJobTest, AnyExceptionClosesTheOthersAgain)
+{
+    const std::pair<std::exception_ptr, Code> cases[] = {
+        {std::make_exception_ptr(std::runtime_error("no Error at all")), Code::failed},
+        {std::make_exception_ptr(std::bad_alloc()), Code::failed},
+        {std::make_exception_ptr(std::filesystem::filesystem_error(
+             "cannot copy", std::make_error_code(std::errc::no_space_on_device))),
+         Code::out_of_space}};
+    for (const auto& [exception, code] : cases) {
+        world_.engine().restored().fail("b", "hand_over", exception);
+        auto error = refused();
+        EXPECT_EQ(error.code(), code) << error.what();
+        EXPECT_THAT(error.what(), HasSubstr("member b"));
+        EXPECT_THAT(error.what(), HasSubstr("no member was left open"));
+        expect_all_closed();
+        EXPECT_FALSE(server("a").running);
+        EXPECT_FALSE(server("b").running);
+    }
+    restore();
+    expect_all_open();
+}
+
 TEST_F(HandOverJobTest, AKillBetweenTwoMembersIsGoneOnFrom)
 {
     restore();

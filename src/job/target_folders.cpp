@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,7 +72,10 @@ void copy_program(const fs::path& from, const Fd& folder, const std::string& nam
 {
     ::unlinkat(folder.get(), name.c_str(), 0);
     auto to = base::path_within(folder, name);
-    fs::copy_file(from, to);
+    std::error_code error;
+    if (!fs::copy_file(from, to, error))
+        throw base::system_error(fmt::format("cannot copy {} to {}", from.native(), name),
+                                 error.value());
     Fd copy{::openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
     if (!copy || ::fchmod(copy.get(), 0755) != 0)
         throw base::system_error("cannot set the mode of " + name, errno);

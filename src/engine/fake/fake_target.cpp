@@ -58,8 +58,14 @@ void RestoredServers::set_pages(const std::string& member, PageCheck check)
 void RestoredServers::fail(const std::string& member, const std::string& method,
                            const base::Error& error)
 {
+    fail(member, method, std::make_exception_ptr(error));
+}
+
+void RestoredServers::fail(const std::string& member, const std::string& method,
+                           std::exception_ptr error)
+{
     const std::lock_guard lock(mutex_);
-    faults_.insert_or_assign({member, method}, error);
+    faults_.insert_or_assign({member, method}, std::move(error));
 }
 
 RestoredServer RestoredServers::at(const std::filesystem::path& dir) const
@@ -81,9 +87,9 @@ void FakeTarget::enter(const std::string& method)
     const std::lock_guard lock(servers_->mutex_);
     const auto it = servers_->faults_.find({config_.member, method});
     if (it == servers_->faults_.end()) return;
-    Error error = std::move(it->second);
+    auto error = std::move(it->second);
     servers_->faults_.erase(it);
-    throw Error(std::move(error));
+    std::rethrow_exception(error);
 }
 
 void FakeTarget::done(const std::string& method)

@@ -4,6 +4,7 @@
 #include "engine/fake/fake_record.h"
 #include "engine/restore_target.h"
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,6 +47,7 @@ public:
     void set_pages(const std::string& member, PageCheck check);
     /// The next call of `method` for `member` throws.
     void fail(const std::string& member, const std::string& method, const base::Error& error);
+    void fail(const std::string& member, const std::string& method, std::exception_ptr error);
     /// A copy, for tests to look at.
     RestoredServer at(const std::filesystem::path& dir) const;
 
@@ -54,7 +56,7 @@ private:
     mutable std::mutex mutex_;
     ReadLog read_log_;
     std::map<std::filesystem::path, RestoredServer> servers_;
-    std::map<std::pair<std::string, std::string>, base::Error> faults_;
+    std::map<std::pair<std::string, std::string>, std::exception_ptr> faults_;
     Answer answer_;
     std::map<std::string, ContentCheck> content_;
     std::map<std::string, PageCheck> pages_;
