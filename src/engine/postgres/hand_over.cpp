@@ -257,14 +257,13 @@ private:
         }
     }
 
-    /// Paths of the old host that this one lacks.
+    /// Paths of the old host that this one lacks, or that a server which still runs here writes to:
+    /// its statistics (until PostgreSQL 14; Debian's lie below /var/run).
     static void adapt(const ConfLine& setting, ConfEdit& edit)
     {
         const auto& [name, value] = setting;
         bool absolute = value.starts_with('/');
-        if (name == "stats_temp_directory" && absolute && !fs::is_directory(value)) {
-            edit.settings[name] = std::nullopt;
-        }
+        if (name == "stats_temp_directory" && absolute) edit.settings[name] = std::nullopt;
         if ((name == "ssl_cert_file" || name == "ssl_key_file" || name == "ssl_ca_file" ||
              name == "ssl_crl_file" || name == "ssl_dh_params_file") &&
             absolute && !fs::exists(value)) {

@@ -13,6 +13,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 struct HandOverAgainTest : ::testing::Test {
@@ -53,6 +54,27 @@ TEST_F(HandOverAgainTest, WhatNobodyChangedFollowsTheHost)
         else
             write_quarantine(data, setup, captured, result);
         EXPECT_FALSE(data.exists("captured/etc/pg/tls.conf.kept"));
+    }
+}
+
+// rule 27: until PostgreSQL 14, and Debian sets it; production's own server may still write there
+TEST_F(HandOverAgainTest, StatisticsAreNotWrittenWhereProductionWritesThem)
+{
+    const auto there = dir.path() / "15-main.pg_stat_tmp";
+    std::filesystem::create_directory(there);
+    const auto line = "stats_temp_directory = '" + there.native() + "'\n";
+    const std::vector<CapturedFile> captured = {
+        {"/etc/pg/postgresql.conf", "config", line + "include 'more.conf'\n"},
+        {"/etc/pg/more.conf", "include", line},
+        {"/etc/pg/pg_hba.conf", "hba", "local all all peer\n"}};
+    for (int pass = 0; pass < 2; ++pass) { // repeated after a crash
+        result = {};
+        write_production(data, captured, result);
+        for (const char* name : {"postgresql.conf", "captured/etc/pg/more.conf"}) {
+            EXPECT_THAT(*data.read(name), HasSubstr("\n#" + line)) << name;
+            EXPECT_THAT(*data.read(name), Not(HasSubstr("\n" + line))) << name;
+        }
+        EXPECT_THAT(result.changed_lines, Contains(HasSubstr("stats_temp_directory")));
     }
 }
 

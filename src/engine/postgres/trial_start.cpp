@@ -95,6 +95,8 @@ void try_configuration(const ServerLaunch& plain, const TargetFolder& work,
                        "log_destination=stderr",
                        "lc_messages=C"};
     if (setup.major >= 15) launch.settings.emplace_back("archive_library=");
+    // People may have mended it to lead to where production's own server writes.
+    if (setup.major < 15) launch.settings.emplace_back("stats_temp_directory=pg_stat_tmp");
     ServerProcess server(launch);
     server.start();
     auto deadline = std::chrono::steady_clock::now() + kTrialPatience;
