@@ -21,7 +21,7 @@ bool is_former(const Known& known, const Instance& lost, const Instance& part)
            known.instances.branch(part).gid == known.instances.branch(lost).gid;
 }
 
-bool overlap(const Known& known, const Instance& one, const Instance& other)
+bool lives_touch(const Known& known, const Instance& one, const Instance& other)
 {
     auto a = known.grouping.clock_span(one);
     auto b = known.grouping.clock_span(other);
@@ -221,7 +221,7 @@ bool may_be_partner(const Known& known, std::uint32_t lost, std::uint32_t part)
     const auto& lives = known.grouping.lives();
     if (lives[part].ended < lives[lost].began) return false;
     if (!is_endless(gone) && lives[lost].ended < lives[part].began) return false;
-    return overlap(known, gone, there);
+    return lives_touch(known, gone, there);
 }
 
 } // namespace tidemark::model
