@@ -269,6 +269,32 @@ TEST_F(AbandonedTailTest, AFormerUseThatIsOpenAgainHidesNoLostPart)
     expect_good(after);
 }
 
+// rule 13: likewise, and of the former use the table keeps only what lived so long
+TEST_F(AbandonedTailTest, AFormerUseThatIsOpenAgainHidesNoPartThatWasLostLast)
+{
+    mark();
+    for (const auto& server : {a_, b_})
+        server->prepare("g");
+    auto fork = a_->insert_position().offset;
+    for (const auto& server : {a_, b_})
+        server->finish("g", true);
+    for (const auto& server : {b_, a_}) {
+        clock_.advance(std::chrono::seconds{10});
+        server->prepare("g");
+    }
+    back_up_log(context());
+    a_->promote(fork);
+    clock_.advance(std::chrono::seconds{10});
+    a_->finish("g", true);
+    EXPECT_THAT(mark().at.lost, IsEmpty());
+    b_->finish("g", true);
+    auto after = mark();
+    ASSERT_THAT(after.at.lost, SizeIs(1));
+    EXPECT_THAT(model::lost_sentence(after.at.lost[0]), HasSubstr("at b, but its part at a stood"));
+    expect_good(after);
+    EXPECT_THAT(mark().at.lost, IsEmpty());
+}
+
 // rule 1, 13
 TEST_F(AbandonedTailTest, ABranchThatIsLostBesideItsSisterIsReported)
 {

@@ -101,7 +101,25 @@ private:
             for (std::uint32_t i : use)
                 (is_lost(i) ? pending : present).push_back(i);
             if (judge_use(present, pending)) pending.clear();
+            judge_later(present, lost, use);
             std::erase_if(pending, [&](std::uint32_t i) { return !is_endless(instance(i)); });
+        }
+    }
+
+    /// What began the next use by its member's log, while a part of this one lived: uses do not
+    /// overlap, so that part is of the next one, too. But for one that a failover opened again.
+    void judge_later(const Parts& present, const Parts& lost, const Parts& use)
+    {
+        auto span = [&](std::uint32_t i) { return known_.grouping.clock_span(instance(i)); };
+        for (std::uint32_t one : lost) {
+            if (std::ranges::find(use, one) != use.end()) continue;
+            Parts with;
+            std::ranges::copy_if(present, std::back_inserter(with), [&](std::uint32_t i) {
+                bool lived = span(i).from <= span(one).from && prepared_by(one) <= ended_since(i);
+                return lived && instance(i).abandoned_commit.epoch == 0 &&
+                       !is_former(known_, instance(one), instance(i));
+            });
+            judge_use(with, {one});
         }
     }
 
@@ -125,9 +143,8 @@ private:
                 reach = kBefore;
             }
             uses.back().push_back(i);
-            auto by = from + 2 * clock_error(i);
-            reach = std::max(reach, is_endless(instance(i)) ? by : to);
-            prepared = std::max(prepared, by);
+            reach = std::max(reach, is_endless(instance(i)) ? prepared_by(i) : to);
+            prepared = std::max(prepared, prepared_by(i));
         }
         return uses;
     }
@@ -140,6 +157,16 @@ private:
             if (is_lost(later)) return is_former(known_, instance(later), instance(i));
             return instance(i).finish_end <= instance(later).prepare_start && key(i) == key(later);
         });
+    }
+
+    /// The latest that its prepare, and the earliest that its end, can have been.
+    std::int64_t prepared_by(std::uint32_t i) const
+    {
+        return known_.grouping.clock_span(instance(i)).from + 2 * clock_error(i);
+    }
+    std::int64_t ended_since(std::uint32_t i) const
+    {
+        return known_.grouping.clock_span(instance(i)).to - 2 * clock_error(i);
     }
 
     std::int64_t clock_error(std::uint32_t i) const
