@@ -83,6 +83,17 @@ bool saw_only(const Mark& mark, const Mark& earlier)
     });
 }
 
+/// A member whose gids the two marks read in two ways. Which transactions belong together is asked
+/// once for all the log between them.
+const model::MarkMember* other_pattern(const Mark& one, const Mark& other)
+{
+    for (const auto& member : one.members) {
+        auto line = std::ranges::find(other.members, member.name, &model::MarkMember::name);
+        if (line != other.members.end() && line->gid_pattern != member.gid_pattern) return &member;
+    }
+    return nullptr;
+}
+
 /// Finds one member's candidate while its log goes by.
 class Watcher {
 public:
@@ -172,21 +183,6 @@ private:
             {.hint = "tidemark list windows shows what can; a mark can be named instead"}};
     }
 
-    /// Which transactions belong together is asked once for all the log between two marks.
-    void require_one_pattern(const Mark* previous, Marks::const_iterator next) const
-    {
-        for (auto mark = std::ranges::find(marks_, previous); mark != next; ++mark) {
-            for (const auto& member : (*mark)->members) {
-                auto last =
-                    std::ranges::find((*next)->members, member.name, &model::MarkMember::name);
-                if (last == (*next)->members.end() || last->gid_pattern == member.gid_pattern)
-                    continue;
-                refuse(fmt::format("the gid_pattern of {} was changed between {} and {}",
-                                   member.name, title(**mark), title(**next)));
-            }
-        }
-    }
-
     /// Each mark's reading is of the log between the one before and itself: wide enough for all
     /// that are gone over.
     void widen_clock(model::MarkMember& member, Marks::const_iterator first,
@@ -205,7 +201,10 @@ private:
     std::optional<Moment> attempt(const Mark* previous, Marks::const_iterator next)
     {
         const Mark& bound = **next;
-        require_one_pattern(previous, next);
+        for (auto mark = std::ranges::find(marks_, previous); mark != next; ++mark)
+            if (const auto* changed = other_pattern(**mark, bound))
+                refuse(fmt::format("the gid_pattern of {} was changed between {} and {}",
+                                   changed->name, title(**mark), title(bound)));
         Moment out;
         out.after = title(*previous);
         out.before = title(bound);
@@ -299,7 +298,8 @@ public:
     bool connected(const Mark& from, const Mark& to)
     {
         // A moment between them would lack who left, or have no log of who joined.
-        if (from.members.size() != to.members.size()) return false;
+        if (from.members.size() != to.members.size() || other_pattern(from, to) != nullptr)
+            return false;
         return std::ranges::all_of(to.members, [&](const model::MarkMember& member) {
             auto before = std::ranges::find(from.members, member.name, &model::MarkMember::name);
             auto stored = view_.members.find(member.name);

@@ -142,13 +142,20 @@ TEST_F(MomentTest, BetweenMarksThatReadGidsInTwoWaysNoneIsReached)
     auto time = now();
     wait(5s);
     world.group().members[1].gid_pattern = "regex:(.*)_[0-9]+";
-    mark();
+    auto changed = mark();
     EXPECT_THROW(at(time), base::Error);
     wait(5s);
     auto later = now();
     wait(5s);
     mark();
     EXPECT_NO_THROW(at(later));
+    auto windows = restore_windows(world.view());
+    ASSERT_EQ(windows.size(), 2U);
+    EXPECT_LT(windows[0].to, time);
+    EXPECT_GT(windows[1].from, time);
+    EXPECT_EQ(windows[1].first, changed.number());
+    EXPECT_LE(windows[1].from, later);
+    EXPECT_GE(windows[1].to, later);
 }
 
 // The log between that mark and the next was written by a clock that the bound never saw.
