@@ -1,21 +1,19 @@
 #pragma once
 
-#include <cstdlib>
+#include "base/ci_testing.h"
+
 #include <linux/capability.h>
 #include <string>
-#include <string_view>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 namespace tidemark::base {
 
-/// Must a test be able to mount a file system here? Where it need not it is skipped, which a
-/// summary of a suite does not show: so with CI=true a root that has the right has to succeed.
+/// Must a test be able to mount a file system here? With CI=true a root that has the right has to.
 inline bool mounting_is_expected()
 {
-    const char* ci = std::getenv("CI");
-    return ::geteuid() == 0 && ci != nullptr && std::string_view(ci) == "true" &&
+    return ::geteuid() == 0 && nothing_may_be_skipped() &&
            ::prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) == 1;
 }
 

@@ -2,6 +2,7 @@
 // read by the presets of gid_pattern, so that a transaction that is half finished at the mark is
 // finished on the other member, too.
 
+#include "base/ci_testing.h"
 #include "base/fd.h"
 #include "cli/group_lab.h"
 #include "engine/postgres/pq.h"
@@ -23,6 +24,9 @@ using engine::postgres::Connection;
 const fs::path kDrivers = fs::path(TIDEMARK_SOURCE_DIR) / "tests/integration/cli/drivers";
 constexpr const char* kPython = "/usr/bin/python3";
 constexpr const char* kJar = "/usr/share/java/postgresql.jar";
+constexpr const char* kNoPsycopg = "Debian's package python3-psycopg2 is not installed";
+constexpr const char* kNoPgjdbc =
+    "Debian's packages libpostgresql-jdbc-java and default-jdk-headless are not installed";
 
 bool works(const std::vector<std::string>& argv)
 {
@@ -184,8 +188,9 @@ protected:
 
 TEST_F(DriversTest, Psycopg)
 {
-    if (!works({kPython, "-c", "import psycopg2"}))
-        GTEST_SKIP() << "Debian's package python3-psycopg2 is not installed";
+    const bool ready = works({kPython, "-c", "import psycopg2"});
+    ASSERT_TRUE(ready || !base::nothing_may_be_skipped()) << kNoPsycopg;
+    if (!ready) GTEST_SKIP() << kNoPsycopg;
     make_group("psycopg");
     if (HasFatalFailure()) return;
     drive({kPython, kDrivers / "transfers.py", lab_.cluster(0).conninfo(),
@@ -194,10 +199,9 @@ TEST_F(DriversTest, Psycopg)
 
 TEST_F(DriversTest, Pgjdbc)
 {
-    if (!fs::exists(kJar))
-        GTEST_SKIP() << "Debian's package libpostgresql-jdbc-java is not installed";
-    if (!works({"javac", "-version"}))
-        GTEST_SKIP() << "there is no JDK (Debian's package default-jdk-headless)";
+    const bool ready = fs::exists(kJar) && works({"javac", "-version"});
+    ASSERT_TRUE(ready || !base::nothing_may_be_skipped()) << kNoPgjdbc;
+    if (!ready) GTEST_SKIP() << kNoPgjdbc;
     make_group("pgjdbc");
     if (HasFatalFailure()) return;
     auto port = [&](std::size_t i) { return std::to_string(lab_.cluster(i).port()); };
