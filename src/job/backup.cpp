@@ -7,13 +7,16 @@
 #include "job/member_backup.h"
 #include "job/member_history.h"
 #include "job/membership.h"
+#include "model/gid_text.h"
 #include "repo/identities.h"
 #include "repo/layout.h"
 #include "repo/log_catalog.h"
 #include "repo/tombstones.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <fmt/format.h>
+#include <set>
 
 namespace tidemark::job {
 
@@ -23,6 +26,8 @@ namespace {
 
 /// Another job may be placing a mark or catching up when the backup wants its closing mark.
 constexpr auto kClosingPatience = std::chrono::minutes{10};
+/// For a question whose answer the backup can do without.
+constexpr auto kQuestionPatience = std::chrono::seconds{10};
 constexpr base::Duration kLogPause = std::chrono::minutes{1};
 
 /// A slot that stands beyond everything we stored or meant to store was moved by somebody else
@@ -94,6 +99,39 @@ void store_held_log(const Context& context)
     }
 }
 
+/// What lay in pg_twophase of a base backup (rules.md 6), is prepared to this moment, and is not in
+/// doubt at the mark: nobody knows its verdict, and a restore would end when it finds it. One that
+/// was finished meanwhile is in the log, known or counted as unknown.
+void warn_of_unknown_prepared(const Context& context, GroupLog& log, const BackupOutcome& outcome,
+                              const model::Mark& mark)
+{
+    for (std::size_t i = 0; i < log.size(); ++i) {
+        const auto& manifest = outcome.members[i].manifest.value;
+        std::set<std::uint32_t> unknown(manifest.prepared_xids.begin(),
+                                        manifest.prepared_xids.end());
+        for (const auto& doubt : mark.at.in_doubt)
+            if (doubt.branch.member == manifest.member) unknown.erase(doubt.branch.xid);
+        if (unknown.empty()) continue;
+        try {
+            log.session(i).set_deadline(std::chrono::steady_clock::now() + kQuestionPatience);
+            for (const auto& branch : log.session(i).prepared()) {
+                if (!unknown.contains(branch.xid)) continue;
+                context.progress.warn(fmt::format(
+                    "{}: the base backup holds the prepared transaction {} (xid {}), which the "
+                    "mark does not know: a restore to it will refuse to decide; settle it, and "
+                    "take "
+                    "another backup",
+                    manifest.member, model::gid_word(branch.gid), branch.xid));
+            }
+        } catch (const Error& error) {
+            // The backup is whole, and a restore compares once more.
+            context.progress.note(fmt::format("{}: what is prepared was not compared with the mark "
+                                              "({})",
+                                              manifest.member, error.what()));
+        }
+    }
+}
+
 /// A process that slept for a day has backups that no set names, and retention has taken them for
 /// left over.
 void refuse_condemned(const Context& context, const BackupOutcome& outcome)
@@ -131,6 +169,7 @@ MarkOutcome close(const Context& context, const BackupOptions& options, BackupOu
     refuse_condemned(context, outcome);
     auto mark = place_mark(context, log, closing);
     log.finish();
+    warn_of_unknown_prepared(context, log, outcome, mark.mark.value);
     return mark;
 }
 

@@ -4,6 +4,7 @@
 #include "repo/backups.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 namespace tidemark::job {
@@ -33,6 +34,22 @@ TEST(MemberBackupTest, WhatWasPreparedIsRecorded)
         std::ranges::sort(there);
         EXPECT_EQ(recorded, there) << id.member;
     }
+}
+
+// rule 6
+TEST(MemberBackupTest, APreparedTransactionThatTheClosingMarkDoesNotKnowIsAWarning)
+{
+    const std::string said = "which the mark does not know";
+    World world;
+    world.server(1).prepare("known");
+    back_up_group(world.context(), {});
+    EXPECT_THAT(world.progress().warnings(), Not(Contains(HasSubstr(said))));
+    const auto xid = world.server(1).prepare_unlogged("missed");
+    back_up_group(world.context(), {});
+    EXPECT_THAT(world.progress().warnings(),
+                Contains(AllOf(StartsWith("b: "), HasSubstr("missed"),
+                               HasSubstr(fmt::format("xid {}", xid)), HasSubstr(said)))
+                    .Times(1));
 }
 
 // issue 2: Debian keeps its configuration in /etc/postgresql

@@ -114,6 +114,19 @@ std::uint32_t FakeServer::prepare(const std::string& gid, const std::string& dat
     return branch.xid;
 }
 
+std::uint32_t FakeServer::prepare_unlogged(const std::string& gid)
+{
+    const std::lock_guard lock(mutex_);
+    prepared_[gid] = {.xid = next_xid_++,
+                      .gid = gid,
+                      .prepared = now(),
+                      .owner = "app",
+                      .database = "shop",
+                      .owner_oid = number_of("app"),
+                      .database_oid = number_of("shop")};
+    return prepared_[gid].xid;
+}
+
 void FakeServer::finish(const std::string& gid, bool commit)
 {
     const std::lock_guard lock(mutex_);

@@ -42,6 +42,8 @@ public:
     /// Returns the xid. A gid that is prepared already is Error{failed}.
     std::uint32_t prepare(const std::string& gid, const std::string& database = "shop",
                           const std::string& owner = "app");
+    /// One that no log tells of, as if log had been missed.
+    std::uint32_t prepare_unlogged(const std::string& gid);
     /// COMMIT PREPARED or ROLLBACK PREPARED.
     void finish(const std::string& gid, bool commit);
     void set_file(const std::string& path, base::Bytes content);
