@@ -161,11 +161,20 @@ public:
         }
         // Backwards to a mark that lies before the moment on every member's clock and whose table
         // reaches below the cut.
+        const Mark* left_out = nullptr; // what it saw was abandoned since
         for (auto previous = next; previous != marks_.begin();) {
             --previous;
             if (!surely_before(**previous, at_)) continue;
+            if (!saw_only(**next, **previous)) {
+                left_out = *previous;
+                continue;
+            }
             if (auto found = attempt(*previous, next)) return std::move(*found);
         }
+        if (left_out)
+            refuse(fmt::format("a member was failed over or restored between {} and {}, and no "
+                               "older mark will do",
+                               title(*left_out), title(**next)));
         refuse(fmt::format("no mark lies before it; the oldest is {}, {}", title(*marks_.front()),
                            base::format_time_human(marks_.front()->created)));
     }
@@ -237,10 +246,6 @@ private:
                                                watcher.see(index);
                                            });
                 auto known = previous->table.members.find(member.name);
-                if (known != previous->table.members.end() &&
-                    !model::on_history(member.history, known->second.epoch, known->second.e))
-                    refuse(fmt::format("{} was failed over or restored between {} and {}",
-                                       member.name, out.after, out.before));
                 if (known == previous->table.members.end() ||
                     cut.log.complete_since > known->second.e)
                     refuse(fmt::format("the log of {} since {} is not all there", member.name,
@@ -363,20 +368,28 @@ std::vector<Window> restore_windows(const repo::RepositoryView& view)
     std::vector<Window> out;
     auto restorable = repo::restorable_marks(view);
     Connections logs(view);
-    const repo::StoredMark* last = nullptr;
+    std::vector<const Mark*> joined; // those of the last window
     for (auto mark = view.marks.rbegin(); mark != view.marks.rend(); ++mark) {
         if (mark->value.is_moment()) continue;
-        bool good = std::ranges::binary_search(restorable, mark->number());
-        if (good && last != nullptr && logs.connected(last->value, mark->value)) {
+        if (!std::ranges::binary_search(restorable, mark->number())) {
+            joined.clear();
+            continue;
+        }
+        // Behind a failover, from before the marks on the tail that it abandoned.
+        bool goes_on = std::any_of(joined.rbegin(), joined.rend(), [&](const Mark* earlier) {
+            return logs.connected(*earlier, mark->value);
+        });
+        if (goes_on) {
             out.back().to = std::max(out.back().to, last_before(mark->value));
             out.back().last = mark->number();
-        } else if (good) {
+        } else {
+            joined.clear();
             out.push_back({.from = first_after(mark->value),
                            .to = last_before(mark->value),
                            .first = mark->number(),
                            .last = mark->number()});
         }
-        last = good ? &*mark : nullptr;
+        joined.push_back(&mark->value);
     }
     return out;
 }

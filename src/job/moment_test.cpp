@@ -185,6 +185,37 @@ TEST_F(MomentTest, WhatLiesOverSeveralMarksIsTimedByAllTheirClocks)
     EXPECT_FALSE(find_moment(world.context(), view, time).mark.members[1].clock.has_value());
 }
 
+// rule 13, 40: the last mark before it stands on the tail that the failover abandoned
+TEST_F(MomentTest, BetweenAFailoverAndTheNextMarkItIsReachedFromAnOlderMark)
+{
+    auto older = mark();
+    world.server(0).commit("kept");
+    auto kept = now();
+    auto fork = world.server(0).insert_position().offset;
+    wait(5s);
+    auto early = now();
+    wait(5s);
+    world.server(0).commit("on the tail");
+    auto lost = mark();
+    world.server(0).promote(fork);
+    wait(5s);
+    auto time = now();
+    wait(5s);
+    world.server(0).commit("dropped");
+    auto dropped = now();
+    auto next = mark();
+    auto moment = at(time);
+    EXPECT_EQ(moment.after, repo::mark_id(older.number()));
+    EXPECT_EQ(moment.before, repo::mark_id(next.number()));
+    EXPECT_EQ(moment.members[0].last_kept->at, kept);
+    EXPECT_EQ(moment.members[0].first_dropped->at, dropped);
+    EXPECT_EQ(at(early).before, repo::mark_id(lost.number()));
+    auto windows = restore_windows(world.view());
+    ASSERT_EQ(windows.size(), 1U);
+    EXPECT_EQ(windows[0].last, next.number());
+    EXPECT_GE(windows[0].to, time);
+}
+
 // rule 40
 TEST_F(MomentTest, AfterTheNewestMarkItCannotBeReached)
 {
