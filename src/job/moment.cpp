@@ -159,8 +159,7 @@ public:
                                                 title(*marks_.back()),
                                                 base::format_time_human(marks_.back()->created)));
         }
-        // Backwards to a mark that lies before the moment on every member's clock and whose table
-        // reaches below the cut.
+        // To a mark before the moment on every member's clock, whose table reaches below the cut.
         const Mark* left_out = nullptr; // what it saw was abandoned since
         for (auto previous = next; previous != marks_.begin();) {
             --previous;
@@ -172,8 +171,7 @@ public:
             if (auto found = attempt(*previous, next)) return std::move(*found);
         }
         if (left_out)
-            refuse(fmt::format("a member was failed over or restored between {} and {}, and no "
-                               "older mark will do",
+            refuse(fmt::format("a member was failed over or restored between {} and {}",
                                title(*left_out), title(**next)));
         refuse(fmt::format("no mark lies before it; the oldest is {}, {}", title(*marks_.front()),
                            base::format_time_human(marks_.front()->created)));
@@ -314,6 +312,11 @@ public:
             if (before->cut.offset > end.offset ||
                 !model::on_history(member.history, before->history.current(), before->e))
                 return false;
+            auto unread = [&](const model::Violation& hole) {
+                return hole.kind == model::ViolationKind::log_unread &&
+                       hole.member == member.name && hole.bound > before->e;
+            };
+            if (std::ranges::any_of(to.violations, unread)) return false;
             const auto& log = stored->second.log;
             return covered(log, member.history, before->cut.offset, end.offset) &&
                    !log.barrier(member.history, before->cut, end);

@@ -276,6 +276,25 @@ TEST_F(MomentTest, WindowsEndWhereTheLogDoes)
     EXPECT_THROW(at(windows[0].to + 30min), base::Error);
 }
 
+TEST_F(MomentTest, LogThatNobodyCouldReadEndsAWindow)
+{
+    mark();
+    wait(1h);
+    mark();
+    auto view = world.view();
+    auto& newest = view.marks.front().value;
+    const auto& before = view.marks[1].value.members[0];
+    newest.violations.push_back({.kind = model::ViolationKind::log_unread,
+                                 .member = "a",
+                                 .cut = before.b,
+                                 .bound = before.e});
+    EXPECT_EQ(restore_windows(view).size(), 1U) << "it lies below";
+    newest.violations.back().bound = before.e + 1;
+    auto windows = restore_windows(view);
+    ASSERT_EQ(windows.size(), 2U);
+    EXPECT_EQ(windows[1].first, newest.number);
+}
+
 // Whatever the members' clocks said at the marks, a window keeps its word up to its edges.
 TEST_F(MomentTest, EveryMomentOfAWindowCanBeReached)
 {
