@@ -138,7 +138,7 @@ void refuse_condemned(const Context& context, const BackupOutcome& outcome)
 {
     auto condemned = repo::condemned_keys(context.storage(), context.group.name);
     for (const auto& member : outcome.members)
-        if (condemned.contains(member.manifest.object.key))
+        if (condemned.contains(member.manifest.value.page_map.key))
             throw Error{base::Code::lease_held,
                         fmt::format("this process stood still for so long that retention began to "
                                     "remove backup {} of member {}",

@@ -157,7 +157,8 @@ private:
             if (info == report_.survey.objects.end()) continue;
             for (const auto* keys : {&one.value.commits, &one.value.data})
                 for (const std::string& key : *keys)
-                    out.insert_or_assign(key, info->second.modified);
+                    if (is_meant(report_.survey, one, key))
+                        out.insert_or_assign(key, info->second.modified);
         }
         return out;
     }

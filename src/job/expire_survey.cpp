@@ -181,11 +181,8 @@ private:
                                    .stored = info->second.modified,
                                    .joined = joined.contains(piece.key)});
         }
-        if (!out_.view.sets.empty()) {
-            const auto& members = out_.view.sets.front().value.members;
-            auto newest = members.find(name);
-            if (newest != members.end()) line.settled = newest->second.log_to;
-        }
+        line.settled = settled_log(out_.view, name);
+        line.left = !member.identities.empty() && member.identities.front().value.has_left();
         for (const auto& mark : out_.view.marks)
             for (const auto& one : mark.value.members)
                 if (one.name == name) {
@@ -314,6 +311,16 @@ private:
 };
 
 } // namespace
+
+std::optional<model::LogPosition> settled_log(const repo::RepositoryView& view,
+                                              const std::string& member)
+{
+    for (const auto& set : view.sets) { // newest first
+        auto part = set.value.members.find(member);
+        if (part != set.value.members.end()) return part->second.log_to;
+    }
+    return std::nullopt;
+}
 
 Survey survey(const Context& context, const SurveyOptions& options)
 {

@@ -33,6 +33,15 @@ struct Survey {
 /// Reads, decides; changes nothing.
 Survey survey(const Context& context, const SurveyOptions& options);
 
+/// Where the member's log ends that sets name: in the newest that names the member, for one that
+/// left is in no later one.
+std::optional<model::LogPosition> settled_log(const repo::RepositoryView& view,
+                                              const std::string& member);
+
+/// Whether the tombstone speaks of the object that lies there now, and not of an earlier one of
+/// that name: backups of a member that left and came back are counted from 1 again.
+bool is_meant(const Survey& survey, const repo::StoredTombstone& tombstone, const std::string& key);
+
 /// The tombstone for what the survey lets go and no earlier one names; nothing when that is empty.
 std::optional<model::Tombstone> next_tombstone(const Survey& survey, const std::string& group,
                                                base::Time now);

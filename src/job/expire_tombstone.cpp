@@ -54,13 +54,22 @@ std::pair<std::string, model::Number> place_of(const std::string& group, const r
 
 } // namespace
 
+bool is_meant(const Survey& survey, const repo::StoredTombstone& tombstone, const std::string& key)
+{
+    auto object = survey.objects.find(key);
+    auto named = survey.objects.find(tombstone.object.key);
+    return object == survey.objects.end() || named == survey.objects.end() ||
+           object->second.modified <= named->second.modified;
+}
+
 std::optional<model::Tombstone> next_tombstone(const Survey& survey, const std::string& group,
                                                base::Time now)
 {
     std::set<std::string> known;
     for (const auto& one : survey.tombstones) {
-        known.insert(one.value.commits.begin(), one.value.commits.end());
-        known.insert(one.value.data.begin(), one.value.data.end());
+        for (const auto* keys : {&one.value.commits, &one.value.data})
+            for (const std::string& key : *keys)
+                if (is_meant(survey, one, key)) known.insert(key);
     }
     model::Tombstone out{.group = group, .created = now};
     for (const std::string& key : survey.commits)

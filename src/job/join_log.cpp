@@ -35,7 +35,8 @@ public:
     Joiner(const Context& context, const repo::Lease& lease, const Survey& survey,
            const JoinOptions& options, const repo::MemberView& member)
         : context_(context), lease_(lease), survey_(survey), options_(options), member_(member),
-          id_(member.log.id), reader_(context.storage(), member.log)
+          id_(member.log.id), reader_(context.storage(), member.log),
+          settled_(settled_log(survey.view, member.log.id.member))
     {
         for (const auto& set : survey.view.sets) {
             auto part = set.value.members.find(id_.member);
@@ -79,13 +80,9 @@ private:
     /// What no set has closed yet is left to the next mark.
     bool settled(const LogPiece& piece) const
     {
-        if (survey_.view.sets.empty()) return false;
-        const auto& members = survey_.view.sets.front().value.members;
-        auto newest = members.find(id_.member);
-        if (newest == members.end() || !newest->second.log_to) return false;
-        const auto& end = *newest->second.log_to;
-        return piece.range.epoch < end.epoch ||
-               (piece.range.epoch == end.epoch && piece.range.to <= end.offset);
+        return settled_ &&
+               (piece.range.epoch < settled_->epoch ||
+                (piece.range.epoch == settled_->epoch && piece.range.to <= settled_->offset));
     }
 
     /// Neighbours that together are not too large.
@@ -198,6 +195,7 @@ private:
     const repo::MemberView& member_;
     const model::MemberId& id_;
     repo::LogReader reader_;
+    std::optional<model::LogPosition> settled_;
     std::map<std::string, model::PieceRef> named_;
 };
 

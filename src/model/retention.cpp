@@ -148,7 +148,7 @@ private:
             newest = std::max(newest, backup.number);
         for (const RetentionBackup& backup : member.backups) {
             Fate& fate = fates[backup.number];
-            if (backup.number == newest)
+            if (backup.number == newest && !member.left)
                 fate = {true, "the newest base backup"};
             else if (!anything_restorable_)
                 fate = {true, "no mark is restorable now"};
@@ -308,10 +308,10 @@ private:
                                           (piece.range.epoch == member.settled->epoch &&
                                            piece.range.to <= member.settled->offset));
         if (!anything_restorable_) return {true, "no mark is restorable now"};
-        if (!settled) return {true, "no backup set names it yet"};
+        if (!settled && !member.left) return {true, "no backup set names it yet"};
         if (touches(needed, piece.range)) return {true, "a mark that stays needs it"};
         bool current = on_history(member.history, piece.range);
-        if (current && (!floor || piece.range.to > *floor))
+        if (current && (floor ? piece.range.to > *floor : !member.left))
             return {true, "between marks that stay"};
         if (!current && piece.stored >= cutoff_)
             return {true, "an abandoned branch, younger than " + days(in_.policy.keep_days)};

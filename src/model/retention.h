@@ -65,7 +65,8 @@ struct RetentionMember {
     std::vector<RetentionBackup> backups = {};
     std::vector<RetentionPiece> pieces = {};
     History history{};                       ///< the one that the newest mark follows
-    std::optional<LogPosition> settled = {}; ///< where the newest set's log ends
+    std::optional<LogPosition> settled = {}; ///< where the log of the newest set that names it ends
+    bool left = false; ///< it belongs to the group no more: nothing of it stays for its own sake
 };
 
 struct RetentionEvent {

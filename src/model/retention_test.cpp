@@ -77,5 +77,27 @@ TEST(RetentionTest, ABaseBackupThatNoSetNamesGoesAfterADay)
     EXPECT_TRUE(plan_retention(in).members.at("a").backups.at(2).stays);
 }
 
+TEST(RetentionTest, OfAMemberThatLeftNothingStaysForItsOwnSake)
+{
+    auto in = marks_every(hours{1}, hours{24 * 5}, 3);
+    auto& b = in.members["b"];
+    b.backups = {{1, in.now - hours{24 * 20}}};
+    b.pieces = {{.key = "old", .range = {1, 0, 10}, .stored = in.now - hours{24 * 20}},
+                {.key = "in no set", .range = {1, 10, 20}, .stored = in.now - hours{24 * 19}}};
+    b.settled = LogPosition{1, 10};
+    in.sets.push_back({.number = 1, .mark = 1, .backups = {{"b", 1}}});
+    EXPECT_TRUE(plan_retention(in).members.at("b").backups.at(1).stays);
+    b.left = true;
+    auto plan = plan_retention(in);
+    EXPECT_FALSE(plan.members.at("b").backups.at(1).stays);
+    EXPECT_FALSE(plan.members.at("b").pieces.at("old").stays);
+    EXPECT_FALSE(plan.members.at("b").pieces.at("in no set").stays);
+    EXPECT_FALSE(plan.marks.at(1).stays);
+    in.marks.back().needs["b"] = {.backup = 1, .log = {{1, 0, 20}}};
+    plan = plan_retention(in);
+    EXPECT_TRUE(plan.members.at("b").backups.at(1).stays);
+    EXPECT_TRUE(plan.members.at("b").pieces.at("in no set").stays);
+}
+
 } // namespace
 } // namespace tidemark::model
