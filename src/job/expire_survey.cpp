@@ -94,11 +94,16 @@ private:
             by_number.emplace(mark.number(), &mark);
         repo::Planner planner{out_.view, true};
         for (const auto& mark : out_.view.marks) {
+            auto recorded = out_.objects.find(mark.object.key);
+            bool moment = mark.value.is_moment();
+            bool dated = moment && recorded != out_.objects.end();
             model::RetentionMark line{.number = mark.number(),
-                                      .created = mark.value.created,
+                                      .created =
+                                          dated ? recorded->second.modified : mark.value.created,
                                       .previous = {},
                                       .named = !mark.value.name.empty(),
-                                      .restorable = true};
+                                      .restorable = true,
+                                      .moment = moment};
             const repo::StoredMark* previous = nullptr;
             if (mark.value.previous) {
                 auto number = repo::parse_mark_selector(*mark.value.previous).number;

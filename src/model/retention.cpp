@@ -82,7 +82,7 @@ private:
         std::map<std::pair<base::Duration, std::int64_t>, const RetentionMark*> best;
         for (const auto& [number, mark] : marks_) {
             auto slot = bucket(mark->created);
-            if (!slot || mark->created < cutoff_) continue;
+            if (!slot || mark->created < cutoff_ || mark->moment) continue;
             const RetentionMark*& so_far = best[*slot];
             if (so_far == nullptr || mark->restorable || !so_far->restorable) so_far = mark;
         }
@@ -92,6 +92,8 @@ private:
                 plan_.marks[number] = {false, "older than " + days(in_.policy.keep_days)};
             } else if (!slot) {
                 keep(number, "young: every mark stays");
+            } else if (mark->moment) {
+                keep(number, "a moment that was recorded");
             } else if (best[*slot] == mark) {
                 keep(number, slot->first == std::chrono::hours{1} ? "the one of its hour"
                                                                   : "the one of its day");
@@ -103,7 +105,9 @@ private:
                                        slot->first == std::chrono::hours{1} ? "hour" : "day")};
             }
         }
-        window_ = needing_;
+        // A moment may lie long before: what lies between need not stay for it.
+        for (Number number : needing_)
+            if (!marks_.at(number)->moment) window_.insert(number);
     }
 
     /// What stays whatever its age.
@@ -127,7 +131,7 @@ private:
         std::set<Number> complete;
         for (const auto& [number, set] : sets_)
             complete.insert(set->mark);
-        if (auto mark = newest([](Number) { return true; })) {
+        if (auto mark = newest([&](Number one) { return !marks_.at(one)->moment; })) {
             keep(*mark, "the newest restorable mark");
             window_.insert(*mark);
             anything_restorable_ = true;

@@ -35,10 +35,11 @@ struct RetentionNeed {
 
 struct RetentionMark {
     Number number = 0;
-    base::Time created;
+    base::Time created;             ///< of a moment: when it was recorded
     std::optional<Number> previous; ///< the mark whose table its proof continues
     bool named = false;
     bool restorable = false;
+    bool moment = false;                             ///< somebody recorded a time of the past
     std::map<std::string, RetentionNeed> needs = {}; ///< by member
 };
 

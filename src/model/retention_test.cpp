@@ -99,5 +99,20 @@ TEST(RetentionTest, OfAMemberThatLeftNothingStaysForItsOwnSake)
     EXPECT_TRUE(plan.members.at("b").pieces.at("in no set").stays);
 }
 
+TEST(RetentionTest, AMomentIsNotThinnedAndThinsNoMark)
+{
+    auto in = marks_every(std::chrono::minutes{10}, hours{24 * 4}, 14);
+    auto number = in.marks.back().number + 1;
+    in.marks.push_back({.number = number,
+                        .created = in.marks[3].created,
+                        .previous = {},
+                        .restorable = true,
+                        .moment = true});
+    auto plan = plan_retention(in);
+    EXPECT_EQ(plan.marks.at(number - 1).why, "young: every mark stays");
+    EXPECT_TRUE(plan.marks.at(number).stays);
+    EXPECT_EQ(plan.marks.at(6).why, "the one of its hour");
+}
+
 } // namespace
 } // namespace tidemark::model
