@@ -1,6 +1,9 @@
 #include "job/months_testing.h"
+#include "job/status.h"
+#include "repo/view.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace tidemark::job {
 namespace {
@@ -77,6 +80,98 @@ TEST(MonthsTest, AYearOfFrequentMarksStaysBelowAHundredThousandObjects)
         few.most + per_mark * marks + per_day * days + per_mark_and_day * marks * days;
     EXPECT_LT(year, 100'000);
     EXPECT_GT(year, 10'000) << "this is no such group any more";
+}
+
+/// How often a store is asked; what it is asked for is another's affair.
+class CountedStorage final : public store::Storage {
+public:
+    explicit CountedStorage(store::Storage& next) : next_(next) {}
+
+    store::Traits traits() override { return next_.traits(); }
+    std::unique_ptr<store::ObjectWriter> create(std::string_view key) override
+    {
+        return next_.create(key);
+    }
+    std::unique_ptr<base::ByteSource> open(std::string_view key,
+                                           std::optional<store::Range> range) override
+    {
+        ++opens;
+        return next_.open(key, range);
+    }
+    std::optional<store::ObjectInfo> stat(std::string_view key) override
+    {
+        ++stats;
+        return next_.stat(key);
+    }
+    std::vector<store::ObjectInfo> list(std::string_view prefix) override
+    {
+        ++lists;
+        return next_.list(prefix);
+    }
+    bool remove(std::string_view key) override { return next_.remove(key); }
+    base::Time now() override { return next_.now(); }
+
+    std::atomic<std::size_t> opens = 0, stats = 0, lists = 0; // several objects are read at a time
+
+private:
+    store::Storage& next_;
+};
+
+struct Asked {
+    std::size_t opens = 0, stats = 0, lists = 0;
+    std::size_t marks = 0; ///< that there are
+};
+
+/// What `status`, a list of what can be restored and `restore --plan` ask of the store.
+Asked ask_for_the_present(SimulatedMonths& group)
+{
+    CountedStorage storage(group.storage());
+    auto repository = repo::Repository::open(storage);
+    auto usual = group.context();
+    auto spec = group.spec();
+    for (const char* name : {"orders", "stock", "billing"})
+        spec.members.emplace_back().name = name;
+    Context context{.repository = repository,
+                    .engine = usual.engine,
+                    .group = spec,
+                    .progress = usual.progress,
+                    .clock = usual.clock,
+                    .stop = {},
+                    .command = "test",
+                    .host = "here"};
+    auto view = repo::load_recent(storage, "shop");
+    auto status = read_status(context, view, {.ask_members = false});
+    EXPECT_TRUE(status.is_restorable());
+    EXPECT_FALSE(repo::restorable_marks(view).empty());
+    EXPECT_TRUE(repo::plan_restore(view, view.marks.front().number()).plan.has_value());
+    return {.opens = storage.opens,
+            .stats = storage.stats,
+            .lists = storage.lists,
+            .marks = repo::load_view(group.storage(), "shop").marks.size()};
+}
+
+// Below a second on a year of marks was measured by hand (docs/support.md). Seconds tell of the
+// machine; how often the store is asked tells whether the answer takes longer from day to day.
+TEST(MonthsTest, WhatIsAskedAboutThePresentDoesNotGrowWithTheHistory)
+{
+    constexpr std::size_t kSlack = 8;
+    SimulatedMonths group(std::chrono::hours{1});
+    group.spec().keep_days = 30; // so that all of them stay
+    int day = 0;
+    for (; day < 12; ++day) // more sets by then than are read at once
+        group.live_a_day();
+    const auto before = ask_for_the_present(group);
+    for (; day < 24; ++day)
+        group.live_a_day();
+    const auto after = ask_for_the_present(group);
+    ASSERT_GT(after.marks, before.marks + 200) << "nothing was added that could be read";
+    EXPECT_LE(after.opens, before.opens + kSlack);
+    EXPECT_LE(after.stats, before.stats + kSlack);
+    EXPECT_LE(after.lists, before.lists + kSlack);
+    // 16 marks, 256 sets, 16 runs, two backups of each member, and what there is one of.
+    EXPECT_LT(after.opens, 400U);
+    EXPECT_LT(after.stats, 100U);
+    EXPECT_LT(after.lists, 100U);
 }
 
 } // namespace
