@@ -233,7 +233,7 @@ TEST_F(HandOverTest, ConfigurationThatCannotBeReadIsToldInTime)
     EXPECT_NE(quarantine.text().find("does not hold " + hba.string()), std::string::npos)
         << quarantine.text();
     // A newest backup that lacks nothing, for the other tests.
-    must(lab_->backup("whole again"));
+    must(lab_->backup("whole"));
 }
 
 /// In a database that is not UTF-8 a gid need not be, either.
