@@ -91,6 +91,7 @@ private:
     bool continues(const std::optional<RestoreState>& stored) const;
     void require_extensions();
     /// Read once.
+    engine::Engine& engine() const; ///< of this member
     const LogNeeds& needs();
     std::vector<engine::LogPatch> log_patches();
     std::filesystem::path created_place(std::uint32_t oid) const;
