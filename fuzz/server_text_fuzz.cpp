@@ -49,13 +49,14 @@ struct Host {
     }
     ConfigReader reader() const
     {
-        return {.read = [this](const std::string& path) -> std::optional<std::string> {
-                    if (path == "/etc/pg/main") return parts.empty() ? "" : std::string(parts[0]);
+        return {.read = [this](const std::string& path) -> ConfigText {
+                    if (path == "/etc/pg/main")
+                        return {.text = parts.empty() ? "" : std::string(parts[0])};
                     constexpr std::string_view kFolder = "/etc/pg/";
                     if (!path.starts_with(kFolder) || path.size() <= kFolder.size()) return {};
                     std::size_t index = 1 + static_cast<unsigned char>(path[kFolder.size()]) % 16U;
                     if (index >= parts.size()) return {};
-                    return std::string(parts[index]);
+                    return {.text = std::string(parts[index])};
                 },
                 .list = [](const std::string&) -> std::optional<std::vector<std::string>> {
                     return std::vector<std::string>{"0.conf", "1.conf", ".2.conf", "3"};
