@@ -60,7 +60,9 @@ protected:
         EXPECT_TRUE(repo::newest_restorable(view).has_value());
         for (const auto& mark : view.marks) {
             auto fate = plan.marks.find(mark.number());
-            if (fate == plan.marks.end() || fate->second.why.starts_with("the proof")) continue;
+            if (fate == plan.marks.end() || !fate->second.stays ||
+                fate->second.why.starts_with("the proof"))
+                continue;
             EXPECT_TRUE(repo::plan_restore(view, mark.number()).plan.has_value())
                 << "m-" << mark.number();
             EXPECT_TRUE(audit_mark(world.context(), repo::mark_id(mark.number())).good())

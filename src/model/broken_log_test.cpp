@@ -110,7 +110,7 @@ TEST(BrokenLogTest, AFinishOnAnAbandonedTailForbidsRollback)
 {
     CutInput input =
         group({member("a", {prepared(300, 1, "g"), prepared(310, 2, "h")}),
-               member("b", {prepared(300, 1, "g"), committed(560, 1), prepared(310, 2, "h")})});
+               member("b", {prepared(300, 1, "g"), prepared(310, 2, "h"), committed(560, 1)})});
     auto first = compute_cut(input);
     EXPECT_EQ(decision(first, "a", "g"), Decision::rollback) << "its commit lies behind the cut";
     // g's commit is of the table, h's of a tail that no mark has seen.

@@ -92,7 +92,7 @@ TEST(RetentionTest, OfAMemberThatLeftNothingStaysForItsOwnSake)
     EXPECT_FALSE(plan.members.at("b").backups.at(1).stays);
     EXPECT_FALSE(plan.members.at("b").pieces.at("old").stays);
     EXPECT_FALSE(plan.members.at("b").pieces.at("in no set").stays);
-    EXPECT_FALSE(plan.marks.at(1).stays);
+    EXPECT_FALSE(plan.marks.at(1).stays) << plan.marks.at(1).why;
     in.marks.back().needs["b"] = {.backup = 1, .log = {{1, 0, 20}}};
     plan = plan_retention(in);
     EXPECT_TRUE(plan.members.at("b").backups.at(1).stays);

@@ -273,7 +273,9 @@ TEST_F(RestorePlanTest, BackupOfNoCompleteSetComesSecondAndIsFlagged)
     t.storage.remove(first.value.page_map.key);
     plan = need_plan(plan_restore(view(), mark));
     EXPECT_EQ(plan.members.at("orders").backup.number(), 2U);
-    EXPECT_THAT(plan.warnings.at(0), HasSubstr("no complete backup set"));
+    ASSERT_EQ(plan.warnings.size(), 2U);
+    EXPECT_THAT(plan.warnings[0], HasSubstr("b-1 is lost"));
+    EXPECT_THAT(plan.warnings[1], HasSubstr("no complete backup set"));
 }
 
 TEST_F(RestorePlanTest, FollowsTheLogAcrossAFailover)
