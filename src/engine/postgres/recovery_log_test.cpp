@@ -116,8 +116,7 @@ TEST(RecoveryLogTest, OnlyWhatLeadsElsewhereIsNotReachable)
     for (const char* line : {"PANIC:  could not locate a valid checkpoint record",
                              "FATAL:  WAL ends before end of online backup",
                              "PANIC:  WAL contains references to invalid pages",
-                             "FATAL:  WAL was generated with \"wal_level=minimal\", cannot "
-                             "continue recovering",
+                             "FATAL:  WAL was generated with \"wal_level=minimal\", cannot go on",
                              "FATAL:  recovery target timeline 7 does not exist"})
         EXPECT_EQ(error_of(read({line})).code(), base::Code::point_not_reachable) << line;
     auto unknown = error_of(read({"PANIC:  a thing that nobody has seen before"}));
