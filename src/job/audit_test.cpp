@@ -223,7 +223,8 @@ TEST_F(AuditTest, LogBehindTheMarkBeforeThatIsGoneIsSaid)
     world_.work();
     back_up_log(world_.context());
     auto to = world_.server(0).insert_position().offset;
-    world_.server(0).noise(2 * engine::fake::kSegmentSize); // so that reading can begin behind it
+    world_.server(0).noise(std::size_t{2} *
+                           engine::fake::kSegmentSize); // so that reading can begin behind it
     back_up_log(world_.context());
     place_mark(world_.context(), {});
     EXPECT_EQ(code_of_audit(world_.context()), base::Code::ok);

@@ -70,10 +70,19 @@ LogNeeds log_needs(store::Storage& storage, const model::MemberId& id, const rep
     repo::LogCatalog named;
     named.id = id;
     repo::LogReader reader(storage, named);
+    // Not stored: a plan writes nothing.
+    auto index_of = [&](const repo::LogPiece& piece) {
+        try {
+            return reader.index(piece, {});
+        } catch (const base::Error& error) {
+            if (error.code() != base::Code::failed) throw;
+            return rebuild(piece);
+        }
+    };
     LogNeeds needs;
     for (const auto& piece : plan.pieces) {
         try {
-            for (const auto& notice : reader.index(piece.piece, rebuild).notices) {
+            for (const auto& notice : index_of(piece.piece).notices) {
                 if (notice.kind == model::LogNoticeKind::custom_resource_manager)
                     needs.extension_managers.insert(notice.detail);
                 if (notice.kind == model::LogNoticeKind::parameter_change)
@@ -82,7 +91,10 @@ LogNeeds log_needs(store::Storage& storage, const model::MemberId& id, const rep
                     add_tablespace(notice, piece.piece.range.epoch, plan, needs.tablespaces);
             }
         } catch (const base::Error& error) {
-            if (error.code() != base::Code::failed && error.code() != base::Code::log_gap) throw;
+            // Where the log itself is damaged, its replay says so.
+            if (error.code() != base::Code::failed && error.code() != base::Code::log_gap &&
+                error.code() != base::Code::not_restorable)
+                throw;
             base::log_debug("{}", error.what());
             needs.warnings.push_back(fmt::format(
                 "the index of {} cannot be read or made again: a tablespace that was created there "

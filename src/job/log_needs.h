@@ -31,8 +31,8 @@ struct LogNeeds {
     std::vector<CreatedTablespace> tablespaces;
     std::vector<std::string> warnings;
 };
-/// Where an index is missing or unsound, `rebuild` makes it again; what that cannot do is warned
-/// of.
+/// Where an index is missing or unsound, `rebuild` makes it again, for this time; what that cannot
+/// do is warned of.
 LogNeeds log_needs(store::Storage& storage, const model::MemberId& id, const repo::MemberPlan& plan,
                    const repo::RebuildIndex& rebuild);
 

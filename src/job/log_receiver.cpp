@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "job/log_patches.h"
 #include "job/member_history.h"
 #include "job/membership.h"
 #include "job/reindex.h"
@@ -145,13 +146,21 @@ void LogReceiver::check_identity()
 void LogReceiver::start_stream(const LogPosition& from, std::optional<LogPosition> stored_end)
 {
     piece_.reset();
-    known_.clear();
+    known_ = {};
     if (stored_end) {
         repo::LogReader reader(context_.storage(), catalog_);
         if (from.offset < stored_end->offset) {
-            known_ =
-                reader.read(history_, {history_.epoch_at(from.offset), from.offset}, *stored_end);
-            known_from_ = from.offset;
+            known_ = KnownLog(
+                from.offset,
+                reader.read(history_, {history_.epoch_at(from.offset), from.offset}, *stored_end),
+                [this, from, end = stored_end->offset](const base::Bytes& bytes) {
+                    repo::LogReader stored(context_.storage(), catalog_);
+                    return as_replayed(
+                        context_.engine(member_),
+                        {.reader = stored, .history = history_, .identity = identity_, .end = end},
+                        from.offset, bytes,
+                        index_rebuilder(context_, member_, identity_, catalog_, history_));
+                });
         }
         durable_ = stored_end->offset;
         start_decoder(*stored_end);
@@ -205,17 +214,11 @@ void LogReceiver::start_decoder(const LogPosition& end)
 
 void LogReceiver::compare(Offset at, base::ByteView bytes)
 {
-    CHECK(at >= known_from_);
-    auto skip = static_cast<std::size_t>(at - known_from_);
-    if (skip >= known_.size()) return;
-    auto count = std::min(bytes.size(), known_.size() - skip);
-    if (!std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count),
-                    known_.begin() + static_cast<std::ptrdiff_t>(skip))) {
-        throw_other_history(
-            fmt::format("the server's log near {} differs from the log stored for the same range: "
-                        "this cluster has another history than the one in the repository",
-                        model::format_offset(at)));
-    }
+    if (known_.holds(at, bytes)) return;
+    throw_other_history(
+        fmt::format("the server's log near {} differs from the log stored for the same range: "
+                    "this cluster has another history than the one in the repository",
+                    model::format_offset(at)));
 }
 
 void LogReceiver::take(const engine::LogSource::Chunk& chunk)

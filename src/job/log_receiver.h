@@ -2,6 +2,7 @@
 
 #include "job/context.h"
 #include "job/index_maker.h"
+#include "job/known_log.h"
 #include "model/backup_set.h"
 #include "model/identity.h"
 #include "model/member_identity.h"
@@ -87,8 +88,7 @@ private:
     model::Offset slot_at_open_ = 0;
     std::optional<repo::PieceBuilder> piece_; ///< bytes after that
     std::chrono::steady_clock::time_point piece_began_;
-    base::Bytes known_;            ///< stored bytes the server is about to send again
-    model::Offset known_from_ = 0; ///< where they begin
+    KnownLog known_; ///< that the server is about to send again
     std::vector<model::PieceRef> refs_;
     std::uint64_t received_ = 0;
     std::uint64_t stored_ = 0; ///< of these, what is durable

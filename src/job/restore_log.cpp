@@ -2,6 +2,7 @@
 // what of it is replaced.
 
 #include "base/error.h"
+#include "job/log_patches.h"
 #include "job/reindex.h"
 #include "job/restore_member.h"
 #include "job/restore_places.h"
@@ -54,24 +55,17 @@ const LogNeeds& MemberRestore::needs()
 /// What of the log replay must not see as production wrote it.
 std::vector<engine::LogPatch> MemberRestore::log_patches()
 {
-    // More than the longest record of its kind, whose path has 1024 bytes (MAXPGPATH).
-    constexpr model::Offset kEnough = 8192;
-    std::vector<engine::LogPatch> patches;
-    if (needs().tablespaces.empty()) return patches;
+    std::vector<model::Offset> starts;
+    for (const auto& created : needs().tablespaces)
+        starts.push_back(created.start);
+    if (starts.empty()) return {};
     repo::LogReader reader(context_.storage(), repo::LogCatalog::load(context_.storage(), id_));
-    const auto& identity = member_.backup.value.identity;
-    for (const auto& created : needs().tablespaces) {
-        auto end = std::min(created.start + kEnough, member_.log_to.offset);
-        auto bytes =
-            reader.read(member_.history, {member_.history.epoch_at(created.start), created.start},
-                        {member_.history.epoch_at(end - 1), end});
-        auto found = engine().keep_tablespace_inside({.version_num = identity.version_num,
-                                                      .log_segment_size = identity.log_segment_size,
-                                                      .start = created.start,
-                                                      .bytes = bytes});
-        patches.insert(patches.end(), found.begin(), found.end());
-    }
-    return patches;
+    return tablespace_patches(engine(),
+                              {.reader = reader,
+                               .history = member_.history,
+                               .identity = member_.backup.value.identity,
+                               .end = member_.log_to.offset},
+                              starts);
 }
 
 /// Made by replay below the data directory, then taken to where those of the base backup are.

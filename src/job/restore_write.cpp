@@ -71,6 +71,11 @@ bool MemberRestore::take_other_backup(const Error& why)
         repo::plan_around(repo::load_view(context_.storage(), plan_.group, {.proofs = false}),
                           member_, damaged, warnings);
     if (!other) return false;
+    // One that it does not hold would go elsewhere than the operator said.
+    for (const auto& [place, folder] : options_.tablespaces)
+        if (place.first == member_.member &&
+            !other->backup.value.facts.tablespaces.contains(place.second))
+            return false;
 
     auto sentence =
         fmt::format("member {}: the base backup b-{} is damaged ({}), so b-{} and the "

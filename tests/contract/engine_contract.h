@@ -27,9 +27,11 @@ struct EngineCase {
 
 /// What every Engine promises (engine/engine.h). Instantiate with one EngineCase for each kind.
 class EngineContract : public testing::TestWithParam<EngineCase> {
+public:
+    ~EngineContract() override;
+
 protected:
     EngineContract() : under_test_(GetParam().make()), member_(under_test_.member) {}
-    ~EngineContract() override;
 
     std::unique_ptr<Session> connect() { return under_test_.engine->connect(member_); }
     /// Everything from the start of the segment of `from` to `to`; the slot stays where it is.

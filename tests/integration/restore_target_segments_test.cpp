@@ -33,7 +33,7 @@ TEST(RestoreTargetSegmentsTest, LargeOnesAreRestored)
     {
         auto sql = Connection::open(cluster.url(), {.settings = {"search_path=public"}});
         sql.exec("CREATE TABLE kept AS SELECT 7 AS id");
-        spec.goal.position = *sql.exec("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
+        spec.goal.position = sql.exec("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
         sql.exec("SELECT pg_create_restore_point('goal')");
         sql.exec("INSERT INTO kept VALUES (8)");
         auto last =

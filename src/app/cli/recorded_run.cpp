@@ -81,7 +81,7 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
         // Whoever waits for an Error, to tell somebody of it, shall hear of this too.
         Error ours{Code::failed, error.what()};
         failed(ours);
-        throw ours;
+        throw Error(ours);
     }
 }
 

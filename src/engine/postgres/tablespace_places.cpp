@@ -48,10 +48,13 @@ void move_out(const base::Fd& links, std::uint32_t oid, const fs::path& place,
     auto above = base::open_real_folder(place.parent_path());
     auto leaf = place.filename().native();
     if (found == Kind::folder) {
-        // A rename that replaces nothing: what lies there may be somebody's.
-        if (::renameat2(links.get(), name.c_str(), above.get(), leaf.c_str(), RENAME_NOREPLACE) !=
-            0)
-            fail_to_place(place, errno);
+        // A rename that replaces nothing: what lies there may be somebody's. Where the file system
+        // cannot do that, an empty folder is the most that it may replace.
+        auto moved =
+            ::renameat2(links.get(), name.c_str(), above.get(), leaf.c_str(), RENAME_NOREPLACE);
+        if (moved != 0 && (errno == EINVAL || errno == ENOSYS))
+            moved = ::renameat(links.get(), name.c_str(), above.get(), leaf.c_str());
+        if (moved != 0) fail_to_place(place, errno);
     } else if (kind_of(above, leaf) != Kind::folder) {
         return; // dropped before the goal
     }

@@ -137,7 +137,7 @@ TEST_P(DamageTest, VerifyNamesTheObjectAndWhatItCosts)
         for (const auto& fault : document.at("faults")) {
             named = named || fault.dump().find(key) != std::string::npos;
             costs_backups = costs_backups || !fault.at("backups").empty();
-            costs_newest = costs_newest || fault.at("marks").dump().find("3") != std::string::npos;
+            costs_newest = costs_newest || fault.at("marks").dump().find('3') != std::string::npos;
         }
         EXPECT_TRUE(named) << verify.text();
         EXPECT_EQ(costs_backups, backups) << verify.text();

@@ -99,7 +99,7 @@ TEST_F(RestoreTest, OneTransactionIsNotDecidedInTwoWays)
 {
     ASSERT_EQ(in_doubt_.at(0).at("global_id"), in_doubt_.at(1).at("global_id"));
     auto words = lab_->folder() / "words";
-    auto say = [&](std::vector<std::pair<std::size_t, std::string>> lines) {
+    auto say = [&](const std::vector<std::pair<std::size_t, std::string>>& lines) {
         std::ofstream file(words, std::ios::trunc);
         for (const auto& [i, verdict] : lines)
             file << in_doubt_.at(i).at("member").get<std::string>() << ' '
@@ -217,7 +217,7 @@ TEST_F(RestoreTest, AServerThatRunsInTheTargetIsNeverOverwritten)
 TEST_F(RestoreTest, PlacesThatAreTakenAreRefusedBeforeAnythingIsWritten)
 {
     auto live = lab_->lab.cluster(0).data_dir();
-    auto refused = [&](Tool::Arguments line, int code) {
+    auto refused = [&](const Tool::Arguments& line, int code) {
         for (bool plan : {true, false}) {
             auto now = line;
             now.insert(now.begin(), "restore");

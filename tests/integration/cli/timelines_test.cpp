@@ -72,6 +72,12 @@ TEST_F(TimelinesTest, ARestoredGroupGoesOnAsProduction)
 {
     begin();
     load(m0(), 30);
+    // Its record is not what the restored server has in its log.
+    auto later = lab_.folder() / "later";
+    std::filesystem::create_directory(later);
+    app::give_to_lab_user(later);
+    Connection::open(m0().url())
+        .exec("CREATE TABLESPACE later LOCATION " + Connection::literal(later.native()));
     auto mark = lab_.mark("chosen");
     ASSERT_EQ(mark.code(), 0) << mark.text();
     load(m0(), 30); // and what came after it is given up
