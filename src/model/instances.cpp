@@ -62,13 +62,15 @@ Offset known_to(const OpenTransactions::Member& member, const History& history)
 struct Instances::Replay {
     std::uint32_t member = 0;
     const MemberLog* log = nullptr;
-    std::size_t first = 0; ///< of its instances
-    Offset from = 0;       ///< what ends here or before is known
+    Offset from = 0; ///< what ends here or before is known
     const OpenTransactions::Member* table = nullptr;
     std::unordered_map<std::uint32_t, std::size_t> open = {}; ///< xid -> instance
     std::map<std::pair<Epoch, std::uint32_t>, std::size_t> lost = {};
     std::unordered_set<std::uint32_t> vanished = {}; ///< if no end shows, it was before the log
     Offset next_start = 0; ///< no record may start before the last one's end
+    /// This member's instances below `indexed`; filled by commits on a tail, which ask for it.
+    std::unordered_multimap<std::uint32_t, std::size_t> by_xid = {};
+    std::size_t indexed = 0;
 };
 
 Instances::Instances(std::span<const MemberLog* const> logs, const OpenTransactions* previous,
@@ -89,7 +91,7 @@ Instances::Instances(std::span<const MemberLog* const> logs, const OpenTransacti
 void Instances::take_member(std::uint32_t member, const OpenTransactions* previous, Offset limit)
 {
     const MemberLog& log = *logs_[member];
-    Replay replay{.member = member, .log = &log, .first = all_.size()};
+    Replay replay{.member = member, .log = &log, .indexed = all_.size()};
     bool fresh = true;
     if (previous) {
         if (auto found = previous->members.find(log.name); found != previous->members.end()) {
@@ -220,9 +222,12 @@ void Instances::take_abandoned(Replay& replay, const TransactionEvent& event)
     }
     // Or what somebody was told of a branch that was prepared before the log divided.
     if (event.kind != EventKind::commit) return;
-    for (std::size_t i = replay.first; i < all_.size(); ++i) {
-        Instance& instance = all_[i];
-        if (instance.finish == Finish::lost || this->xid(instance) != event.xid) continue;
+    for (; replay.indexed < all_.size(); ++replay.indexed)
+        replay.by_xid.emplace(this->xid(all_[replay.indexed]), replay.indexed);
+    auto [first, last] = replay.by_xid.equal_range(event.xid);
+    for (auto same = first; same != last; ++same) {
+        Instance& instance = all_[same->second];
+        if (instance.finish == Finish::lost) continue;
         if (instance.seeded || on_history(history, event.epoch, instance.prepare_end))
             instance.abandoned_commit = {event.epoch, event.start};
     }
