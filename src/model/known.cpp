@@ -44,9 +44,13 @@ public:
         : known_(known), cuts_(cuts), now_(now), live_(known.grouping.narrow().size())
     {
         const auto& all = known.instances.all();
+        for (const Instance& instance : all)
+            if (is_endless(instance) && instance.matched) commits_[instance.id];
         for (std::uint32_t i = 0; i < all.size(); ++i) {
-            if (all[i].finish == Finish::committed && over(i)) commits_[all[i].id].push_back(i);
-            if (over(i)) continue;
+            if (over(i)) {
+                if (!commits_.empty()) take_commit(i);
+                continue;
+            }
             Live& live = live_[group(i)];
             live.any = true;
             live.began = std::min<int>(live.began, known.grouping.lives()[i].began);
@@ -71,6 +75,14 @@ private:
         int began = std::numeric_limits<int>::max();
         std::int64_t clock = std::numeric_limits<std::int64_t>::max();
     };
+
+    void take_commit(std::uint32_t i)
+    {
+        const Instance& instance = known_.instances.all()[i];
+        if (instance.finish != Finish::committed) return;
+        if (auto asked = commits_.find(instance.id); asked != commits_.end())
+            asked->second.push_back(i);
+    }
 
     std::uint32_t group(std::uint32_t i) const { return known_.grouping.narrow().group_of[i]; }
     bool over(std::uint32_t i) const
@@ -98,7 +110,8 @@ private:
     std::span<const Offset> cuts_;
     base::Time now_;
     std::vector<Live> live_;
-    std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> commits_; ///< inside, by id
+    /// Inside, of the ids of endless lost branches: nobody asks for others, and these are few.
+    std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> commits_;
 };
 
 } // namespace
