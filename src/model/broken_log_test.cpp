@@ -127,6 +127,22 @@ TEST(BrokenLogTest, AFinishOnAnAbandonedTailForbidsRollback)
     EXPECT_THAT(second.at.in_doubt, SizeIs(4));
 }
 
+// rule 5, 13: whatever stands before or between in the input
+TEST(BrokenLogTest, EveryCommitOfATailFindsItsBranch)
+{
+    auto first = compute_cut(group({member("a", {}), member("b", {prepared(300, 1, "g")})}));
+    CutMember b = member("b", {committed(1020, 1), prepared(700, 3, "i"), committed(1030, 3),
+                               prepared(1040, 4, "j"), committed(1050, 4), committed(1060, 9)});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 900}});
+    auto second = compute_cut(next_group(first, {member("a", {}), b}));
+    ASSERT_THAT(second.at.in_doubt, SizeIs(2));
+    for (const auto& doubt : second.at.in_doubt) {
+        EXPECT_EQ(doubt.verdict.reason, Reason::commit_abandoned);
+        EXPECT_EQ(doubt.branch.abandoned_commit,
+                  (LogPosition{1, doubt.branch.gid == "g" ? Offset{1020} : Offset{1030}}));
+    }
+}
+
 TEST(BrokenLogTest, AHistoryThatDoesNotPassThroughTheTableIsRefused)
 {
     auto first = compute_cut(group({member("a", {})}));
@@ -243,6 +259,34 @@ TEST(BrokenLogTest, ALostPartMakesNoTwoUsesOfWhatComesLater)
     EXPECT_EQ(decision(fourth, "a", "g"), Decision::commit);
     ASSERT_THAT(fourth.at.lost, SizeIs(1));
     EXPECT_FALSE(fourth.at.lost[0].ambiguous);
+}
+
+// rule 5, 13: a gap of b's log follows the switch, so the logs are complete from behind it only
+TEST(BrokenLogTest, ALostPartFromBeforeAGapLeavesTheVerdictToTheOthers)
+{
+    auto first = compute_cut(group({member("a", {}), member("b", {}), member("c", {})}));
+    auto cut_b = [](std::vector<TransactionEvent> events) {
+        CutMember b = member("b", std::move(events));
+        b.log.history = History(2, {{.epoch = 1, .left_at = 600}});
+        b.log.complete_since = 700;
+        return b;
+    };
+    auto second = compute_cut(
+        next_group(first, {member("a", {}), cut_b({prepared(620, 3, "g")}), member("c", {})}));
+    ASSERT_TRUE(second.usable());
+    ASSERT_THAT(second.table.branches, SizeIs(1));
+    ASSERT_EQ(second.table.branches[0].finish, Finish::lost);
+    auto input = next_group(second, {member("a", {prepared(1650, 5, "g")}), cut_b({}),
+                                     member("c", {prepared(1660, 6, "g")})});
+    for (CutMember& one : input.members) {
+        one.b += 1000;
+        one.r += 1000;
+        one.r_end += 1000;
+        one.e += 1000;
+    }
+    auto third = compute_cut(input);
+    EXPECT_EQ(decision(third, "a", "g"), Decision::rollback);
+    EXPECT_EQ(decision(third, "c", "g"), Decision::rollback);
 }
 
 // rule 13

@@ -317,6 +317,9 @@ Verdict Evaluator::without_commit(const Parts& parts) const
     }
     for (std::uint32_t i : parts) {
         const Instance& part = instance(i);
+        // Its place says nothing of when it was prepared; and a commit comes after all prepares,
+        // so after that of the part in doubt, which is another.
+        if (part.finish == Finish::lost) continue;
         if (part.seeded) {
             return {.reason = Reason::seeded,
                     .evidence = fmt::format(
