@@ -86,6 +86,9 @@ TEST(RetentionTest, OfAMemberThatLeftNothingStaysForItsOwnSake)
                 {.key = "in no set", .range = {1, 10, 20}, .stored = in.now - hours{24 * 19}}};
     b.settled = LogPosition{1, 10};
     in.sets.push_back({.number = 1, .mark = 1, .backups = {{"b", 1}}});
+    // Else mark 1 stays as the newest that closes a set.
+    in.members["a"].backups = {{1, in.now}};
+    in.sets.push_back({.number = 2, .mark = in.marks.back().number, .backups = {{"a", 1}}});
     EXPECT_TRUE(plan_retention(in).members.at("b").backups.at(1).stays);
     b.left = true;
     auto plan = plan_retention(in);
