@@ -40,7 +40,8 @@ bool is_about_us(Code code)
     }
 }
 
-/// Found before the first byte is restored, and true of every restore of this mark all the same.
+/// True of every restore of this mark, also where it was found before the first byte, or while the
+/// disk was running full.
 bool is_about_the_mark(Code code)
 {
     return code == Code::not_restorable || code == Code::point_not_reachable ||
@@ -74,7 +75,9 @@ public:
             stop_servers();
             check_pages();
         } catch (const Error& error) {
-            require_margin(); // else it says that it was stopped, and not why
+            // Else it says that it was stopped, and not why; a verdict on the mark is not ours to
+            // throw away.
+            if (!is_about_the_mark(error.code())) require_margin();
             if (!is_about_us(error.code())) require_room_left(scratch_->path(), error.what());
             throw;
         }

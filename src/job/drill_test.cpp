@@ -371,6 +371,31 @@ TEST_F(DrillTest, ADiskOfProductionKeepsItsMargin)
     EXPECT_TRUE(drill_group(world_.context(), plan_, alone).report.proves());
 }
 
+/// What it found out about the mark is as true on a disk that ran full meanwhile.
+TEST_F(DrillTest, AVerdictOutweighsTheMargin)
+{
+    const auto place = dir_.path() / "small";
+    fs::create_directory(place);
+    base::SmallMount disk(place, "size=2g");
+    ASSERT_TRUE(disk.mounted() || !base::mounting_is_expected()) << base::kNoMount;
+    if (!disk.mounted()) GTEST_SKIP() << base::kNoMount;
+    fs::create_directory(place / "repository");
+    DrillOptions options{.parent = place};
+    options.restore.repository = place / "repository";
+    world_.engine().restored().set_log_reader(
+        [&](const std::string& member, model::Epoch epoch, model::Offset from, model::Offset to) {
+            if (member == "b") {
+                disk.change("size=200m"); // less than the margin, and by far not full
+                throw Error{Code::not_restorable, "a broken frame"};
+            }
+            auto& server = world_.server(0);
+            return server.log(epoch, from, std::min(to, server.insert_position().offset));
+        });
+    EXPECT_THAT(drill_group(world_.context(), plan_, options).report.failure,
+                HasSubstr("a broken frame"));
+    EXPECT_EQ(stored().size(), 1U);
+}
+
 TEST_F(DrillTest, DoesNotBeginWhereTheLogCouldFillTheDisk)
 {
     plan_.members.at("a").log_bytes = 1ULL << 60;
