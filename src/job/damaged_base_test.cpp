@@ -4,6 +4,7 @@
 #include "job/drill.h"
 #include "job/restored_world_testing.h"
 #include "repo/backups.h"
+#include "repo/drills.h"
 #include "store/storage.h"
 
 #include <algorithm>
@@ -121,17 +122,19 @@ TEST_P(DamagedBaseTest, WithoutAnotherItIsRefused)
     EXPECT_THAT(error.hint(), HasSubstr("tidemark verify"));
 }
 
-TEST_P(DamagedBaseTest, ADrillProvesTheMarkAndNamesTheDamage)
+// It would pass, and nothing would remember the damage until the next restore in earnest.
+TEST_P(DamagedBaseTest, ADrillFailsAndNamesTheDamage)
 {
     auto key = spoil(2);
     DrillOptions options;
     options.parent = dir_.path();
     auto outcome = drill_group(world_.context(), plan_, options);
-    EXPECT_EQ(outcome.report.failure, "");
-    EXPECT_TRUE(outcome.report.proves());
-    EXPECT_THAT(outcome.report.warnings, warn_of(key));
-    ASSERT_EQ(outcome.report.members.size(), 2U);
-    EXPECT_EQ(outcome.report.members[1].backup, 1U);
+    EXPECT_FALSE(outcome.report.passed());
+    EXPECT_THAT(outcome.report.failure, HasSubstr(key));
+    EXPECT_THAT(outcome.report.warnings, testing::Not(warn_of(key)));
+    auto last = repo::Drills(world_.storage(), "shop").list(1);
+    ASSERT_EQ(last.size(), 1U) << "status tells of it from here on";
+    EXPECT_FALSE(last[0].value.passed());
 }
 
 INSTANTIATE_TEST_SUITE_P(Parts, DamagedBaseTest,
