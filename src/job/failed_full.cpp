@@ -16,6 +16,9 @@ using base::Error;
 namespace {
 
 constexpr base::Duration kLongestPause = std::chrono::hours{24};
+/// Whoever waits for this one has nothing new that can be restored, and the tries before it may
+/// have been the schedule's.
+constexpr base::Duration kLongestNeededPause = std::chrono::hours{1};
 constexpr base::Duration kScheduledPause = std::chrono::hours{1};
 constexpr base::Duration kNeededPause = std::chrono::minutes{5};
 /// A failure further ahead of now than this comes from a clock that was wrong.
@@ -104,9 +107,10 @@ std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, bas
 {
     if (failed.count == 0 || failed.last > now + kFailureSlack) return std::nullopt;
     auto pause = need == Need::chain ? kNeededPause : kScheduledPause;
-    for (std::uint64_t i = 1; i < failed.count && pause < kLongestPause; ++i)
+    auto longest = need == Need::chain ? kLongestNeededPause : kLongestPause;
+    for (std::uint64_t i = 1; i < failed.count && pause < longest; ++i)
         pause *= 2;
-    auto until = failed.last + std::min(pause, kLongestPause);
+    auto until = failed.last + std::min(pause, longest);
     return now < until ? std::optional{until} : std::nullopt;
 }
 

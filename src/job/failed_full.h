@@ -26,9 +26,9 @@ enum class Need : std::uint8_t {
     chain,    ///< there is none yet, or the chain broke: without it nothing new can be restored
 };
 
-/// Until when a scheduled run leaves it at marks: an hour after the first failure (five minutes
-/// where the chain needs one), then twice as long each time, at most a day. Nothing when one may be
-/// tried now.
+/// Until when a scheduled run leaves it at marks: an hour after the first failure, then twice as
+/// long each time, at most a day; where the chain needs one, from five minutes on and at most an
+/// hour. Nothing when one may be tried now.
 std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, base::Time now);
 
 /// Removes what a full backup that failed wrote of a member, so that it costs no room: the base

@@ -140,6 +140,19 @@ TEST_F(FailedFullTest, ABrokenChainIsTriedAgainSooner)
     EXPECT_TRUE(run.backup.has_value());
 }
 
+TEST_F(FailedFullTest, TriesOfTheScheduleDoNotHoldUpABrokenChain)
+{
+    break_late();
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_TRUE(run_once()) << i;
+        world.clock().advance(i < 9 ? 25h : 1h);
+    }
+    EXPECT_FALSE(run_once()) << "by schedule there is a day between them";
+    world.server(1).noise(200'000);
+    world.server(1).lose_slot();
+    EXPECT_TRUE(run_once());
+}
+
 TEST_F(FailedFullTest, TheFirstOneIsTriedAgainAfterFiveMinutes)
 {
     NewGroup fresh;
