@@ -86,7 +86,7 @@ public:
         disks_.judge([&] { target_->prepare(spec); });
     }
     engine::Reached recover(const std::function<void(model::Offset)>& progress,
-                    std::stop_token stop) override
+                            std::stop_token stop) override
     {
         return disks_.judge([&] { return target_->recover(progress, std::move(stop)); });
     }
