@@ -153,7 +153,7 @@ GroupRestore::GroupRestore(const Context& context, const repo::RestorePlan& plan
                            const RestoreOptions& options)
     : context_(context), plan_(plan), options_(options), crew_(planned_names(plan), context.stop),
       members_(make_members(context, plan, options)), started_(context.clock.now()),
-      warnings_(plan.warnings)
+      warnings_(plan.warnings), notes_(plan.notes)
 {
 }
 
@@ -245,6 +245,7 @@ void GroupRestore::ask_decision_tables()
                                 "{} behind the mark",
                                 id, coordinator, member));
     if (!judgement_.contradictions.empty()) refuse(judgement_);
+    tell_doubts(judgement_);
     check_words(options_, judgement_.verdicts);
     for (auto& member : members_)
         member->use_verdicts(judgement_.verdicts);
@@ -275,6 +276,24 @@ void GroupRestore::refuse(const model::TableJudgement& judgement) const
                                       repo::mark_id(*before), repo::mark_id(*before))
                         : std::string("there is no earlier mark that can be restored; a later one "
                                       "may be consistent")}};
+}
+
+void GroupRestore::tell_doubts(const model::TableJudgement& judgement)
+{
+    constexpr std::size_t kMostLines = 20;
+    const auto& mark = plan_.mark->value;
+    for (std::size_t i = 0; i < std::min(judgement.doubts.size(), kMostLines); ++i)
+        warnings_.push_back(judgement.doubts[i]);
+    if (judgement.doubts.size() > kMostLines)
+        warnings_.push_back(fmt::format("{} more are committed without a decision row that may "
+                                        "have gone with a failover; the mark lists all (decided)",
+                                        judgement.doubts.size() - kMostLines));
+    if (mark.decided_left_out > 0)
+        notes_.push_back(
+            fmt::format("the mark lists {} commits around failovers; {} more were "
+                        "left out, and no decision table was asked for these",
+                        std::ranges::count_if(mark.decided, &model::LateCommit::carried),
+                        mark.decided_left_out));
 }
 
 void GroupRestore::hand_over()
@@ -320,7 +339,7 @@ RestoreReport GroupRestore::report() const
                          .members = {},
                          .lost = {},
                          .warnings = warnings_,
-                         .notes = plan_.notes};
+                         .notes = notes_};
     for (const auto& member : members_) {
         report.members.push_back(member->report());
         report.unsettled = report.unsettled || member->unsettled();

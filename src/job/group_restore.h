@@ -52,6 +52,7 @@ private:
     std::string take_back();
     void ask_decision_tables();
     [[noreturn]] void refuse(const model::TableJudgement& judgement) const;
+    void tell_doubts(const model::TableJudgement& judgement);
 
     const Context& context_;
     const repo::RestorePlan& plan_;
@@ -59,7 +60,7 @@ private:
     Crew crew_;
     std::vector<std::unique_ptr<MemberRestore>> members_;
     base::Time started_;
-    std::vector<std::string> warnings_;
+    std::vector<std::string> warnings_, notes_;
     model::TableJudgement judgement_;
 };
 

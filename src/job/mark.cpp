@@ -269,8 +269,8 @@ private:
         for (std::size_t i = 0; i < input.members.size(); ++i)
             before[mark.members[i].name] = placement.members[i].before;
         mark.decision_tables = input.decision_tables;
-        mark.decided =
-            model::commits_to_check(input, cut, before, previous_ ? &previous_->value : nullptr);
+        model::list_commits(mark, model::commits_to_check(input, cut, before,
+                                                          previous_ ? &previous_->value : nullptr));
         mark.iterations = cut.iterations;
         if (previous_) mark.previous = repo::mark_id(previous_->number());
         mark.anchor = input.anchor;

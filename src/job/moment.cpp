@@ -255,7 +255,7 @@ private:
         add_tails(context_, {.created = at_}, out.mark.members, input);
         input.decision_tables = out.mark.decision_tables;
         auto cut = model::compute_cut(input);
-        out.mark.decided = model::commits_since(input, cut, previous);
+        model::list_commits(out.mark, model::commits_since(input, cut, previous));
         for (const auto& violation : cut.violations) {
             if (violation.kind == model::ViolationKind::before_previous) return std::nullopt;
             refuse(

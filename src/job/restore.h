@@ -93,7 +93,7 @@ struct RestoreReport {
     std::optional<std::vector<LostWork>> lost; ///< absent: not looked for yet
     std::vector<std::string> warnings;
     bool unsettled = false;              ///< something in doubt was kept: exit 3
-    std::vector<std::string> notes = {}; ///< the plan's
+    std::vector<std::string> notes = {}; ///< the plan's, and one of the tables
 };
 
 /// What a restore would run into on this host, before anything is written. Throws target_not_empty,

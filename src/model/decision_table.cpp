@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
+#include <iterator>
 
 namespace tidemark::model {
 
@@ -37,6 +39,17 @@ const std::string* holder(const DecisionRows& rows, const std::vector<std::strin
         for (const auto& id : ids)
             if (held.contains(id)) return &member;
     return nullptr;
+}
+
+std::string doubt_of(const LateCommit& commit, const std::vector<DecisionTable>& tables)
+{
+    std::string members;
+    for (const auto& table : tables)
+        members += (members.empty() ? "" : " or ") + table.member;
+    return fmt::format("{} is committed at {}, and its decision row is absent: it may have gone "
+                       "with the failover of {}, or have been tidied since; compare it with the "
+                       "application",
+                       commit.gid, commit.member, members);
 }
 
 std::vector<std::string> ids_of(const TransactionAt& transaction)
@@ -196,32 +209,67 @@ bool was_failed_over(const CutInput& input, const CutMember& member)
     return history.epoch_at(member.log.complete_since) != history.current();
 }
 
-} // namespace
-
-std::vector<LateCommit> commits_since(const CutInput& input, const CutResult& cut,
-                                      const Mark* previous)
+Sweep restore_points(const Mark* previous)
 {
-    Sweep since;
+    Sweep out;
     if (previous != nullptr)
         for (const auto& [name, known] : previous->table.members)
-            since[name] = known.r;
-    auto out = late_commits(input, cut, since);
-    for (auto& commit : carried_commits(input, previous))
-        out.push_back(std::move(commit));
+            out[name] = known.r;
     return out;
 }
 
-std::vector<LateCommit> carried_commits(const CutInput& input, const Mark* previous)
+void append(std::vector<LateCommit>& to, std::vector<LateCommit> more)
 {
-    std::vector<LateCommit> out;
+    std::ranges::move(more, std::back_inserter(to));
+}
+
+/// Leaves kMostCarried, each member's highest: all members' highest come before any one's second.
+/// Returns how many went.
+std::size_t keep_highest(std::vector<LateCommit>& commits)
+{
+    if (commits.size() <= kMostCarried) return 0;
+    std::map<std::string_view, std::vector<std::size_t>> of_member;
+    for (std::size_t i = 0; i < commits.size(); ++i)
+        of_member[commits[i].member].push_back(i);
+    std::vector<std::pair<std::size_t, std::size_t>> ranked; // from the top, index
+    for (auto& [member, indexes] : of_member) {
+        std::ranges::sort(indexes, std::greater{},
+                          [&](std::size_t i) { return commits[i].commit.offset; });
+        for (std::size_t rank = 0; rank < indexes.size(); ++rank)
+            ranked.emplace_back(rank, indexes[rank]);
+    }
+    std::ranges::sort(ranked);
+    std::vector<LateCommit> kept;
+    for (std::size_t i = 0; i < kMostCarried; ++i)
+        kept.push_back(std::move(commits[ranked[i].second]));
+    commits = std::move(kept);
+    return ranked.size() - kMostCarried;
+}
+
+} // namespace
+
+CommitsToCheck carried_commits(const CutInput& input, const Mark* previous)
+{
+    CommitsToCheck out;
     if (previous == nullptr || previous->decision_tables != input.decision_tables) return out;
-    for (const LateCommit& commit : previous->decided)
-        if (commit.carried && find_member(input, commit.member) != nullptr) out.push_back(commit);
+    for (const LateCommit& commit : previous->decided) {
+        if (!commit.carried || find_member(input, commit.member) == nullptr) continue;
+        out.commits.push_back(commit);
+        out.commits.back().inherited = true;
+    }
+    out.left_out = previous->decided_left_out + keep_highest(out.commits);
     return out;
 }
 
-std::vector<LateCommit> commits_to_check(const CutInput& input, const CutResult& cut,
-                                         const Sweep& before, const Mark* previous)
+CommitsToCheck commits_since(const CutInput& input, const CutResult& cut, const Mark* previous)
+{
+    auto out = carried_commits(input, previous);
+    append(out.commits, late_commits(input, cut, restore_points(previous)));
+    return out;
+}
+
+CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, const Sweep& before,
+                                const Mark* previous)
 {
     bool below = false, gone = false;
     for (const auto& table : input.decision_tables) {
@@ -232,16 +280,31 @@ std::vector<LateCommit> commits_to_check(const CutInput& input, const CutResult&
                     member->b;
         gone = gone || was_failed_over(input, *member);
     }
-    if (below || gone) {
-        auto out = commits_since(input, cut, previous);
-        for (auto& commit : out)
-            commit.carried = commit.carried || gone;
-        return out;
+    if (below && !gone) return commits_since(input, cut, previous);
+    auto out = carried_commits(input, previous);
+    auto late = late_commits(input, cut, before);
+    if (gone) {
+        std::set<std::pair<std::string, Offset>> listed;
+        for (const auto& commit : late)
+            listed.emplace(commit.member, commit.commit.offset);
+        auto earlier = late_commits(input, cut, restore_points(previous));
+        std::erase_if(earlier, [&](const LateCommit& commit) {
+            return listed.contains({commit.member, commit.commit.offset});
+        });
+        // Below b everything since the mark before is late, with or without a failover.
+        if (!below) out.left_out += keep_highest(earlier);
+        append(late, std::move(earlier));
+        for (auto& commit : late)
+            commit.carried = true;
     }
-    auto out = late_commits(input, cut, before);
-    for (auto& commit : carried_commits(input, previous))
-        out.push_back(std::move(commit));
+    append(out.commits, std::move(late));
     return out;
+}
+
+void list_commits(Mark& mark, CommitsToCheck commits)
+{
+    mark.decided = std::move(commits.commits);
+    mark.decided_left_out = commits.left_out;
 }
 
 bool has_decision_tables(const Mark& mark)
@@ -301,9 +364,16 @@ TableJudgement judge_by_tables(const Mark& mark, const DecisionRows& rows)
                                  std::move(verdict));
         }
     }
-    for (const auto& commit : mark.decided)
-        if (holder(rows, {commit.global_id, commit.gid}) == nullptr)
+    std::vector<const LateCommit*> inherited;
+    for (const auto& commit : mark.decided) {
+        if (holder(rows, {commit.global_id, commit.gid}) != nullptr) continue;
+        if (commit.inherited)
+            inherited.push_back(&commit);
+        else
             contradict(commit.member, commit.gid, commit.global_id);
+    }
+    for (const auto* commit : inherited)
+        if (told.insert(commit->global_id).second) out.doubts.push_back(doubt_of(*commit, tables));
     return out;
 }
 

@@ -224,24 +224,103 @@ TEST(DecisionTableTest, ACutBelowBAsksFromTheRestorePointsOfTheMarkBefore)
     const Sweep since{{"d", 1390}, {"a", 1390}, {"b", 1390}};
     auto gids = [&] {
         std::vector<std::string> out;
-        for (const auto& commit : commits_to_check(input, cut, since, &before))
-            out.push_back(commit.gid + (commit.carried ? " carried" : ""));
+        for (const auto& commit : commits_to_check(input, cut, since, &before).commits)
+            out.push_back(commit.gid + (commit.inherited ? " inherited" : "") +
+                          (commit.carried ? " carried" : ""));
         std::ranges::sort(out);
         return out;
     };
-    EXPECT_EQ(gids(), std::vector<std::string>{"gone carried"});
+    EXPECT_EQ(gids(), std::vector<std::string>{"gone inherited carried"});
     cut.members[0].cut.offset = 1350; // of d
-    EXPECT_EQ(gids(), (std::vector<std::string>{"after", "between", "gone carried"}));
+    EXPECT_EQ(gids(), (std::vector<std::string>{"after", "between", "gone inherited carried"}));
     // A failover's are carried on.
     cut.members[0].cut.offset = 1500;
     input.members[0].log.history = History{2, {{.epoch = 1, .left_at = 650}}};
-    EXPECT_EQ(gids(),
-              (std::vector<std::string>{"after carried", "between carried", "gone carried"}));
+    EXPECT_EQ(gids(), (std::vector<std::string>{"after carried", "between carried",
+                                                "gone inherited carried"}));
     // The group says something else about its tables: somebody has looked.
     before.decision_tables = {{"d", "none"}};
     EXPECT_EQ(gids(), (std::vector<std::string>{"after carried", "between carried"}));
     input.members[0].log.history = History{1};
     EXPECT_TRUE(gids().empty());
+}
+
+// rule 13: rows are tidied, so one that an earlier mark asked for already may be gone for good
+TEST(DecisionTableTest, WhatAnEarlierMarkFoundIsDoubtedAndNotRefused)
+{
+    Mark mark;
+    mark.decision_tables = {{"d", "public.outcome.gid"}};
+    mark.decided = {{.member = "a",
+                     .gid = "old",
+                     .global_id = "old",
+                     .commit = {1, 300},
+                     .carried = true,
+                     .inherited = true}};
+    auto judgement = judge_by_tables(mark, {{"d", {}}});
+    EXPECT_TRUE(judgement.contradictions.empty());
+    ASSERT_EQ(judgement.doubts.size(), 1U);
+    EXPECT_NE(judgement.doubts[0].find("old is committed at a, and its decision row is absent: it "
+                                       "may have gone with the failover of d"),
+              std::string::npos);
+    EXPECT_TRUE(judge_by_tables(mark, {{"d", {"old"}}}).doubts.empty());
+    // Another branch of it was committed just before this mark.
+    mark.decided.push_back({.member = "b", .gid = "old", .global_id = "old", .commit = {1, 450}});
+    judgement = judge_by_tables(mark, {{"d", {}}});
+    EXPECT_TRUE(judgement.doubts.empty());
+    ASSERT_EQ(judgement.contradictions.size(), 1U);
+    // Found by this mark itself.
+    mark.decided = {
+        {.member = "a", .gid = "new", .global_id = "new", .commit = {1, 300}, .carried = true}};
+    EXPECT_EQ(judge_by_tables(mark, {{"d", {}}}).contradictions.size(), 1U);
+}
+
+// rule 13: a mark with all of them for ever would grow beyond what can be read
+TEST(DecisionTableTest, OfAFailoverWithManyCommitsTheHighestAreListed)
+{
+    constexpr std::uint32_t kMany = 10'400, kFew = 100;
+    Group group;
+    for (std::uint32_t i = 1; i <= kMany; ++i)
+        group.a.push_back(prepared(1000 + 10 * i, i, "a" + std::to_string(i)));
+    for (std::uint32_t i = 1; i <= kMany; ++i)
+        group.a.push_back(committed(200'000 + 10 * i, i));
+    for (std::uint32_t i = 1; i <= kFew; ++i)
+        group.b.push_back(prepared(1000 + 10 * i, i, "b" + std::to_string(i)));
+    for (std::uint32_t i = 1; i <= kFew; ++i)
+        group.b.push_back(committed(100'000 + 10 * i, i));
+    auto input = group.input();
+    for (auto& member : input.members) {
+        member.b += 900'000;
+        member.r += 900'000;
+        member.r_end += 900'000;
+        member.e += 900'000;
+    }
+    // The last two of a came when the mark had begun.
+    const Offset began = 200'000 + 10 * (kMany - 1);
+    const Sweep since{{"d", began}, {"a", began}, {"b", began}};
+    input.members[0].log.history = History{2, {{.epoch = 1, .left_at = 150'000}}};
+    auto cut = compute_cut(input);
+    auto first = commits_to_check(input, cut, since, nullptr);
+    EXPECT_EQ(first.commits.size(), kMostCarried + 2);
+    EXPECT_EQ(first.left_out, kMany + kFew - kMostCarried - 2);
+    auto count = [](const CommitsToCheck& found, const char* member) {
+        return std::ranges::count(found.commits, member, &LateCommit::member);
+    };
+    auto lowest = [](const CommitsToCheck& found) {
+        Offset out = ~Offset{0};
+        for (const auto& commit : found.commits)
+            if (commit.member == "a") out = std::min(out, commit.commit.offset);
+        return out;
+    };
+    EXPECT_EQ(count(first, "b"), kFew);
+    EXPECT_EQ(lowest(first), 200'000 + 10 * (kMany - 2 - (kMostCarried - kFew) + 1));
+    Mark mark;
+    mark.decision_tables = group.tables;
+    list_commits(mark, first);
+    auto second = carried_commits(input, &mark);
+    EXPECT_EQ(second.commits.size(), kMostCarried);
+    EXPECT_EQ(second.left_out, kMany + kFew - kMostCarried);
+    EXPECT_EQ(count(second, "b"), kFew);
+    EXPECT_EQ(lowest(second), 200'000 + 10 * (kMany - (kMostCarried - kFew) + 1));
 }
 
 TEST(DecisionTableTest, TwoPhaseTransactionsOfTheCoordinatorAreJudgedAsEver)

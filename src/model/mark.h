@@ -46,6 +46,8 @@ struct LateCommit {
     LogPosition commit = {};
     /// A failover may have taken the decision, so later marks list it, too.
     bool carried = false;
+    /// An earlier mark found it: by now its row may have been tidied as well.
+    bool inherited = false;
     friend bool operator==(const LateCommit&, const LateCommit&) = default;
 };
 
@@ -69,6 +71,7 @@ struct Mark {
     CutFlags flags = {};
     std::vector<DecisionTable> decision_tables = {};
     std::vector<LateCommit> decided = {}; ///< only with decision tables
+    std::uint64_t decided_left_out = 0;   ///< commits around failovers beyond what is listed
 
     /// A cut taken later from the stored logs, not from restore points. Its table serves nobody:
     /// the next mark goes on from the newest one that is no moment.

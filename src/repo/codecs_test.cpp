@@ -347,10 +347,18 @@ TEST(Codecs, MarkWithDecisionTables)
     one.decision_tables = {{"orders", "public.outcome.gid"}, {"stock", "none"}};
     one.decided = {
         {.member = "stock", .gid = "g/1", .global_id = "g", .commit = {.epoch = 3, .offset = 77}},
-        {.member = "stock", .gid = "h/1", .global_id = "h", .commit = {3, 66}, .carried = true}};
+        {.member = "stock", .gid = "h/1", .global_id = "h", .commit = {3, 66}, .carried = true},
+        {.member = "stock",
+         .gid = "i/1",
+         .global_id = "i",
+         .commit = {3, 55},
+         .carried = true,
+         .inherited = true}};
+    one.decided_left_out = 500;
     auto back = decode_mark(encode_mark(one, header(7)), object());
     EXPECT_EQ(back.value.decision_tables, one.decision_tables);
     EXPECT_EQ(back.value.decided, one.decided);
+    EXPECT_EQ(back.value.decided_left_out, 500U);
 }
 
 TEST(Codecs, EveryEnumerator)

@@ -145,6 +145,7 @@ JsonBuilder commit_to_json(const model::LateCommit& commit)
     out.text("member", commit.member).text("gid", commit.gid);
     out.text("global_id", commit.global_id).position("commit", commit.commit);
     put_flag(out, "carried", commit.carried);
+    put_flag(out, "inherited", commit.inherited);
     return out;
 }
 
@@ -154,7 +155,8 @@ model::LateCommit read_commit(const JsonObject& from)
             .gid = from.text("gid"),
             .global_id = from.text("global_id"),
             .commit = from.position("commit"),
-            .carried = get_flag(from, "carried")};
+            .carried = get_flag(from, "carried"),
+            .inherited = get_flag(from, "inherited")};
 }
 
 } // namespace
@@ -177,6 +179,7 @@ base::Bytes encode_mark(const model::Mark& mark, const CommitHeader& header)
     if (!mark.decision_tables.empty())
         put_list(out, "decision_tables", mark.decision_tables, table_to_json);
     if (!mark.decided.empty()) put_list(out, "decided", mark.decided, commit_to_json);
+    put_number(out, "decided_left_out", mark.decided_left_out);
     out.object("at", to_json(mark.at)).object("table", to_json(mark.table));
     return out.bytes();
 }
@@ -205,6 +208,7 @@ StoredMark decode_mark(base::ByteView bytes, const model::ObjectRef& object)
     value.violations = get_list(from, "violations", read_violation);
     value.decision_tables = get_list(from, "decision_tables", read_table);
     value.decided = get_list(from, "decided", read_commit);
+    value.decided_left_out = from.maybe_u64("decided_left_out").value_or(0);
     value.at = evaluation(from.object("at"));
     value.table = open_transactions(from.object("table"));
     for (const auto& member : value.members) {

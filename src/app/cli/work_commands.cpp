@@ -11,6 +11,7 @@
 #include "model/lost.h"
 #include "repo/backups.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -52,6 +53,20 @@ job::MarkOutcome place_mark(Environment& environment)
                     std::string("no mark was placed: ") + error.what(),
                     {.hint = error.hint(), .transient = true}};
     }
+}
+
+/// The first mark behind a failover of a member with a decision table.
+void note_commits_to_ask_for(Environment& environment, const model::Mark& mark)
+{
+    auto found = std::ranges::count_if(mark.decided, [](const model::LateCommit& commit) {
+        return commit.carried && !commit.inherited;
+    });
+    if (found > 0)
+        environment.progress().note(fmt::format(
+            "a member with a decision table was failed over or restored: whether {} commits since "
+            "the mark before are still decided is known only when a restore or drill asks the "
+            "table",
+            found));
 }
 
 /// Things in a mark that an operator should read.
@@ -212,6 +227,7 @@ int run_mark(Environment& environment)
         run.mark = outcome.mark.number();
         describe_mark(environment, outcome);
         warn_of_mark(environment, outcome.mark.value);
+        note_commits_to_ask_for(environment, outcome.mark.value);
         warn_without_backups(environment);
         return environment.done();
     });
