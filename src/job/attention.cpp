@@ -9,8 +9,18 @@ namespace {
 
 using Reasons = std::vector<AttentionReason>;
 
-void of_member(Reasons& out, const MemberStatus& member)
+/// Who takes the full backup that a member needs, and when.
+std::string healing(const GroupStatus& status, const char* by_the_next_run)
 {
+    if (!status.healing_paused) return by_the_next_run;
+    return fmt::format("full backups failed, and the next try is due at {}; tidemark backup takes "
+                       "one at once",
+                       base::format_time_human(*status.healing_paused));
+}
+
+void of_member(Reasons& out, const GroupStatus& status, const MemberStatus& member)
+{
+    const auto next = healing(status, "the next tidemark run takes a full backup");
     auto add = [&](const char* name, std::string text) {
         out.push_back({.name = name, .member = member.name, .text = std::move(text)});
     };
@@ -20,15 +30,17 @@ void of_member(Reasons& out, const MemberStatus& member)
     } else if (!member.error.empty()) {
         add(member.other_cluster ? "other cluster" : "no answer", member.error);
     } else if (member.identity && !member.slot.exists) {
-        add("no slot", "the server keeps no log for us; the next tidemark run makes a slot and "
-                       "takes a full backup, and what the server removed until then is a gap");
+        add("no slot",
+            fmt::format(
+                "the server keeps no log for us; {}, and what the server removed until "
+                "then is a gap",
+                healing(status, "the next tidemark run makes a slot and takes a full backup")));
     } else if (member.identity && member.slot.lost) {
-        add("slot lost", "it held more than max_slot_wal_keep_size, and the server removed log; "
-                         "the next tidemark run takes a full backup");
+        add("slot lost",
+            "it held more than max_slot_wal_keep_size, and the server removed log; " + next);
     } else if (member.chain_broken) {
-        add("broken chain", fmt::format("{}; the next tidemark run takes a full backup, marks in "
-                                        "the gap are not restorable",
-                                        member.chain));
+        add("broken chain",
+            fmt::format("{}; {}, marks in the gap are not restorable", member.chain, next));
     }
     if (!member.piled_up.empty())
         add("log piles up", member.piled_up + "; tidemark log stores it now");
@@ -93,7 +105,7 @@ std::vector<AttentionReason> GroupStatus::attention() const
                        .text = has_marks ? "no mark has a complete backup and an unbroken log"
                                          : "there is no mark yet"});
     for (const auto& member : members)
-        of_member(out, member);
+        of_member(out, *this, member);
     for (const auto& name : unnamed)
         out.push_back({.name = "not configured",
                        .member = name,
@@ -112,6 +124,9 @@ std::vector<AttentionReason> GroupStatus::attention() const
                            "tidemark {} at {}, exit {}, and the repository could not be told",
                            unrecorded_run->command, base::format_time_human(unrecorded_run->ended),
                            unrecorded_run->exit_code)});
+    // The marks that are placed meanwhile make the run that failed good.
+    if (!full_paused.empty())
+        out.push_back({.name = "full backups fail", .member = {}, .text = full_paused});
     if (!broken_off.empty())
         out.push_back({.name = "run broken off",
                        .member = {},

@@ -6,6 +6,7 @@
 #include "job/expire_testing.h"
 #include "job/member_backup.h"
 #include "job/run.h"
+#include "job/status.h"
 
 #include <atomic>
 #include <chrono>
@@ -151,6 +152,27 @@ TEST_F(FailedFullTest, TriesOfTheScheduleDoNotHoldUpABrokenChain)
     world.server(1).noise(200'000);
     world.server(1).lose_slot();
     EXPECT_TRUE(run_once());
+}
+
+TEST_F(FailedFullTest, StatusWantsEyesAndSaysWhenTheNextTryIs)
+{
+    auto reason = [&](const std::string& name) {
+        for (const auto& one : read_status(world.context(), world.view(), {}).attention())
+            if (one.name == name) return one.text;
+        return std::string("none");
+    };
+    EXPECT_EQ(reason("full backups fail"), "none");
+    break_late();
+    EXPECT_TRUE(run_once());
+    EXPECT_FALSE(run_once()) << "a mark, and all seems well";
+    EXPECT_TRUE(read_status(world.context(), world.view(), {}).needs_attention());
+    EXPECT_NE(reason("full backups fail").find("the next try is due at"), std::string::npos);
+    world.server(1).lose_slot();
+    EXPECT_NE(reason("slot lost").find("the next try is due at"), std::string::npos)
+        << reason("slot lost");
+    world.clock().advance(1h);
+    EXPECT_NE(reason("slot lost").find("the next tidemark run"), std::string::npos)
+        << reason("slot lost");
 }
 
 TEST_F(FailedFullTest, TheFirstOneIsTriedAgainAfterFiveMinutes)

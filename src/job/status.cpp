@@ -255,6 +255,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         auto decision = decide_run(context.group, view, out.now, failed);
         if (decision.full) out.full_due = decision.why;
         if (decision.paused) out.full_paused = decision.why;
+        out.healing_paused = paused_until(failed, Need::chain, out.now);
     }
     for (const auto& [name, stored] : view.members) {
         if (options.ask_members &&
