@@ -225,7 +225,6 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
         outcome.closing = close(context, options, outcome, started);
     } catch (const Error& error) {
         sessions.clear();
-        if (error.code() != base::Code::cancelled) take_back(context, outcome);
         if (!is_failure(error)) full->not_tried();
         throw;
     }

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "job/backup.h"
+#include "base/clock.h"
 #include "repo/view.h"
+#include "store/storage.h"
 
 #include <cstdint>
 #include <optional>
@@ -30,11 +31,5 @@ enum class Need : std::uint8_t {
 /// long each time, at most a day; where the chain needs one, from five minutes on and at most an
 /// hour. Nothing when one may be tried now.
 std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, base::Time now);
-
-/// Removes what a full backup that failed wrote of a member, so that it costs no room: the base
-/// backup that was finished before another member's failed, its packs. Left alone where no other
-/// base backup of the member reaches as far, and where anybody reads it or names it: retention
-/// removes that later. Never throws an Error: the one that is on its way counts.
-void take_back(const Context& context, const BackupOutcome& outcome);
 
 } // namespace tidemark::job
