@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "repo/view.h"
-#include "store/storage.h"
 
 #include <cstdint>
 #include <optional>
