@@ -167,15 +167,22 @@ void promote_server(ServerProcess& process, const RestoredServer& server, const 
 void wait_for_promoted(ServerProcess& process, const RestoredServer& server,
                        const fs::path& log_file, std::stop_token stop)
 {
-    if (server.wait_until_open([&] { return process.running(); }, std::move(stop))) return;
-    Follower follower{log_file, process.log_start(), 0}; // no segment is looked for
-    std::error_code none;
-    if (fs::exists(log_file, none)) follower.read(); // not of one that another run of ours started
-    const auto& problems = follower.log.problems();
-    throw Error{Code::failed,
-                fmt::format("the promoted server ended by itself{}{}", problems.empty() ? "" : ": ",
-                            fmt::join(problems, "; ")),
-                {.hint = "its log is " + log_file.native()}};
+    auto patience = std::chrono::steady_clock::now() + 30s;
+    while (!server.wait_until_open([&] { return process.running(); }, stop)) {
+        Follower follower{log_file, process.log_start(), 0}; // no segment is looked for
+        std::error_code none;
+        // Not of one that another run of ours started.
+        if (fs::exists(log_file, none)) follower.read();
+        if (!killed_one_lingers(follower.log) || std::chrono::steady_clock::now() > patience) {
+            const auto& problems = follower.log.problems();
+            throw Error{Code::failed,
+                        fmt::format("the promoted server ended by itself{}{}",
+                                    problems.empty() ? "" : ": ", fmt::join(problems, "; ")),
+                        {.hint = "its log is " + log_file.native()}};
+        }
+        std::this_thread::sleep_for(500ms);
+        process.start();
+    }
 }
 
 model::Epoch control_epoch(const RestoredServer& server)
