@@ -125,8 +125,8 @@ std::vector<AttentionReason> GroupStatus::attention() const
                            unrecorded_run->command, base::format_time_human(unrecorded_run->ended),
                            unrecorded_run->exit_code)});
     // The marks that are placed meanwhile make the run that failed good.
-    if (!full_paused.empty())
-        out.push_back({.name = "full backups fail", .member = {}, .text = full_paused});
+    if (!full_fails.empty())
+        out.push_back({.name = "full backups fail", .member = {}, .text = full_fails});
     if (!broken_off.empty())
         out.push_back({.name = "run broken off",
                        .member = {},

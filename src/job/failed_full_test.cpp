@@ -179,6 +179,12 @@ TEST_F(FailedFullTest, StatusWantsEyesAndSaysWhenTheNextTryIs)
     world.clock().advance(1h);
     EXPECT_NE(reason("slot lost").find("the next tidemark run"), std::string::npos)
         << reason("slot lost");
+    EXPECT_NE(reason("full backups fail").find("the next tidemark run tries again"),
+              std::string::npos)
+        << "the pause is over, and nothing is mended yet: " << reason("full backups fail");
+    world.server(1).on_operation({});
+    run_scheduled(world.context());
+    EXPECT_EQ(reason("full backups fail"), "none");
 }
 
 TEST_F(FailedFullTest, TheFirstOneIsTriedAgainAfterFiveMinutes)

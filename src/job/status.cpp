@@ -254,7 +254,11 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
         auto failed = read_failed_fulls(context.storage(), view);
         auto decision = decide_run(context.group, view, out.now, failed);
         if (decision.full) out.full_due = decision.why;
-        if (decision.paused) out.full_paused = decision.why;
+        if (decision.paused) out.full_paused = out.full_fails = decision.why;
+        if (decision.full && failed.count > 0)
+            out.full_fails = fmt::format("full backups failed ({} since one worked); the next "
+                                         "tidemark run tries again",
+                                         failed.count);
         out.healing_paused = paused_until(failed, Need::chain, out.now);
     }
     for (const auto& [name, stored] : view.members) {
