@@ -12,7 +12,7 @@ compile = @cmake --build build/$(1) --parallel $(JOBS)
 run_tests = @cd build/$(1) && ctest --output-on-failure --parallel $(TEST_JOBS) --timeout 600 $(2) </dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench torture test-versions fmt lint asan tsan fuzz deb install uninstall clean
+.PHONY: help build demo test bench torture soak test-versions fmt lint asan tsan fuzz deb install uninstall clean
 
 help: ## this list (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,13 @@ torture: ## random distributed transfers, kills, restores to many marks (long)
 	$(call configure,ci)
 	$(call compile,ci) --target tidemark torture
 	@build/ci/torture $(ARGS)
+
+soak: ## an hour of `tidemark run` under load while things go wrong, then a restore from the sheet (long)
+	@tools/install-packages build server test
+	@tools/fetch-promtool
+	$(call configure,ci)
+	$(call compile,ci) --target tidemark soak
+	@build/ci/soak $(ARGS)
 
 bench: ## backup, restore, marks and log reader timed; against pg_basebackup and pgBackRest
 	@tools/install-packages build server bench

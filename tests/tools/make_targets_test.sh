@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 fail() { printf 'make_targets_test: %s\n' "$*" >&2; exit 1; }
 
 help=$(make --no-print-directory)
-for target in build demo test bench torture test-versions fmt lint asan tsan fuzz deb install uninstall; do
+for target in build demo test bench torture soak test-versions fmt lint asan tsan fuzz deb install uninstall; do
     printf '%s\n' "$help" | grep -q "^make $target " || fail "make help does not list $target"
 done
 
