@@ -36,6 +36,11 @@ SoakGroup::SoakGroup()
     bank.pace = std::chrono::milliseconds{100};
     bank.crash_share = 0.01;
     app::create_bank(bank);
+    // Otherwise a full backup is over before anything can go wrong with it.
+    for (const auto& one : clusters_)
+        engine::postgres::Connection::open(one->url())
+            .exec("CREATE TABLE public.ballast AS SELECT i, repeat(md5(i::text), 12) FROM "
+                  "generate_series(1, 100000) i");
     write_configuration();
 }
 

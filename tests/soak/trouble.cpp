@@ -36,7 +36,7 @@ public:
     Trouble server_killed()
     {
         auto* one = &anyone();
-        auto when = within(800);
+        auto when = within(300);
         return {.name = one->name() + "'s server is killed under way",
                 .during =
                     [one, when](base::Process& program) {
@@ -71,7 +71,7 @@ public:
 
     Trouble program_stopped_for_a_while()
     {
-        auto when = within(600);
+        auto when = within(200);
         return {.name = "tidemark run sleeps for two seconds", .during = [when](base::Process& it) {
                     it.wait_for(when);
                     it.kill(SIGSTOP);
@@ -98,7 +98,7 @@ public:
     {
         auto here = group_.repository();
         auto there = group_.folder() / "unmounted";
-        auto when = within(500);
+        auto when = within(200);
         return {.name = "the repository goes away under way",
                 .during =
                     [=](base::Process& program) {
@@ -172,9 +172,9 @@ std::vector<Trouble> troubles(SoakGroup& group, base::Random& random)
     all.push_back(make.member_down());
     all.push_back(make.server_killed());
     all.push_back(make.server_frozen());
-    all.push_back(make.program_killed("run", 1200));
-    all.push_back(make.program_killed("backup", 3000));
-    all.push_back(make.program_killed("expire", 100));
+    all.push_back(make.program_killed("run", 300));
+    all.push_back(make.program_killed("backup", 1500));
+    all.push_back(make.program_killed("expire", 60));
     all.push_back(make.program_stopped_for_a_while());
     all.push_back(make.repository_gone());
     all.push_back(make.repository_goes());
