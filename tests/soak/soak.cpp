@@ -1,8 +1,8 @@
-// What an operator leaves running: `tidemark run` by a timer (here a loop) on a group of three
-// members under load, one of them reached by TCP only, while things go wrong. Every run that
-// follows a trouble has to be a good one. Then all is destroyed, and somebody who has nothing but
-// the recovery sheet restores: money conserved, no transfer half there, none missing that was
-// acknowledged before the last mark, none there that was begun after it.
+// What an operator leaves running: `tidemark run` by a timer (here a loop) on a group of four
+// members under load, one of them reached by TCP only, another with a standby, while things go
+// wrong. Every run that follows a trouble has to be a good one. Then all is destroyed, and somebody
+// who has nothing but the recovery sheet restores: money conserved, no transfer half there, none
+// missing that was acknowledged before the last mark, none there that was begun after it.
 
 #include "base/fd.h"
 #include "base/random.h"
@@ -104,7 +104,7 @@ private:
                    why.empty() ? "" : " (" + why + ")", run.code(), seconds_since(begin),
                    first_line(run.err));
         require("a run after the trouble was over", run);
-        if (chain_broken_ && run.out.find("full") == run.out.npos)
+        if (chain_broken_ && run.out.find("full backup") == run.out.npos)
             violation("the chain was broken, and no full backup was taken: " + run.text());
         chain_broken_ = false;
     }

@@ -31,16 +31,18 @@ SoakGroup::SoakGroup()
         clusters_.back()->start();
         bank.members.push_back({.name = clusters_.back()->name(), .url = clusters_.back()->url()});
     }
+    pair_ = std::make_unique<Pair>("m3", folder());
+    bank.members.push_back({.name = "m3", .url = pair_->writers_url()});
     base::replace_file(passwords_,
                        base::as_bytes("*:*:*:*:" + cluster(kOverTcp).superuser_password() + "\n"));
     bank.pace = std::chrono::milliseconds{100};
     bank.crash_share = 0.01;
     app::create_bank(bank);
     // Otherwise a full backup is over before anything can go wrong with it.
-    for (const auto& one : clusters_)
-        engine::postgres::Connection::open(one->url())
-            .exec("CREATE TABLE public.ballast AS SELECT i, repeat(md5(i::text), 12) FROM "
-                  "generate_series(1, 100000) i");
+    for (const auto& one : bank.members)
+        engine::postgres::Connection::open(one.url).exec(
+            "CREATE TABLE public.ballast AS SELECT i, repeat(md5(i::text), 12) FROM "
+            "generate_series(1, 100000) i");
     write_configuration();
 }
 
@@ -61,6 +63,10 @@ void SoakGroup::write_configuration() const
         if (i != kOverTcp) member.data_dir = clusters_[i]->data_dir();
         group.members.push_back(member);
     }
+    model::MemberSpec pair;
+    pair.name = "m3";
+    pair.url = pair_->url();
+    group.members.push_back(pair);
     model::RepositorySpec spec{.name = "main", .url = repository().string()};
     auto text = app::render_config(spec, group);
     auto head = text.find("keep = ");
@@ -100,6 +106,7 @@ void SoakGroup::destroy()
         one->kill9();
     for (auto& one : clusters_)
         one->destroy();
+    pair_->destroy();
     fs::remove(config_);
     fs::remove(passwords_);
 }

@@ -5,6 +5,7 @@
 #include "app/demo/lab_cluster.h"
 #include "app/demo/lab_folder.h"
 #include "cli/tool.h"
+#include "pair.h"
 
 #include <filesystem>
 #include <memory>
@@ -13,8 +14,9 @@
 
 namespace tidemark::support {
 
-/// Three clusters with a bank on them, as an operator may have them: the files of the first two can
-/// be read, the third is reached by TCP only. A configuration, a repository, the program.
+/// Four members with a bank on them, as an operator may have them: the files of the first two can
+/// be read, the third is reached by TCP only, the fourth has a standby. A configuration, a
+/// repository, the program.
 class SoakGroup {
     app::LabFolder folder_; // first: the clusters live in it
 
@@ -27,8 +29,10 @@ public:
     /// With the repository alone, as on a machine that knows nothing else.
     ToolRun run_without_configuration(Tool::Arguments arguments) const;
 
+    /// Those without a standby.
     std::size_t size() const { return clusters_.size(); }
     app::LabCluster& cluster(std::size_t index) { return *clusters_.at(index); }
+    Pair& pair() { return *pair_; }
     /// Of the member that is reached over TCP; what stands in its password file stays.
     void change_password(bool right);
     /// Kills the servers and removes every file of them, and the configuration.
@@ -50,6 +54,7 @@ private:
     std::filesystem::path passwords_;
     Tool tool_;
     std::vector<std::unique_ptr<app::LabCluster>> clusters_;
+    std::unique_ptr<Pair> pair_;
 };
 
 } // namespace tidemark::support

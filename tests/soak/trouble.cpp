@@ -140,6 +140,19 @@ public:
                 .breaks_the_chain = true};
     }
 
+    Trouble fail_over()
+    {
+        auto* group = &group_;
+        auto when = within(300);
+        return {.name = "m3 fails over to its standby",
+                .during =
+                    [group, when](base::Process& program) {
+                        program.wait_for(when);
+                        group->pair().fail_over();
+                    },
+                .after = [group] { group->pair().rejoin(); }};
+    }
+
     Trouble others_at_work()
     {
         auto* group = &group_;
@@ -180,6 +193,7 @@ std::vector<Trouble> troubles(SoakGroup& group, base::Random& random)
     all.push_back(make.repository_goes());
     all.push_back(make.wrong_password());
     all.push_back(make.slot_dropped());
+    all.push_back(make.fail_over());
     all.push_back(make.others_at_work());
     return all;
 }
