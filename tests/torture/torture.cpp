@@ -175,14 +175,26 @@ private:
             } while (std::chrono::steady_clock::now() < until);
             log.finish();
         } catch (const Error& error) {
-            fmt::print("marks stopped: {}\n", error.what());
+            judge_end("marks", static_cast<int>(error.code()), error.what());
         }
+    }
+
+    /// All servers run, and nobody else is at work: what is not killed has to come to its end, or
+    /// to give way to what a killed one held.
+    void judge_end(const std::string& what, int code, const std::string& text)
+    {
+        if (code == 0 || code == 3) return;
+        bool gives_way = code == static_cast<int>(base::Code::lease_held) ||
+                         code == static_cast<int>(base::Code::mark_not_placed);
+        if (!gives_way) ++violations_;
+        fmt::print("{} ended with {}: {}{}\n", what, code, text,
+                   gives_way ? "" : "  <-- VIOLATION");
     }
 
     base::Process spawn(std::vector<std::string> arguments) const
     {
         arguments.insert(arguments.begin(), {TIDEMARK_PROGRAM, "--config", config_.string(), "-q"});
-        return base::Process::spawn(arguments, {.err = {.to = base::Output::To::nowhere}});
+        return base::Process::spawn(arguments);
     }
 
     /// Every second one is killed at a random moment within `patience`. A mark it has placed all
@@ -192,8 +204,11 @@ private:
         auto known = numbers();
         auto before = Instant::clock::now();
         auto process = spawn({command});
-        if (random_.below(2) == 0) kill_within(process, patience);
-        process.wait();
+        bool killed = random_.below(2) == 0 && kill_within(process, patience);
+        auto exit = process.wait();
+        if (!killed)
+            judge_end("tidemark " + command, exit.signal != 0 ? 128 + exit.signal : exit.code,
+                      process.err());
         auto after = Instant::clock::now();
         for (auto number : numbers()) {
             if (!known.contains(number))

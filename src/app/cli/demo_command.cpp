@@ -86,7 +86,7 @@ int run_demo(Environment& environment)
     for (const auto& contrast : report.contrasts)
         document["contrasts"].push_back(result_json(contrast));
     document["proven"] = report.proven();
-    return static_cast<int>(report.proven() ? Code::ok : Code::failed);
+    return static_cast<int>(report.outcome());
 }
 
 } // namespace tidemark::app

@@ -2,6 +2,7 @@
 
 #include "app/demo/bank.h"
 #include "app/demo/bank_check.h"
+#include "base/error.h"
 #include "job/progress.h"
 #include "repo/marks.h"
 
@@ -43,6 +44,9 @@ struct DemoReport {
     DemoResult tidemark;
     std::vector<DemoResult> contrasts;
     bool proven() const { return tidemark.verdict.clean() && tidemark.verdict.in_doubt == 0; }
+    /// What the program ends with: ok only when the proof holds. What the contrasts say is no
+    /// part of it.
+    base::Code outcome() const { return proven() ? base::Code::ok : base::Code::failed; }
 };
 
 /// Clusters, a bank, backups and marks under load, the end of all clusters, a restore to the last

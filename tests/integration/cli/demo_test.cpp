@@ -27,6 +27,27 @@ TEST(DemoTest, ProvesTheMarkAndShowsTheContrasts)
     ASSERT_EQ(document.at("contrasts").size(), 3U);
     for (const auto& contrast : document.at("contrasts"))
         EXPECT_FALSE(contrast.at("how").get<std::string>().empty());
+    // (a) leaves what is prepared; (b) and (c) settle it.
+    for (std::size_t i : {1U, 2U})
+        EXPECT_EQ(document.at("contrasts").at(i).at("in_doubt"), 0) << run.text();
+}
+
+TEST(DemoTest, TellsPeopleAndKeepsWhatTheyMayLookAt)
+{
+    app::LabFolder folder;
+    Tool tool(folder.path() / "scratch");
+    auto kept = folder.path() / "kept";
+    auto run = tool.run({"demo", "--members", "2", "--seconds", "3", "--keep", kept.string()});
+    ASSERT_EQ(run.code(), 0) << run.text();
+    EXPECT_NE(run.out.find("RESTORED"), run.out.npos) << run.text();
+    EXPECT_NE(run.out.find("\nthe proof holds\n"), run.out.npos) << run.text();
+    // The command that it prints, without its name.
+    auto config = (kept / "tidemark.toml").string();
+    EXPECT_NE(run.out.find("try: tidemark --config " + config + " list marks\n"), run.out.npos)
+        << run.text();
+    auto marks = tool.run({"--config", config, "list", "marks"});
+    EXPECT_EQ(marks.code(), 0) << marks.text();
+    EXPECT_NE(marks.out.find("m-1"), marks.out.npos) << marks.text();
 }
 
 } // namespace
