@@ -49,18 +49,12 @@ public:
         std::uint64_t stored = 0;
         for (auto& packer : packers_) {
             for (const auto& pack : packer->finish()) {
-                manifest.packs.push_back({.key = repo::pack_key(id, pack.id),
-                                          .size = pack.length,
-                                          .frames = pack.frames,
-                                          .plain_bytes = pack.plain_bytes,
-                                          .root = pack.root});
+                manifest.packs.push_back(repo::pack_ref(id, pack));
                 stored += pack.length;
             }
         }
         auto map = page_map_.finish();
-        manifest.page_map = {.key = repo::page_map_key(id, map.backup, map.lease),
-                             .size = map.length,
-                             .sha256 = map.sha256};
+        manifest.page_map = repo::page_map_ref(id, map);
         manifest.totals.files = map.totals.files;
         manifest.totals.file_bytes = map.totals.file_bytes;
         manifest.totals.plain_bytes = map.totals.covered_bytes;
