@@ -195,7 +195,6 @@ model::GroupSpec read_group(const std::string& name, const Section& entry)
         entry.mistake(fmt::format(
             "group name '{}' must match [a-z0-9][a-z0-9_-]*, at most 63 characters", name));
     if (auto value = entry.text("repository")) spec.repository = *value;
-    if (auto value = entry.text("incr")) spec.incr = *value;
     read_schedule(entry, spec);
     read_log_guard(entry, spec);
     spec.on_failure = entry.command("on_failure");

@@ -136,11 +136,6 @@ void fsync_fd(int fd, std::string_view what)
     if (::fsync(fd) != 0) fail("make durable", what);
 }
 
-void fdatasync_fd(int fd, std::string_view what)
-{
-    if (::fdatasync(fd) != 0) fail("make durable", what);
-}
-
 void fsync_directory(const std::filesystem::path& path)
 {
     Fd directory = open_directory_fd(path);

@@ -55,7 +55,6 @@ void pwrite_full(int fd, ByteView bytes, std::uint64_t offset, std::string_view 
 /// After a failed fsync the kernel may have dropped the dirty pages and forgotten the error, so a
 /// second fsync that succeeds proves nothing: the file is lost, and none of these ever retries.
 void fsync_fd(int fd, std::string_view what);
-void fdatasync_fd(int fd, std::string_view what);
 /// Makes creations, renames and removals inside `path` durable.
 void fsync_directory(const std::filesystem::path& path);
 

@@ -72,7 +72,6 @@ TEST(FdTest, PositionedTransfers)
     EXPECT_EQ(as_text(ByteView(got).first(8)), "lo world");
     EXPECT_EQ(file_size(fd.get(), "f"), 11U);
     EXPECT_NO_THROW(fsync_fd(fd.get(), "f"));
-    EXPECT_NO_THROW(fdatasync_fd(fd.get(), "f"));
     EXPECT_NO_THROW(fsync_directory(dir.path()));
 }
 

@@ -27,12 +27,11 @@ struct DrillCheck {
     std::string member = {};  ///< empty: the whole group
     CheckResult result = CheckResult::passed;
     std::string text = {};                 ///< one line for people
-    std::vector<std::string> details = {}; ///< at most kMaxDetails lines of what is wrong
+    std::vector<std::string> details = {}; ///< lines of what is wrong; faults: the first 100
     std::optional<std::string> value = {}; ///< what an assertion returned; a sum for sums
     base::Duration took{};
     friend bool operator==(const DrillCheck&, const DrillCheck&) = default;
 };
-inline constexpr std::size_t kMaxDetails = 100;
 
 /// When who did what, for the picture.
 struct DrillStage {

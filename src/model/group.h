@@ -41,7 +41,6 @@ struct GroupSpec {
     std::string repository = "main";
     std::vector<MemberSpec> members;
     Schedule full = {.every = Schedule::Every::day, .at = std::chrono::hours{2}};
-    std::string incr = "off";
     std::string zone = "UTC"; ///< of the schedules; known to the system
     base::Duration mark_every = std::chrono::minutes{15};
     base::Duration mark_wait = std::chrono::seconds{10}; ///< give the mark up after this long

@@ -31,6 +31,7 @@ std::string member_prefix(const MemberId& id)
 }
 
 constexpr std::string_view kBarrier = "barrier-";
+constexpr std::string_view kHistory = "history";
 
 } // namespace
 
@@ -143,10 +144,9 @@ std::string index_key(const MemberId& id, const PieceId& piece)
 {
     return piece_key(id, piece) + ".idx";
 }
-std::string history_key(const MemberId& id, model::Epoch epoch, Number generation)
+std::string history_key(const MemberId& id, model::Epoch epoch)
 {
-    std::string key = log_prefix(id, epoch) + "history";
-    return generation == 0 ? key : fmt::format("{}-{}", key, generation);
+    return log_prefix(id, epoch) + std::string(kHistory);
 }
 std::string barrier_key(const MemberId& id, const model::LogPosition& at)
 {
@@ -219,7 +219,7 @@ std::string format_key(const Key& key)
     case KeyKind::index:
         return index_key(id, key.piece_id());
     case KeyKind::history:
-        return history_key(id, key.range.epoch, key.number);
+        return history_key(id, key.range.epoch);
     case KeyKind::barrier:
         return barrier_key(id, {key.range.epoch, key.range.from});
     case KeyKind::claim:
@@ -314,7 +314,6 @@ bool parse_piece(std::string_view name, Key& key)
 
 bool parse_log(const Parts& parts, Key& key)
 {
-    constexpr std::string_view kHistory = "history";
     if (parts.size() != 7) return false;
     if (parts[5] == "claims") {
         key.kind = KeyKind::claim;
@@ -326,10 +325,9 @@ bool parse_log(const Parts& parts, Key& key)
         key.kind = KeyKind::barrier;
         return parse(name.substr(kBarrier.size()), key.range.from, 16);
     }
-    if (!name.starts_with(kHistory)) return parse_piece(name, key);
+    if (name != kHistory) return parse_piece(name, key);
     key.kind = KeyKind::history;
-    name.remove_prefix(kHistory.size());
-    return name.empty() || (name.front() == '-' && parse_number(name.substr(1), key.number));
+    return true;
 }
 
 /// groups/G/members/M/...

@@ -64,7 +64,7 @@ struct Key {
     KeyKind kind = KeyKind::head;
     MemberId id;       ///< the member part is empty for objects of the group
     Number number = 0; ///< backup, identity, mark, set, run, drill, lease, intent, tombstone, hold,
-                       ///< joined, restore; history generation
+                       ///< joined, restore
     Number lease = 0;  ///< page map, pack, piece, index
     std::uint32_t pack = 0;
     model::LogRange range; ///< piece, index; of history and claim only the epoch, of a barrier
@@ -87,8 +87,7 @@ std::string page_map_key(const MemberId& id, Number backup, Number lease);
 std::string pack_key(const MemberId& id, const PackId& pack);
 std::string piece_key(const MemberId& id, const PieceId& piece);
 std::string index_key(const MemberId& id, const PieceId& piece);
-/// Generation 0 is "history"; others, "history-<n>", exist only where contents differ.
-std::string history_key(const MemberId& id, model::Epoch epoch, Number generation = 0);
+std::string history_key(const MemberId& id, model::Epoch epoch);
 /// The log holds a record at `at` that no recovery gets past.
 std::string barrier_key(const MemberId& id, const model::LogPosition& at);
 /// Claims a new timeline's number before a promotion (rules.md 24).

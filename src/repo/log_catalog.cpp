@@ -42,8 +42,7 @@ LogCatalog LogCatalog::load(store::Storage& storage, const model::MemberId& id)
                                   .indexed = false,
                                   .key = std::move(info.key)});
         if (key->kind == KeyKind::index) indexes.insert(piece_key(id, key->piece_id()));
-        if (key->kind == KeyKind::history && key->number == 0)
-            out.histories.push_back(key->range.epoch);
+        if (key->kind == KeyKind::history) out.histories.push_back(key->range.epoch);
         if (key->kind == KeyKind::barrier)
             out.barriers.push_back({key->range.epoch, key->range.from});
         if (key->kind == KeyKind::claim) out.claims.push_back(key->range.epoch);

@@ -122,30 +122,6 @@ PlanResult plan_restore(const RepositoryView& view, model::Number number,
     return out;
 }
 
-PlanResult plan_restore_to(const RepositoryView& view,
-                           const std::map<std::string, VectorTarget>& targets,
-                           const PlanOptions& options)
-{
-    Planner planner{view, options.allow_damaged};
-    std::vector<MemberGoal> goals;
-    RestorePlan plan;
-    plan.group = view.group;
-    for (const auto& [name, target] : targets) {
-        MemberGoal goal{.member = name,
-                        .history = model::History{target.log_to.epoch},
-                        .target = target.target,
-                        .log_to = target.log_to,
-                        .system_id = {}};
-        auto member = view.members.find(name);
-        if (member != view.members.end()) {
-            auto history = member->second.histories.find(target.log_to.epoch);
-            if (history != member->second.histories.end()) goal.history = history->second;
-        }
-        goals.push_back(std::move(goal));
-    }
-    return plan_goals(planner, goals, std::move(plan));
-}
-
 std::optional<MemberPlan> plan_around(RepositoryView view, const MemberPlan& member,
                                       const std::set<std::string>& damaged,
                                       std::vector<std::string>& warnings)

@@ -37,7 +37,7 @@ struct MemberPlan {
 
 struct RestorePlan {
     std::string group;
-    std::optional<StoredMark> mark; ///< absent for an arbitrary vector
+    std::optional<StoredMark> mark; ///< plan_restore always sets it
     std::map<std::string, MemberPlan> members;
     std::uint64_t bytes_to_write = 0; ///< sums over the members
     std::uint64_t file_bytes = 0;
@@ -88,15 +88,6 @@ PlanResult plan_restore(const RepositoryView& view, model::Number mark,
 /// Those of the plan's warnings that `mark` and the marks before it are the reason of, and no
 /// member's backup or log.
 std::vector<std::string> mark_warnings(const RepositoryView& view, const model::Mark& mark);
-
-/// Where each member shall be brought: for positions that no mark names.
-struct VectorTarget {
-    model::LogPosition target;
-    model::LogPosition log_to; ///< at or after target
-};
-PlanResult plan_restore_to(const RepositoryView& view,
-                           const std::map<std::string, VectorTarget>& targets,
-                           const PlanOptions& options = {});
 
 /// Pure: the way to the same goal when `damaged` objects are avoided beside the view's own; nothing
 /// when there is none.

@@ -368,23 +368,6 @@ TEST_F(RestorePlanTest, HostileMarkIsRefusedNotFollowed)
     }
 }
 
-TEST_F(RestorePlanTest, ArbitraryVector)
-{
-    group.full();
-    auto& orders = group.members.at("orders");
-    group.grow("orders", 4096);
-    model::LogPosition target{.epoch = 1, .offset = orders.end - 100};
-    auto plan = need_plan(plan_restore_to(
-        view(), {{"orders", {.target = target, .log_to = {.epoch = 1, .offset = orders.end}}}}));
-    EXPECT_EQ(plan.members.at("orders").target, target);
-    EXPECT_FALSE(plan.mark);
-    auto result = plan_restore_to(
-        view(), {{"orders", {.target = target, .log_to = {.epoch = 1, .offset = orders.end + 1}}}});
-    ASSERT_FALSE(result.plan);
-    EXPECT_EQ(result.obstacles.front().gap,
-              (model::LogRange{.epoch = 1, .from = orders.end, .to = orders.end + 1}));
-}
-
 TEST_F(RestorePlanTest, UnreadableObjectsAreLeftOutNotFatal)
 {
     model::Number first = group.full();

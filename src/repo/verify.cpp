@@ -46,15 +46,6 @@ std::vector<std::string> Findings::take_notes()
     return std::move(notes_);
 }
 
-std::set<std::string> Findings::blamed() const
-{
-    std::lock_guard lock{mutex_};
-    std::set<std::string> out;
-    for (const auto& [object, fault] : faults_)
-        out.insert(object);
-    return out;
-}
-
 bool is_accounted_for(const model::Tombstone& gone, const std::string& member,
                       const model::LogRange& range, std::vector<model::LogRange> others)
 {

@@ -24,7 +24,6 @@ public:
     std::vector<Fault> take_faults();
     std::vector<std::string> take_notes();
     std::uint64_t objects() const { return objects_; }
-    std::set<std::string> blamed() const;
 
 private:
     mutable std::mutex mutex_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
 
 namespace tidemark::store {
 
@@ -145,12 +144,6 @@ std::size_t FaultyStorage::calls(Operation operation) const
 {
     std::lock_guard lock{mutex_};
     return calls_.at(static_cast<std::size_t>(operation));
-}
-
-std::size_t FaultyStorage::all_calls() const
-{
-    std::lock_guard lock{mutex_};
-    return std::accumulate(calls_.begin(), calls_.end(), std::size_t{0});
 }
 
 std::vector<std::string> FaultyStorage::trace() const

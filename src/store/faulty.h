@@ -50,7 +50,6 @@ public:
     void heal();
 
     std::size_t calls(Operation operation) const;
-    std::size_t all_calls() const;
     /// "commit <key>" and "remove <key>" in the order in which they succeeded.
     std::vector<std::string> trace() const;
 

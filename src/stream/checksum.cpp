@@ -23,12 +23,6 @@ std::uint64_t xxh3_64(base::ByteView bytes)
     return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-Hash128 xxh3_128(base::ByteView bytes)
-{
-    XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-    return {.low = hash.low64, .high = hash.high64};
-}
-
 void Sha256::Free::operator()(evp_md_ctx_st* context) const
 {
     EVP_MD_CTX_free(context);

@@ -13,13 +13,6 @@ namespace tidemark::stream {
 /// XXH3, 64 bits, seed 0. Finds accidents, not attacks; for plain bytes (~19 GB/s a core).
 std::uint64_t xxh3_64(base::ByteView bytes);
 
-struct Hash128 {
-    std::uint64_t low = 0;
-    std::uint64_t high = 0;
-    friend bool operator==(const Hash128&, const Hash128&) = default;
-};
-Hash128 xxh3_128(base::ByteView bytes);
-
 using Sha256Digest = std::array<std::byte, 32>;
 /// The first 16 bytes of a SHA-256.
 using Sha16 = std::array<std::byte, 16>;

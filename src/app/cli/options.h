@@ -27,7 +27,6 @@ struct Options {
     std::string subject;              ///< list WHAT, show ID, audit MARK
     std::optional<std::size_t> limit; ///< list: so many of the newest; 0: all; absent: 100
     std::string gid;                  ///< audit --explain
-    bool full_verify = true;
 
     // init
     std::vector<std::string> urls;

@@ -338,10 +338,4 @@ std::vector<PreparedBranch> FakeServer::prepared() const
     return out;
 }
 
-bool FakeServer::streaming() const
-{
-    const std::lock_guard lock(mutex_);
-    return slot_active_;
-}
-
 } // namespace tidemark::engine::fake

@@ -83,7 +83,6 @@ public:
     SlotState slot() const;
     std::vector<PreparedBranch> prepared() const;
     const std::string& name() const { return options_.name; }
-    bool streaming() const;
 
 private:
     friend class FakeSession;

@@ -23,11 +23,8 @@ constexpr std::size_t kWritten = 24;
 constexpr std::size_t kCheckpoint = 32;
 constexpr std::size_t kRedo = 40;
 constexpr std::size_t kThisTimeline = 48;
-constexpr std::size_t kPreviousTimeline = 52;
 constexpr std::size_t kMinRecovery = 136;
 constexpr std::size_t kMinRecoveryTimeline = 144;
-constexpr std::size_t kBackupStart = 152;
-constexpr std::size_t kBackupEnd = 160;
 constexpr std::size_t kBackupEndRequired = 168;
 constexpr std::size_t kWalLevel = 172;
 constexpr std::size_t kMaxConnections = 180;
@@ -128,10 +125,7 @@ ControlFile parse_control_file(base::ByteView bytes)
     model::Epoch timeline = u32(kThisTimeline);
     file.checkpoint = {timeline, u64(kCheckpoint)};
     file.redo = {timeline, u64(kRedo)};
-    file.previous_epoch = u32(kPreviousTimeline);
     file.min_recovery = {u32(kMinRecoveryTimeline), u64(kMinRecovery)};
-    file.backup_start = u64(kBackupStart);
-    file.backup_end = u64(kBackupEnd);
     file.backup_end_required = bytes[kBackupEndRequired] != std::byte{0};
     if (u32(kWalLevel) > 2) {
         throw Error{Code::failed, fmt::format("pg_control: unknown wal_level {}", u32(kWalLevel))};

@@ -33,12 +33,9 @@ struct ControlFile {
     std::uint32_t catalog_version = 0; ///< part of the tablespaces' folder names
     ClusterState state = ClusterState::starting_up;
     base::Time written;
-    model::LogPosition checkpoint; ///< last checkpoint's record, on the checkpoint's timeline
-    model::LogPosition redo;       ///< where replay from that checkpoint begins
-    model::Epoch previous_epoch = 0;
+    model::LogPosition checkpoint;   ///< last checkpoint's record, on the checkpoint's timeline
+    model::LogPosition redo;         ///< where replay from that checkpoint begins
     model::LogPosition min_recovery; ///< replay must come at least this far; 0 when it need not
-    model::Offset backup_start = 0;  ///< set while a base backup is being recovered
-    model::Offset backup_end = 0;
     bool backup_end_required = false;
     WalLevel wal_level = WalLevel::replica;
     std::uint32_t max_connections = 0;

@@ -72,8 +72,6 @@ public:
     std::optional<std::int64_t> integer(int row, int col) const;
     std::optional<bool> boolean(int row, int col) const;
     std::optional<model::Offset> lsn(int row, int col) const;
-    /// "INSERT 0 1"
-    std::string_view command_tag() const;
 
 private:
     struct Free {

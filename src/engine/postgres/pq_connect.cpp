@@ -215,8 +215,7 @@ Connection Connection::open(const std::string& url, const ConnectOptions& option
                              .user = PQuser(conn) ? PQuser(conn) : "",
                              .dbname = PQdb(conn) ? PQdb(conn) : "",
                              .replication = options.replication,
-                             .local_socket = local_socket_of(conn),
-                             .had_password = PQconnectionUsedPassword(conn) == 1});
+                             .local_socket = local_socket_of(conn)});
     PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
     if (PQsetnonblocking(conn, 1) != 0) throw lost_error(state->where, PQerrorMessage(conn));
     Connection connection{std::move(state)};

@@ -15,7 +15,6 @@ struct ConnectFailure {
     std::string dbname = {};
     bool replication = false;
     bool local_socket = false;
-    bool had_password = false;
 };
 
 /// libpq's verbose message taken apart.

@@ -123,10 +123,4 @@ std::optional<model::Offset> Result::lsn(int row, int col) const
     return offset;
 }
 
-std::string_view Result::command_tag() const
-{
-    // PQcmdStatus wants a non-const result, but only reads it.
-    return handle_ ? PQcmdStatus(static_cast<PGresult*>(handle_.get())) : "";
-}
-
 } // namespace tidemark::engine::postgres

@@ -47,7 +47,6 @@ bool read_block(const Layout& layout, Cursor& parts, const BlockRef* before, Blo
     if (!parts.read(flags) || !parts.read(block.data_length)) return false;
     if ((flags & kForkMask) > static_cast<std::uint8_t>(Fork::init)) return false;
     block.fork = static_cast<Fork>(flags & kForkMask);
-    block.will_init = (flags & kWillInit) != 0;
     block.has_image = (flags & kHasImage) != 0;
     block.image_length = 0;
     if (((flags & kHasData) != 0) != (block.data_length != 0)) return false;

@@ -34,7 +34,6 @@ struct BlockRef {
     std::uint8_t id = 0;
     Fork fork = Fork::main;
     bool has_image = false;
-    bool will_init = false; ///< replay makes the page anew
 };
 
 /// A complete, checked record. Views are valid during the call that hands it over.
