@@ -44,6 +44,13 @@ void SystemRandom::fill(ByteSpan into)
     }
 }
 
+std::string random_hex(std::size_t bytes)
+{
+    Bytes drawn(bytes);
+    SystemRandom{}.fill(drawn);
+    return to_hex(drawn);
+}
+
 void SeededRandom::fill(ByteSpan into)
 {
     std::lock_guard lock{mutex_};

@@ -2,9 +2,11 @@
 
 #include "base/bytes.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <random>
+#include <string>
 
 namespace tidemark::base {
 
@@ -26,6 +28,9 @@ class SystemRandom final : public Random {
 public:
     void fill(ByteSpan into) override;
 };
+
+/// `bytes` of getrandom(2), two lower-case digits each: a name that nobody else has chosen.
+std::string random_hex(std::size_t bytes);
 
 /// The same bytes for the same seed on every machine. For tests, load and demos only.
 class SeededRandom final : public Random {

@@ -28,6 +28,15 @@ TEST(RandomTest, BelowIsEvenAndInBounds)
     EXPECT_EQ(random.below(1), 0U);
 }
 
+TEST(RandomTest, HexHasTwoDigitsAByte)
+{
+    std::string drawn = random_hex(16);
+    EXPECT_EQ(drawn.size(), 32U);
+    EXPECT_EQ(drawn.find_first_not_of("0123456789abcdef"), std::string::npos);
+    EXPECT_NE(drawn, random_hex(16));
+    EXPECT_EQ(random_hex(0), "");
+}
+
 TEST(RandomTest, UnitStaysBelowOne)
 {
     SeededRandom random{1};

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "job/chain_gap.h"
+#include "job/member_history.h"
 #include "repo/identities.h"
 #include "repo/log_reader.h"
 
@@ -18,12 +19,6 @@ namespace {
 
 /// Of the newest pieces' indexes; older ones were looked at by earlier checks.
 constexpr std::size_t kIndexes = 500;
-
-model::History history_of(engine::Session& session, model::Epoch epoch)
-{
-    auto text = epoch > 1 ? session.history_file(epoch) : std::nullopt;
-    return text ? model::parse_history(epoch, *text) : model::History(epoch);
-}
 
 /// Why the server that answers is not the one that was backed up so far.
 std::optional<Check> check_identity(const repo::MemberView& stored, engine::Session& session)
@@ -141,7 +136,7 @@ std::vector<Check> check_stored_log(store::Storage& storage, const repo::MemberV
                                     engine::Session& session, std::vector<Check> out)
 {
     if (auto other = check_identity(stored, session)) return {*other};
-    auto history = history_of(session, session.insert_position().epoch);
+    auto history = server_history(session, session.insert_position().epoch);
     check_chain(stored, history, out);
     check_slot_position(storage, stored, history, session, out);
     check_lost_tail(stored, history, out);

@@ -1,6 +1,7 @@
 #include "job/member_backup.h"
 
 #include "base/error.h"
+#include "job/member_history.h"
 #include "repo/frame_packer.h"
 #include "repo/layout.h"
 
@@ -73,12 +74,6 @@ private:
     std::vector<std::unique_ptr<repo::FramePacker>> packers_;
 };
 
-model::History history_of(engine::Session& session, model::Epoch epoch)
-{
-    auto text = epoch > 1 ? session.history_file(epoch) : std::nullopt;
-    return text ? model::parse_history(epoch, *text) : model::History(epoch);
-}
-
 /// What a backup that failed wrote: its names hold its lease's number, so nobody else refers to
 /// them. Not where the manifest is there: then only the answer was lost.
 void remove_remains(const Context& context, const model::MemberId& id, model::Number number,
@@ -125,7 +120,7 @@ repo::StoredManifest copy_member(const Context& context, const model::MemberSpec
     manifest.member = id.member;
     manifest.started = context.clock.now();
     manifest.identity = session.identify();
-    manifest.history = history_of(session, manifest.identity.position.epoch);
+    manifest.history = server_history(session, manifest.identity.position.epoch);
 
     context.progress.stage(member.name, "checkpoint");
     auto source = session.begin_backup(

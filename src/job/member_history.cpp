@@ -97,6 +97,12 @@ void throw_other_history(const std::string& why)
                          "group and add it under a new name"}};
 }
 
+model::History server_history(engine::Session& session, Epoch epoch)
+{
+    auto text = epoch > 1 ? session.history_file(epoch) : std::nullopt;
+    return text ? model::parse_history(epoch, *text) : model::History(epoch);
+}
+
 ServerHistory compare_history(const Context& context, const model::MemberId& id,
                               engine::Session& session, Epoch epoch)
 {

@@ -15,6 +15,9 @@ namespace tidemark::job {
 /// Error{identity_mismatch} with the next step.
 [[noreturn]] void throw_other_history(const std::string& why);
 
+/// As the server tells it, compared with nothing; without ancestors where it has no history file.
+model::History server_history(engine::Session& session, model::Epoch epoch);
+
 struct ServerHistory {
     struct File {
         std::string text;

@@ -18,11 +18,8 @@ model::ObjectRef object_ref(const JsonObject& from)
 
 JsonBuilder piece_to_json(const model::PieceRef& piece)
 {
-    JsonBuilder out;
-    out.number("epoch", piece.range.epoch)
-        .offset("from", piece.range.from)
-        .offset("to", piece.range.to)
-        .text("key", piece.object.key)
+    JsonBuilder out = log_range_to_json(piece.range);
+    out.text("key", piece.object.key)
         .number("size", piece.object.size)
         .digest("sha256", piece.object.sha256);
     return out;
@@ -31,10 +28,22 @@ JsonBuilder piece_to_json(const model::PieceRef& piece)
 model::PieceRef read_piece(const JsonObject& from)
 {
     model::PieceRef out;
-    out.range = {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
+    out.range = read_log_range(from);
     if (out.range.from >= out.range.to) from.refuse("to", "does not lie after \"from\"");
     out.object = object_ref(from);
     return out;
+}
+
+JsonBuilder log_range_to_json(const model::LogRange& range)
+{
+    JsonBuilder out;
+    out.number("epoch", range.epoch).offset("from", range.from).offset("to", range.to);
+    return out;
+}
+
+model::LogRange read_log_range(const JsonObject& from)
+{
+    return {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
 }
 
 JsonBuilder to_json(const model::History& history)

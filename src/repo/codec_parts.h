@@ -21,6 +21,10 @@ model::ObjectRef object_ref(const JsonObject& from);
 JsonBuilder piece_to_json(const model::PieceRef& piece);
 model::PieceRef read_piece(const JsonObject& from);
 
+JsonBuilder log_range_to_json(const model::LogRange& range);
+/// As it stands there; whether it is empty or turned round is the caller's business.
+model::LogRange read_log_range(const JsonObject& from);
+
 JsonBuilder to_json(const model::History& history);
 model::History history(const JsonObject& from);
 

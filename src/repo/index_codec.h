@@ -36,6 +36,9 @@ namespace tidemark::repo {
 // Section 6 is there only when part of the piece could not be read: what lies between from and to
 // is missing in the other sections.
 
+/// No index is larger.
+inline constexpr std::size_t kMaxIndexBytes = 256u << 20;
+
 struct StoredIndex {
     model::LogIndex index;
     stream::Sha256Digest piece_sha256{};

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "repo/codec_parts.h"
 #include "repo/layout.h"
+#include "repo/lease_codec.h"
 
 #include <fmt/format.h>
 
@@ -16,26 +17,6 @@ using base::Error;
 namespace {
 
 constexpr DocumentKind kIntentDocument{"intent", 1};
-constexpr base::Duration kLongest = std::chrono::hours{24};
-
-JsonBuilder log_to_json(const model::LogRange& range)
-{
-    JsonBuilder out;
-    out.number("epoch", range.epoch).offset("from", range.from).offset("to", range.to);
-    return out;
-}
-
-model::LogRange read_log(const JsonObject& from)
-{
-    return {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
-}
-
-std::string random_token()
-{
-    base::Bytes bytes(16);
-    base::SystemRandom{}.fill(bytes);
-    return base::to_hex(bytes);
-}
 
 /// Nothing when it was renewed or withdrawn meanwhile: then a later one is there.
 std::optional<StoredIntent> read_intent(store::Storage& storage, const store::ObjectInfo& info,
@@ -50,7 +31,7 @@ std::optional<StoredIntent> read_intent(store::Storage& storage, const store::Ob
         if (error.code() != Code::failed) throw;
         base::log_warning("{}", error.what());
         out.readable = false;
-        out.value.ttl = kLongest;
+        out.value.ttl = kLongestLease;
     }
     out.value.number = number;
     return out;
@@ -79,7 +60,7 @@ base::Bytes encode_intent(const model::Intent& intent)
     for (const auto& [name, reads] : intent.reads) {
         JsonBuilder one;
         one.text("name", name).numbers("backups", reads.backups);
-        put_list(one, "log", reads.log, log_to_json);
+        put_list(one, "log", reads.log, log_range_to_json);
         members.push_back(std::move(one));
     }
     out.array("members", std::move(members));
@@ -99,12 +80,13 @@ model::Intent decode_intent(base::ByteView bytes, const std::string& key)
     out.host = from.text("host");
     out.since = from.time("since");
     out.ttl = base::Duration{from.i64("ttl_us")};
-    if (out.ttl < base::Duration{0} || out.ttl > kLongest) from.refuse("ttl_us", "is out of range");
+    if (out.ttl < base::Duration{0} || out.ttl > kLongestLease)
+        from.refuse("ttl_us", "is out of range");
     out.mark = from.maybe_u64("mark");
     from.each("members", [&](const JsonObject& one) {
         auto& reads = out.reads[one.text("name")];
         reads.backups = one.numbers("backups");
-        reads.log = get_list(one, "log", read_log);
+        reads.log = get_list(one, "log", read_log_range);
     });
     return out;
 }
@@ -138,7 +120,7 @@ std::unique_ptr<Announcement> Announcement::make(store::Storage& storage, model:
                                                  const Options& options)
 {
     intent.number = 0;
-    intent.token = random_token();
+    intent.token = base::random_hex(16);
     intent.ttl = options.ttl;
     intent.since = storage.now();
     std::unique_ptr<Announcement> out{new Announcement{storage, std::move(intent)}};

@@ -45,13 +45,6 @@ LeaseState unreadable_lease(const std::string& activity, model::Number number, b
     return out;
 }
 
-std::string random_token()
-{
-    base::Bytes bytes(16);
-    base::SystemRandom{}.fill(bytes);
-    return base::to_hex(bytes);
-}
-
 /// Made by unreadable_lease(); every lease of ours has a token.
 bool is_damaged(const LeaseState& state)
 {
@@ -152,7 +145,7 @@ bool Lease::try_acquire(const LeaseOwner& owner, const LeaseOptions& options)
     next.since = storage_.now();
     next.ttl = options.ttl;
     if (options.count_tries) next.tries = (newest ? newest->tries : 0) + 1;
-    next.token = random_token();
+    next.token = base::random_hex(16);
     if (!advance(next)) return false;
     term_ = next.term;
     return true;

@@ -7,7 +7,6 @@ namespace tidemark::repo {
 namespace {
 
 constexpr DocumentKind kLeaseDocument{"lease", 1};
-constexpr base::Duration kLongest = std::chrono::hours{24};
 
 } // namespace
 
@@ -44,7 +43,8 @@ LeaseState decode_lease(base::ByteView bytes, const std::string& key, base::Time
     out.held = from.flag("held");
     out.since = from.time("since");
     out.ttl = base::Duration{from.i64("ttl_us")};
-    if (out.ttl < base::Duration{0} || out.ttl > kLongest) from.refuse("ttl_us", "is out of range");
+    if (out.ttl < base::Duration{0} || out.ttl > kLongestLease)
+        from.refuse("ttl_us", "is out of range");
     out.token = from.text("token");
     out.renewed = renewed;
     if (from.has("tries")) out.tries = from.u64("tries");

@@ -19,7 +19,6 @@ using model::Offset;
 namespace {
 
 constexpr std::size_t kMaxBuffer = 256u << 20;
-constexpr std::size_t kMaxIndex = 256u << 20;
 
 PieceId id_of(const LogPiece& piece)
 {
@@ -95,7 +94,7 @@ std::optional<model::LogIndex> LogReader::stored_index(const LogPiece& piece) co
 {
     std::string key = index_key(catalog_.id, id_of(piece));
     try {
-        auto bytes = store::get(storage_, key, kMaxIndex);
+        auto bytes = store::get(storage_, key, kMaxIndexBytes);
         if (!bytes) return std::nullopt;
         StoredIndex stored = decode_index(*bytes);
         if (stored.piece_key == piece.key && stored.piece_size == piece.size &&

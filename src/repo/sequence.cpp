@@ -40,17 +40,6 @@ CommitHeader read_header(const JsonObject& from)
     return out;
 }
 
-namespace {
-
-std::string random_nonce()
-{
-    base::Bytes bytes(8);
-    base::SystemRandom{}.fill(bytes);
-    return base::to_hex(bytes);
-}
-
-} // namespace
-
 Sequence::Sequence(store::Storage& storage, std::string prefix, std::string suffix)
     : storage_(storage), prefix_(std::move(prefix)), suffix_(std::move(suffix))
 {
@@ -101,7 +90,7 @@ Sequence::Committed Sequence::append(const Lease* lease, const Encode& encode) c
     while (true) {
         CommitHeader header;
         header.number = last.value_or(0) + 1;
-        header.nonce = random_nonce();
+        header.nonce = base::random_hex(8);
         if (lease != nullptr) header.lease = lease->stamp();
         if (last) {
             Found before = need(*last);

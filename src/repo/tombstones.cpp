@@ -43,18 +43,6 @@ model::NumberRange read_range(const std::string& text, const JsonObject& from)
     return {.first = *first, .last = *last};
 }
 
-JsonBuilder log_to_json(const model::LogRange& range)
-{
-    JsonBuilder out;
-    out.number("epoch", range.epoch).offset("from", range.from).offset("to", range.to);
-    return out;
-}
-
-model::LogRange read_log(const JsonObject& from)
-{
-    return {.epoch = from.u32("epoch"), .from = from.offset("from"), .to = from.offset("to")};
-}
-
 } // namespace
 
 base::Bytes encode_tombstone(const model::Tombstone& tombstone, const CommitHeader& header)
@@ -78,7 +66,7 @@ base::Bytes encode_tombstone(const model::Tombstone& tombstone, const CommitHead
     for (const auto& [member, ranges] : tombstone.log_gone) {
         JsonBuilder one;
         one.text("member", member);
-        put_list(one, "ranges", ranges, log_to_json);
+        put_list(one, "ranges", ranges, log_range_to_json);
         log.push_back(std::move(one));
     }
     out.array("log_gone", std::move(log));
@@ -102,7 +90,7 @@ StoredTombstone decode_tombstone(base::ByteView bytes, const model::ObjectRef& o
             ranges.push_back(read_range(text, one));
     });
     from.each("log_gone", [&](const JsonObject& one) {
-        out.value.log_gone[one.text("member")] = get_list(one, "ranges", read_log);
+        out.value.log_gone[one.text("member")] = get_list(one, "ranges", read_log_range);
     });
     return out;
 }

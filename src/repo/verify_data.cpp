@@ -18,8 +18,6 @@ using base::Error;
 
 namespace {
 
-constexpr std::size_t kMaxIndex = 256u << 20;
-
 /// One object to read.
 struct Task {
     std::string key;
@@ -212,7 +210,7 @@ void Collector::index(const model::MemberId& id, const LogPiece& piece,
     std::string key = index_key(id, {.range = piece.range, .lease = piece.lease});
     findings_.count(1);
     try {
-        auto bytes = store::get(storage_, key, kMaxIndex);
+        auto bytes = store::get(storage_, key, kMaxIndexBytes);
         if (!bytes) return;
         StoredIndex stored = decode_index(*bytes);
         if (stored.piece_key != piece.key || stored.piece_size != piece.size ||

@@ -49,10 +49,7 @@ int free_port()
 
 std::string random_password()
 {
-    base::SystemRandom random;
-    base::Bytes bytes(16);
-    random.fill(bytes);
-    return base::to_hex(bytes);
+    return base::random_hex(16);
 }
 
 /// Lines of postmaster.pid (src/include/utils/pidfile.h): 1 pid, 2 data directory, 3 start time,

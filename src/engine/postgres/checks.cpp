@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "engine/postgres/check_entry.h"
+#include "engine/postgres/control_file.h"
 #include "engine/postgres/replication.h"
 #include "engine/postgres/roles.h"
 #include "engine/postgres/setting_checks.h"
@@ -232,7 +233,7 @@ Check check_replication(const MemberConfig& member, const std::string& system_id
 Check check_data_dir(const MemberConfig& member, const std::string& system_id)
 {
     if (!member.data_dir) return ok("data_dir", "not configured: base backups come over the wire");
-    const auto path = *member.data_dir / "global" / "pg_control";
+    const auto path = *member.data_dir / kControlPath;
     try {
         const base::Bytes control = base::read_file(path, std::size_t{1} << 20);
         // The first field is the system identifier, in all versions (pg_control.h).

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/open_beneath.h"
 #include "engine/postgres/backup_rules.h"
+#include "engine/postgres/control_file.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -123,7 +124,7 @@ private:
                 throw unreadable("open", shown(path), errno);
             }
         } else if (S_ISREG(info.st_mode)) {
-            if (path != "global/pg_control") add_file(name, root, info);
+            if (path != kControlPath) add_file(name, root, info);
         } else {
             base::log_debug("left out of the backup: {} is a special file", path);
         }

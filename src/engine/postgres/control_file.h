@@ -11,6 +11,8 @@
 /// with a CRC-32C behind its last field.
 namespace tidemark::engine::postgres {
 
+/// In the data directory.
+inline constexpr const char* kControlPath = "global/pg_control";
 /// Bytes that hold the structure in every version; the file is padded to 8192.
 inline constexpr std::size_t kControlFileSize = 8192;
 

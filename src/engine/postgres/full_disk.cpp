@@ -62,8 +62,7 @@ private:
     {
         constexpr std::uint64_t kUsual = 16U << 20;
         try {
-            return parse_control_file(
-                       base::read_file(data_ / "global/pg_control", kControlFileSize))
+            return parse_control_file(base::read_file(data_ / kControlPath, kControlFileSize))
                 .wal_segment_size;
         } catch (const Error&) {
             return kUsual;

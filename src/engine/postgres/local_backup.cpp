@@ -22,8 +22,6 @@ using namespace std::chrono_literals;
 using base::Code;
 using base::Error;
 
-constexpr const char* kControlPath = "global/pg_control";
-
 /// The control file of a running server: rewritten in place, so a torn reading is repeated.
 base::Bytes read_control(const std::filesystem::path& data_dir)
 {

@@ -111,7 +111,7 @@ private:
     {
         return base::with_context(config_.dir.native(), [&] {
             return parse_control_file(
-                base::read_file(config_.dir / "global/pg_control", kControlFileSize));
+                base::read_file(config_.dir / kControlPath, kControlFileSize));
         });
     }
     /// What runs here; Error{target_not_empty} when that is somebody else's.

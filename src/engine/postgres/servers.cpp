@@ -181,8 +181,8 @@ bool runs_on(Connection& sql, const std::filesystem::path& data_dir)
         try {
             const Result row = sql.exec("SELECT s.system_identifier::text, c.checkpoint_lsn "
                                         "FROM pg_control_system() s, pg_control_checkpoint() c");
-            const ControlFile control = parse_control_file(
-                base::read_file(data_dir / "global/pg_control", kControlFileSize));
+            const ControlFile control =
+                parse_control_file(base::read_file(data_dir / kControlPath, kControlFileSize));
             if (std::to_string(control.system_id) != row.get(0, 0)) return false;
             if (control.state != ClusterState::in_production) return false;
             if (row.lsn(0, 1) == control.checkpoint.offset) return true;

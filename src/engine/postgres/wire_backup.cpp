@@ -28,7 +28,6 @@ using base::Code;
 using base::Error;
 using model::FileKind;
 
-constexpr const char* kControlPath = "global/pg_control";
 constexpr std::size_t kLabelLimit = 1U << 20;
 
 /// A stretch of one file on its way from the reader to a worker.
