@@ -21,18 +21,19 @@ namespace tidemark::repo {
 // Sections in ascending order of kind, each once. A reader leaves out unknown ones from 0x8000 on
 // and refuses others. v: varint, z: zigzag varint, d(x): difference to x as a zigzag varint; text:
 // v length, bytes.
-//   1 summary        v epoch, v from, v to - from, u8 present (1 first record, 2 last record's end,
-//   4 unfinished), d(from) of
-//                    each of these that is present, v records, v commits, v rollbacks, v full-page
-//                    images, text key of the piece
-//   2 transactions   v count, then each: u8 kind, d(range's epoch) epoch, d(start before; first:
-//   from) start, d(start) end,
-//                    v xid, text gid, d(time before; first: 0) microseconds since 1970, v database,
-//                    v owner
-//   3 restore points v count, then each: d epoch, d start, d(start) end, d time (as above), text
-//   name 4 times          v count, then each: d start, d time 5 notices        v count, then each:
-//   u8 kind, d start, text detail
-//   6 unread         v count (not 0), then each: d(from) from, v to - from, text why
+// clang-format off
+//   1 summary         v epoch, v from, v to - from, u8 present (1 first record, 2 last record's
+//                     end, 4 unfinished), d(from) of each of these that is present, v records,
+//                     v commits, v rollbacks, v full-page images, text key of the piece
+//   2 transactions    v count, then each: u8 kind, d(range's epoch) epoch,
+//                     d(start before; first: from) start, d(start) end, v xid, text gid,
+//                     d(time before; first: 0) microseconds since 1970, v database, v owner
+//   3 restore points  v count, then each: d epoch, d start, d(start) end, d time (as above),
+//                     text name
+//   4 times           v count, then each: d start, d time
+//   5 notices         v count, then each: u8 kind, d start, text detail
+//   6 unread          v count (not 0), then each: d(from) from, v to - from, text why
+// clang-format on
 // Section 6 is there only when part of the piece could not be read: what lies between from and to
 // is missing in the other sections.
 

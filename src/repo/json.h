@@ -17,9 +17,8 @@
 /// The repository's small objects are JSON. Conventions, see docs/repository-format.md:
 ///  - offsets are texts "16/B374D848", positions "16/B374D848@3", times ISO 8601 in UTC with
 ///    microseconds, hashes 64 hex digits, counts numbers without a fraction;
-///  - a text that is no UTF-8 is the object {"base64": "..."}; a table one of whose names is none
-///  is
-///    a list of {"name", "value"};
+///  - a text that is no UTF-8 is the object {"base64": "..."};
+///  - a table one of whose names is no UTF-8 is a list of {"name", "value"};
 ///  - the last field, "check", is the SHA-256 of the object's bytes with 64 zeros in its place;
 ///  - unknown fields are tolerated, a missing or mistyped one and a name that occurs twice are not.
 namespace tidemark::repo {

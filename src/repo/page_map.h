@@ -15,24 +15,27 @@ namespace tidemark::repo {
 // holds. A stream of records in any order; ranges of a file that no extent covers are zeros. Read
 // and written with bounded memory.
 //
-//   header, 36 bytes:  "TMKPMAP\n", major 1 u16, minor 0 u16, flags 0 u32, backup u64, lease u64,
-//   CRC-32C of 0..31 chunks:            "TMPC", number u32 (from 0), records u32, payload length
-//   u32 (1 to kMaxChunk),
-//                      first 16 bytes of the payload's SHA-256, CRC-32C of the 32 bytes before;
-//                      payload
-//   trailer, 56 bytes: "TMPT", chunks u32, files u64, file bytes u64, frames u64, extents u64,
-//   covered bytes u64,
-//                      zero u32, CRC-32C of 0..51
+// clang-format off
+//   header, 36 bytes:   "TMKPMAP\n", major 1 u16, minor 0 u16, flags 0 u32, backup u64, lease u64,
+//                       CRC-32C of 0..31
+//   chunks:             "TMPC", number u32 (from 0), records u32, payload length u32 (1 to
+//                       kMaxChunk), first 16 bytes of the payload's SHA-256, CRC-32C of the 32
+//                       bytes before; payload
+//   trailer, 56 bytes:  "TMPT", chunks u32, files u64, file bytes u64, frames u64, extents u64,
+//                       covered bytes u64, zero u32, CRC-32C of 0..51
 //
 // Records (v: varint, z: zigzag varint; container.h):
 //   1  file    v index, u8 kind, v mode, z modified (microseconds since 1970), v size, text path,
-//   text link target 2  frame   v backup, v lease, v pack number, v offset, v stored length, v
-//   plain length, u64 XXH3, 16 bytes of
-//              SHA-256, v number of extents (at least 1), then for each extent
+//              text link target
+//   2  frame   v backup, v lease, v pack number, v offset, v stored length, v plain length,
+//              u64 XXH3, 16 bytes of SHA-256, v number of extents (at least 1), then for each one
 //                z  file index, difference to the extent before (first: to 0)
 //                z  offset in the file, difference to the end of the extent before if that is of
-//                the same file, else to 0 v  length, at least 1 z  offset in the frame's plain
-//                bytes, difference to the end of the extent before (first: to 0)
+//                   the same file, else to 0
+//                v  length, at least 1
+//                z  offset in the frame's plain bytes, difference to the end of the extent before
+//                   (first: to 0)
+// clang-format on
 
 inline constexpr std::size_t kPageMapHeaderSize = 36;
 inline constexpr std::size_t kChunkHeaderSize = 36;

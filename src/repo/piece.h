@@ -13,18 +13,25 @@ namespace tidemark::repo {
 // most kPieceFrame plain bytes (frame.h), a trailer. Always a valid zstd file too: `zstd -dc PIECE`
 // gives the log's bytes.
 //
-//   at  size                                      at  size
-//    0     4  0x184D2A5D                            0     4  0x184D2A5D
-//    4     4  68                                    4     4  length of what follows, 56 + 8n
-//    8     8  "TMKLOGP\n"                           8     4  "TMLE"
-//   16     2  major 1                              12     4  n: number of frames
-//   18     2  minor 0                              16    8n  each frame's stored and plain length,
-//   two u32 20     4  flags 0                            16+8n    8  sum of the plain lengths: to -
-//   from 24     4  engine tag, "pgsq"                 24+8n   32  SHA-256 of all bytes of the
-//   object before this field 28     8  system identifier                  56+8n    4  zero 36     4
-//   epoch (timeline)                   60+8n    4  CRC-32C of the trailer's bytes before 40     4
-//   bytes of a log segment 44     4  server version, as server_version_num 48     8  from 56     8
-//   to 64     4  n: number of frames 68     4  zero 72     4  CRC-32C of bytes 0 to 71
+// clang-format off
+//   at  size  header                           at  size  trailer
+//    0     4  0x184D2A5D                        0     4  0x184D2A5D
+//    4     4  68                                4     4  length of what follows, 56 + 8n
+//    8     8  "TMKLOGP\n"                       8     4  "TMLE"
+//   16     2  major 1                          12     4  n: number of frames
+//   18     2  minor 0                          16    8n  stored and plain length of each, two u32
+//   20     4  flags 0                       16+8n     8  sum of the plain lengths: to - from
+//   24     4  engine tag, "pgsq"            24+8n    32  SHA-256 of the object before this field
+//   28     8  system identifier             56+8n     4  zero
+//   36     4  epoch (timeline)              60+8n     4  CRC-32C of the trailer's bytes before
+//   40     4  bytes of a log segment
+//   44     4  server version, as server_version_num
+//   48     8  from
+//   56     8  to
+//   64     4  n: number of frames
+//   68     4  zero
+//   72     4  CRC-32C of bytes 0 to 71
+// clang-format on
 
 inline constexpr std::size_t kPieceHeaderSize = 76;
 inline constexpr std::size_t kPieceFrame = 1U << 20;
