@@ -71,7 +71,7 @@ private:
     std::string text_of(const void* node, std::string_view name) const;
 
     const void* node_;
-    std::string path_; ///< "marks/000000000007: members.orders"
+    std::string path_; ///< the key, or "groups/shop/marks/0000000007: field members"
 };
 
 /// What a document says of itself: its "kind", and the newest "format" that this program knows.

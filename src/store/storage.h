@@ -24,7 +24,7 @@ struct ObjectInfo {
     base::Time modified; ///< by the store's own clock
 };
 
-/// What a kind of store can do; recorded in tidemark.json at init.
+/// What a store is and can do. Of this only `kind` is recorded, in tidemark.json at init.
 struct Traits {
     std::string kind;                        ///< "directory", "memory"
     std::string where;                       ///< for people: the path or URL
