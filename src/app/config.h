@@ -10,7 +10,7 @@
 
 namespace tidemark::app {
 
-/// A configuration file, read and checked (design.md 6).
+/// A configuration file, read and checked (docs/guide/configuration.md).
 struct Config {
     std::filesystem::path path; ///< empty when there is no file
     std::vector<model::RepositorySpec> repositories;

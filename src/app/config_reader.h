@@ -7,7 +7,8 @@
 
 namespace tidemark::app {
 
-/// Tables of the configuration file as values (design.md 6). Mistakes go to the section's findings.
+/// Tables of the configuration file as values (docs/guide/configuration.md). Mistakes go to the
+/// section's findings.
 model::RepositorySpec read_repository(const std::string& name, const Section& entry);
 model::GroupSpec read_group(const std::string& name, const Section& entry);
 

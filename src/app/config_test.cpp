@@ -59,7 +59,7 @@ TEST(ConfigTest, CompressionMayBeNoneOrALevel)
     }
 }
 
-TEST(ConfigTest, ReadsEverythingTheBlueprintNames)
+TEST(ConfigTest, ReadsEveryKey)
 {
     Config config = parse_config(kGood, "t.toml");
     ASSERT_NE(config.repository("main"), nullptr);

@@ -26,10 +26,10 @@ struct DrillOutcome {
     std::optional<std::filesystem::path> kept;
 };
 
-/// A practice restore (design.md 1): brings the group up in a scratch folder as a restore would, up
-/// to open and settled servers on private sockets; reads everything with the database's own
-/// checker; asks the assertions; stops the servers; checks every page; takes everything down, also
-/// after a failure or a stop; and stores the report.
+/// A practice restore (docs/guide/drill.md): brings the group up in a scratch folder as a restore
+/// would, up to open and settled servers on private sockets; reads everything with the database's
+/// own checker; asks the assertions; stops the servers; checks every page; takes everything down,
+/// also after a failure or a stop; and stores the report.
 ///
 /// What is wrong with the backup is in the report. What keeps the drill from being made (no space,
 /// no programs, a stop, an unreachable repository) is an Error, and nothing is stored.

@@ -48,8 +48,9 @@ public:
     void open(base::Duration within = {});
     /// Brings every member's stored log up to what the server has flushed now.
     void catch_up();
-    /// Reads b, places restore points named `name` on all members at once, reads e (design.md 2).
-    /// Nothing is visible in the repository yet. Error{mark_not_placed} at the deadline.
+    /// Reads b, places restore points named `name` on all members at once, reads e
+    /// (docs/consistency.md). Nothing is visible in the repository yet. Error{mark_not_placed} at
+    /// the deadline.
     Placement place(const std::string& name, std::chrono::steady_clock::time_point deadline);
     /// Makes every member's log durable up to its e.
     void secure(const Placement& placement, std::chrono::steady_clock::time_point deadline);

@@ -20,9 +20,9 @@ void check_decisions(const repo::RestorePlan& plan, const RestoreOptions& option
 /// Error{target_not_empty} when all of them have been handed over and there is nothing to take up.
 void refuse_finished(const std::vector<std::unique_ptr<MemberRestore>>& members);
 
-/// The steps of a group's restore (design.md 3), called in this order by restore_group() and, up to
-/// open(), by a drill. The arguments must outlive it. Its end stops servers that it started and
-/// that were not handed over.
+/// The steps of a group's restore (docs/architecture.md), called in this order by restore_group()
+/// and, up to open(), by a drill. The arguments must outlive it. Its end stops servers that it
+/// started and that were not handed over.
 class GroupRestore {
 public:
     GroupRestore(const Context& context, const repo::RestorePlan& plan,

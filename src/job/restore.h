@@ -116,8 +116,8 @@ void check_decisions(const Context& context, const repo::RestorePlan& plan,
 void keep_backups(const repo::RepositoryView& view, const RestoreOptions& options,
                   repo::RestorePlan& plan);
 
-/// Restores the group by `plan` (design.md 3). Continues an unfinished restore of the same mark in
-/// the same place.
+/// Restores the group by `plan` (docs/architecture.md). Continues an unfinished restore of the same
+/// mark in the same place.
 RestoreReport restore_group(const Context& context, const repo::RestorePlan& plan,
                             const RestoreOptions& options);
 

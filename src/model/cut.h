@@ -11,7 +11,7 @@
 
 namespace tidemark::model {
 
-/// One member's part in placing a mark (design.md section 2).
+/// One member's part in placing a mark (docs/consistency.md).
 struct CutMember {
     MemberLog log = {}; ///< events up to at least e
     Offset b = 0; ///< insert position, read on ALL members before the first restore point was sent

@@ -14,8 +14,8 @@ namespace tidemark::model {
 /// A position for each member, in their order.
 using Positions = std::vector<Offset>;
 
-/// design.md section 2, word for word: if a commit is contained, so is every prepare of its
-/// transaction.
+/// The promise of docs/consistency.md, word for word: if a commit is contained, so is every
+/// prepare of its transaction.
 bool consistent(const SimulatedGroup& group, const Positions& cut);
 /// Retreats one record at a time, as slowly and simply as can be.
 Positions greatest_by_retreating(const SimulatedGroup& group, Positions cut);

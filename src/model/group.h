@@ -35,7 +35,7 @@ struct LogGuard {
     std::optional<double> drop = 0.9; ///< drop the slot, and break the chain; absent: never
 };
 
-/// A group as the configuration describes it (design.md 6).
+/// A group as the configuration describes it (docs/guide/configuration.md).
 struct GroupSpec {
     std::string name;
     std::string repository = "main";

@@ -9,7 +9,8 @@
 
 namespace tidemark::model {
 
-/// What a group's owner asks of its backups (design.md 6); an absent one is not asked for.
+/// What a group's owner asks of its backups (docs/guide/configuration.md); an absent one is not
+/// asked for.
 struct Objective {
     std::optional<base::Duration> lose_at_most = {};   ///< age of the newest restorable mark
     std::optional<base::Duration> restore_within = {}; ///< of the newest proof, until all were open

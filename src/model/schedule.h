@@ -9,7 +9,8 @@
 
 namespace tidemark::model {
 
-/// When full backups are due: a time of the calendar that comes back (design.md 6). A value.
+/// When full backups are due: a time of the calendar that comes back (`full` in
+/// docs/guide/configuration.md). A value.
 struct Schedule {
     enum class Every { off, hour, day, week, month, year };
     Every every = Every::off;
