@@ -90,6 +90,40 @@ model::MemberIdentity to_record(const Context& context, const std::string& membe
             .reason = reason};
 }
 
+/// What must hold before anything is made at any member.
+Joining look_at_member(const Context& context, engine::Session& session,
+                       const repo::Identities& identities, const std::string& member,
+                       const InitOptions& options)
+{
+    Joining joining;
+    joining.identity = session.identify();
+    auto slot = session.slot();
+    if (auto recorded = identities.latest()) {
+        repo::check_identity(recorded->value, joining.identity);
+        joining.known = slot.exists && !slot.lost && !recorded->value.has_left();
+    } else if (slot.exists) {
+        refuse_slot_of_others(context, member);
+    }
+    if (!joining.known && !options.unbounded) refuse_unbounded(slot, session);
+    return joining;
+}
+
+/// Taken when every member's log is being kept, two sweeps order what happens later across members
+/// (model/cut.h).
+std::vector<model::Sweep> two_sweeps(Crew& crew,
+                                     const std::vector<std::unique_ptr<engine::Session>>& sessions)
+{
+    std::vector<model::Sweep> anchor(2);
+    for (auto& positions : anchor) {
+        std::vector<model::Offset> at(crew.size());
+        crew.run(
+            [&](std::size_t i, std::stop_token) { at[i] = sessions[i]->insert_position().offset; });
+        for (std::size_t i = 0; i < crew.size(); ++i)
+            positions.emplace(crew.name(i), at[i]);
+    }
+    return anchor;
+}
+
 } // namespace
 
 std::vector<model::Seed> seeds_of(const std::vector<model::PreparedBranch>& before,
@@ -133,15 +167,7 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
     };
     crew.run([&](std::size_t i, std::stop_token) {
         sessions[i] = connect(context, context.group.members[i]);
-        joining[i].identity = sessions[i]->identify();
-        auto slot = sessions[i]->slot();
-        if (auto recorded = identities(i).latest()) {
-            repo::check_identity(recorded->value, joining[i].identity);
-            joining[i].known = slot.exists && !slot.lost && !recorded->value.has_left();
-        } else if (slot.exists) {
-            refuse_slot_of_others(context, crew.name(i));
-        }
-        if (!joining[i].known && !options.unbounded) refuse_unbounded(slot, *sessions[i]);
+        joining[i] = look_at_member(context, *sessions[i], identities(i), crew.name(i), options);
     });
     std::vector<std::pair<std::string, std::string>> clusters;
     for (std::size_t i = 0; i < crew.size(); ++i)
@@ -157,20 +183,10 @@ InitOutcome initialise(const Context& context, const InitOptions& options)
         keep_log_on_standbys(context, context.group.members[i], *sessions[i],
                              joining[i].log_start.offset);
     });
-    // Two sweeps after every member's log is being kept: they order what happens later across
-    // members (model/cut.h).
     std::vector<model::Sweep> anchor;
     bool all_new = !options.late && std::none_of(joining.begin(), joining.end(),
                                                  [](const Joining& one) { return one.known; });
-    for (int sweep = 0; all_new && sweep < 2; ++sweep) {
-        std::vector<model::Offset> at(crew.size());
-        crew.run(
-            [&](std::size_t i, std::stop_token) { at[i] = sessions[i]->insert_position().offset; });
-        model::Sweep positions;
-        for (std::size_t i = 0; i < crew.size(); ++i)
-            positions.emplace(crew.name(i), at[i]);
-        anchor.push_back(std::move(positions));
-    }
+    if (all_new) anchor = two_sweeps(crew, sessions);
     InitOutcome outcome;
     for (std::size_t i = 0; i < crew.size(); ++i) {
         const auto& one = joining[i];

@@ -163,6 +163,51 @@ void read_runs(GroupStatus& out, const Context& context, const StatusOptions& op
         model::compare_objective(usual, out.restorable->value.created, {}, out.now).front();
 }
 
+/// When the next full backup is due, and what keeps it from being taken.
+void read_full_backups(GroupStatus& out, const Context& context, const repo::RepositoryView& view)
+{
+    out.next_full =
+        model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);
+    auto failed = read_failed_fulls(context.storage(), view);
+    auto decision = decide_run(context.group, view, out.now, failed);
+    if (decision.full) out.full_due = decision.why;
+    if (decision.paused) out.full_paused = out.full_fails = decision.why;
+    if (decision.full && failed.count > 0)
+        out.full_fails = fmt::format("full backups failed ({} since one worked); the next "
+                                     "tidemark run tries again",
+                                     failed.count);
+    out.healing_paused = paused_until(failed, Need::chain, out.now);
+}
+
+/// What the member answers (if it is asked), what is stored of it, and how the two compare.
+MemberStatus describe_member(const Context& context, const model::MemberSpec& spec,
+                             const repo::RepositoryView& view, const StatusOptions& options,
+                             base::Time now)
+{
+    MemberStatus out;
+    out.name = spec.name;
+    if (options.ask_members) {
+        try {
+            if (auto known = options.absent.find(spec.name); known != options.absent.end())
+                throw Error(known->second);
+            ask(out, *connect(context, spec), now, recorded_identity(view, spec.name),
+                options.known_slots);
+            out.piled_up = piled_up_log(context.group.log_guard, out.slot);
+        } catch (const Error& error) {
+            out.error = error.what();
+            out.other_cluster = error.code() == base::Code::identity_mismatch;
+        }
+    }
+    auto stored = view.members.find(spec.name);
+    out.chain = "no log stored";
+    if (stored == view.members.end()) return out;
+    out.has_left = !stored->second.identities.empty() && !recorded_member(stored->second);
+    describe_chain(out, stored->second);
+    compare(out, context.storage(), stored->second);
+    if (!stored->second.backups.empty()) out.backup = stored->second.backups.front();
+    return out;
+}
+
 } // namespace
 
 bool run_failed(int exit_code)
@@ -248,19 +293,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     }
     out.damage = model::damage_found_since(marks, out.last_full ? out.last_full->value.started
                                                                 : base::Time::min());
-    if (options.ask_members) {
-        out.next_full =
-            model::next_due(context.group.full, base::TimeZone::find(context.group.zone), out.now);
-        auto failed = read_failed_fulls(context.storage(), view);
-        auto decision = decide_run(context.group, view, out.now, failed);
-        if (decision.full) out.full_due = decision.why;
-        if (decision.paused) out.full_paused = out.full_fails = decision.why;
-        if (decision.full && failed.count > 0)
-            out.full_fails = fmt::format("full backups failed ({} since one worked); the next "
-                                         "tidemark run tries again",
-                                         failed.count);
-        out.healing_paused = paused_until(failed, Need::chain, out.now);
-    }
+    if (options.ask_members) read_full_backups(out, context, view);
     for (const auto& [name, stored] : view.members) {
         if (options.ask_members &&
             std::ranges::count(context.group.members, name, &model::MemberSpec::name) == 0)
@@ -269,27 +302,7 @@ GroupStatus read_status(const Context& context, const repo::RepositoryView& view
     Crew crew(member_names(context.group), context.stop);
     out.members.resize(crew.size());
     crew.run([&](std::size_t i, std::stop_token) {
-        auto& member = out.members[i];
-        member.name = crew.name(i);
-        if (options.ask_members) {
-            try {
-                if (auto known = options.absent.find(member.name); known != options.absent.end())
-                    throw Error(known->second);
-                ask(member, *connect(context, context.group.members[i]), out.now,
-                    recorded_identity(view, member.name), options.known_slots);
-                member.piled_up = piled_up_log(context.group.log_guard, member.slot);
-            } catch (const Error& error) {
-                member.error = error.what();
-                member.other_cluster = error.code() == base::Code::identity_mismatch;
-            }
-        }
-        auto stored = view.members.find(member.name);
-        member.chain = "no log stored";
-        if (stored == view.members.end()) return;
-        member.has_left = !stored->second.identities.empty() && !recorded_member(stored->second);
-        describe_chain(member, stored->second);
-        compare(member, context.storage(), stored->second);
-        if (!stored->second.backups.empty()) member.backup = stored->second.backups.front();
+        out.members[i] = describe_member(context, context.group.members[i], view, options, out.now);
     });
     return out;
 }
