@@ -4,6 +4,7 @@
 #include "engine/postgres/decision_check.h"
 #include "model/decision_table.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace tidemark::app {
@@ -31,6 +32,23 @@ void warn_of_decision_tables(Environment& environment)
         else
             environment.progress().note(text);
     }
+}
+
+std::string commits_to_ask_for(const model::Mark& mark)
+{
+    auto found = std::ranges::count_if(mark.decided, [](const model::LateCommit& commit) {
+        return commit.carried && !commit.inherited;
+    });
+    if (found == 0) return {};
+    return fmt::format("a member with a decision table was failed over or restored: whether {} "
+                       "commits around that are still decided is known only when a restore or "
+                       "drill asks the table",
+                       found);
+}
+
+void note_commits_to_ask_for(Environment& environment, const model::Mark& mark)
+{
+    if (auto text = commits_to_ask_for(mark); !text.empty()) environment.progress().note(text);
 }
 
 } // namespace tidemark::app

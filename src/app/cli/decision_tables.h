@@ -2,9 +2,11 @@
 
 #include "engine/engine.h"
 #include "model/group.h"
+#include "model/mark.h"
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 namespace tidemark::app {
 
@@ -20,5 +22,12 @@ std::optional<engine::Check> check_decision_table(const model::GroupSpec& group,
 /// database. A table that is not there is a warning; one
 /// that could not be looked for is a note, lest every run ends with a warning.
 void warn_of_decision_tables(Environment& environment);
+
+/// What a person should know of a mark shortly behind a failover of a member with a table; empty
+/// where nothing is to be known. Later marks carry such commits on and say nothing.
+std::string commits_to_ask_for(const model::Mark& mark);
+
+/// A note with that, wherever a mark was placed.
+void note_commits_to_ask_for(Environment& environment, const model::Mark& mark);
 
 } // namespace tidemark::app

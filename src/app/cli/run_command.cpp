@@ -58,6 +58,7 @@ void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
         environment.progress().warn(fmt::format("{} at {}: {}",
                                                 model::violation_name(violation.kind),
                                                 violation.member, violation.global_id));
+    note_commits_to_ask_for(environment, mark);
     if (!outcome.backup || !outcome.backup->damaged) return;
     for (const auto& member : outcome.backup->members)
         warn_of_damage(environment, member.manifest.value);

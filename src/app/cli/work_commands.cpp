@@ -11,7 +11,6 @@
 #include "model/lost.h"
 #include "repo/backups.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -53,20 +52,6 @@ job::MarkOutcome place_mark(Environment& environment)
                     std::string("no mark was placed: ") + error.what(),
                     {.hint = error.hint(), .transient = true}};
     }
-}
-
-/// The first mark behind a failover of a member with a decision table.
-void note_commits_to_ask_for(Environment& environment, const model::Mark& mark)
-{
-    auto found = std::ranges::count_if(mark.decided, [](const model::LateCommit& commit) {
-        return commit.carried && !commit.inherited;
-    });
-    if (found > 0)
-        environment.progress().note(fmt::format(
-            "a member with a decision table was failed over or restored: whether {} commits since "
-            "the mark before are still decided is known only when a restore or drill asks the "
-            "table",
-            found));
 }
 
 /// Things in a mark that an operator should read.
@@ -164,6 +149,7 @@ int run_backup(Environment& environment)
         environment.output().text(table.render());
         describe_mark(environment, outcome.closing);
         warn_of_mark(environment, outcome.closing.mark.value);
+        note_commits_to_ask_for(environment, outcome.closing.mark.value);
         if (outcome.damaged)
             environment.progress().warn("the backup is marked damaged: pages above have wrong "
                                         "checksums in the database itself");
