@@ -9,7 +9,7 @@
 #include "job/membership.h"
 #include "job/proof_start.h"
 #include "job/reindex.h"
-#include "model/decision_table.h"
+#include "model/commits_to_check.h"
 #include "model/instances.h"
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "job/group_log.h"
 #include "job/mark_input.h"
-#include "model/decision_table.h"
+#include "model/commits_to_check.h"
 #include "model/instances.h"
 #include "repo/marks.h"
 #include "repo/restore_plan.h"

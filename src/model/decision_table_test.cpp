@@ -1,4 +1,4 @@
-#include "model/decision_table.h"
+#include "model/commits_to_check.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>

@@ -1,0 +1,224 @@
+#include "model/commits_to_check.h"
+
+#include "model/instances.h"
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace tidemark::model {
+
+namespace {
+
+/// What is known of one member's branches by xid: gid, global id.
+struct KnownGids {
+    std::map<std::uint32_t, std::string> gid;
+    std::set<std::string> ids;
+};
+
+KnownGids known_gids(const MemberLog& log, const OpenTransactions* previous)
+{
+    KnownGids out;
+    auto add = [&](std::uint32_t xid, const std::string& gid) {
+        out.gid[xid] = gid;
+        out.ids.insert(log.pattern.global_id(gid).value_or(gid));
+    };
+    for (const auto& seed : log.seeds)
+        add(seed.xid, seed.gid);
+    if (previous != nullptr) {
+        for (const auto& branch : previous->branches)
+            // What a failover took was prepared nowhere, and its xid is given out again.
+            if (branch.member == log.name && branch.finish != Finish::lost)
+                add(branch.xid, branch.gid);
+    }
+    for (const auto& event : log.events)
+        if (event.kind == EventKind::prepare && on_history(log.history, event.epoch, event.end))
+            add(event.xid, event.gid);
+    return out;
+}
+
+/// The events may be whole pieces; up to here the branches of the table say it.
+Offset told_to(const OpenTransactions* previous, const std::string& member)
+{
+    if (previous == nullptr) return 0;
+    auto known = previous->members.find(member);
+    return known == previous->members.end() ? 0 : known->second.e;
+}
+
+} // namespace
+
+std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut,
+                                     const Sweep& since)
+{
+    std::vector<LateCommit> out;
+    if (input.decision_tables.empty()) return out;
+    std::map<std::string, KnownGids> known;
+    for (const auto& member : input.members)
+        known.emplace(member.log.name, known_gids(member.log, input.previous));
+    auto everywhere = [&](const std::string& id) {
+        return std::ranges::all_of(input.decision_tables, [&](const DecisionTable& table) {
+            auto there = known.find(table.member);
+            return there != known.end() && there->second.ids.contains(id);
+        });
+    };
+    for (std::size_t m = 0; m < input.members.size(); ++m) {
+        const MemberLog& log = input.members[m].log;
+        auto from = since.find(log.name);
+        const auto& gids = known.at(log.name).gid;
+        const Offset told = told_to(input.previous, log.name);
+        for (const auto& event : log.events) {
+            // What stood on an abandoned tail has the xids of the present log.
+            bool inside = event.end <= cut.members[m].cut.offset &&
+                          on_history(log.history, event.epoch, event.end);
+            if (event.kind != EventKind::commit || !inside || event.end <= told ||
+                (from != since.end() && event.end <= from->second))
+                continue;
+            auto found = gids.find(event.xid);
+            const std::string& gid = found != gids.end() ? found->second : event.gid;
+            auto id = log.pattern.global_id(gid);
+            // An unknown branch or a stranger's: nobody's table is bound to have it.
+            if (gid.empty() || !id || everywhere(*id)) continue;
+            out.push_back({.member = log.name,
+                           .gid = gid,
+                           .global_id = *id,
+                           .commit = {event.epoch, event.start}});
+        }
+        if (input.previous == nullptr) continue;
+        for (const Branch& branch : input.previous->branches) {
+            bool inside = branch.member == log.name && branch.finish == Finish::committed &&
+                          branch.finish_end <= cut.members[m].cut.offset &&
+                          on_history(log.history, branch.finish_epoch, branch.finish_end);
+            if (!inside || !branch.matched || everywhere(branch.global_id) ||
+                (from != since.end() && branch.finish_end <= from->second))
+                continue;
+            out.push_back({.member = log.name,
+                           .gid = branch.gid,
+                           .global_id = branch.global_id,
+                           .commit = {branch.finish_epoch, branch.finish_start}});
+        }
+    }
+    return out;
+}
+
+namespace {
+
+const CutMember* find_member(const CutInput& input, const std::string& name)
+{
+    auto found = std::ranges::find(input.members, name,
+                                   [](const CutMember& member) { return member.log.name; });
+    return found == input.members.end() ? nullptr : &*found;
+}
+
+/// Since the mark before, or since its log begins: what it decided meanwhile may be gone.
+bool was_failed_over(const CutInput& input, const CutMember& member)
+{
+    const auto& history = member.log.history;
+    if (input.previous != nullptr) {
+        auto known = input.previous->members.find(member.log.name);
+        if (known != input.previous->members.end()) return known->second.epoch != history.current();
+    }
+    return history.epoch_at(member.log.complete_since) != history.current();
+}
+
+Sweep restore_points(const Mark* previous)
+{
+    Sweep out;
+    if (previous != nullptr)
+        for (const auto& [name, known] : previous->table.members)
+            out[name] = known.r;
+    return out;
+}
+
+void append(std::vector<LateCommit>& to, std::vector<LateCommit> more)
+{
+    std::ranges::move(more, std::back_inserter(to));
+}
+
+/// Leaves kMostCarried, each member's highest: all members' highest come before any one's second.
+/// Returns how many went.
+std::size_t keep_highest(std::vector<LateCommit>& commits)
+{
+    if (commits.size() <= kMostCarried) return 0;
+    std::map<std::string_view, std::vector<std::size_t>> of_member;
+    for (std::size_t i = 0; i < commits.size(); ++i)
+        of_member[commits[i].member].push_back(i);
+    std::vector<std::pair<std::size_t, std::size_t>> ranked; // from the top, index
+    for (auto& [member, indexes] : of_member) {
+        std::ranges::sort(indexes, std::greater{},
+                          [&](std::size_t i) { return commits[i].commit.offset; });
+        for (std::size_t rank = 0; rank < indexes.size(); ++rank)
+            ranked.emplace_back(rank, indexes[rank]);
+    }
+    std::ranges::sort(ranked);
+    std::vector<LateCommit> kept;
+    for (std::size_t i = 0; i < kMostCarried; ++i)
+        kept.push_back(std::move(commits[ranked[i].second]));
+    commits = std::move(kept);
+    return ranked.size() - kMostCarried;
+}
+
+} // namespace
+
+CommitsToCheck carried_commits(const CutInput& input, const Mark* previous)
+{
+    CommitsToCheck out;
+    if (previous == nullptr || previous->decision_tables != input.decision_tables) return out;
+    for (const LateCommit& commit : previous->decided) {
+        if (!commit.carried || find_member(input, commit.member) == nullptr) continue;
+        out.commits.push_back(commit);
+        out.commits.back().inherited = true;
+    }
+    out.left_out = previous->decided_left_out + keep_highest(out.commits);
+    return out;
+}
+
+CommitsToCheck commits_since(const CutInput& input, const CutResult& cut, const Mark* previous)
+{
+    auto out = carried_commits(input, previous);
+    append(out.commits, late_commits(input, cut, restore_points(previous)));
+    return out;
+}
+
+CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, const Sweep& before,
+                                const Mark* previous)
+{
+    bool below = false, gone = false;
+    for (const auto& table : input.decision_tables) {
+        const CutMember* member = find_member(input, table.member);
+        if (member == nullptr || table.table == kNoDecisionTable) continue;
+        below = below ||
+                cut.members[static_cast<std::size_t>(member - input.members.data())].cut.offset <
+                    member->b;
+        gone = gone || was_failed_over(input, *member);
+    }
+    if (below && !gone) return commits_since(input, cut, previous);
+    auto out = carried_commits(input, previous);
+    auto late = late_commits(input, cut, before);
+    if (gone) {
+        std::set<std::pair<std::string, Offset>> listed;
+        for (const auto& commit : late)
+            listed.emplace(commit.member, commit.commit.offset);
+        auto earlier = late_commits(input, cut, restore_points(previous));
+        std::erase_if(earlier, [&](const LateCommit& commit) {
+            return listed.contains({commit.member, commit.commit.offset});
+        });
+        // Below b everything since the mark before is late, with or without a failover.
+        if (!below) out.left_out += keep_highest(earlier);
+        append(late, std::move(earlier));
+        for (auto& commit : late)
+            commit.carried = true;
+    }
+    append(out.commits, std::move(late));
+    return out;
+}
+
+void list_commits(Mark& mark, CommitsToCheck commits)
+{
+    mark.decided = std::move(commits.commits);
+    mark.decided_left_out = commits.left_out;
+}
+
+} // namespace tidemark::model
