@@ -123,6 +123,23 @@ bool was_failed_over(const CutInput& input, const CutMember& member)
     return history.epoch_at(member.log.complete_since) != history.current();
 }
 
+/// Whose failovers may have taken the decision, without those of whose tables the group says
+/// something else by now: there somebody has looked.
+std::vector<std::string> still_asked(const LateCommit& commit, const Mark& previous,
+                                     const std::vector<DecisionTable>& now)
+{
+    std::vector<std::string> out;
+    for (const auto& table : previous.decision_tables) {
+        bool concerned =
+            commit.failed_over.empty() ||
+            std::ranges::find(commit.failed_over, table.member) != commit.failed_over.end();
+        if (concerned && table.table != kNoDecisionTable &&
+            std::ranges::find(now, table) != now.end())
+            out.push_back(table.member);
+    }
+    return out;
+}
+
 Sweep restore_points(const Mark* previous)
 {
     Sweep out;
@@ -165,13 +182,18 @@ std::size_t keep_highest(std::vector<LateCommit>& commits)
 CommitsToCheck carried_commits(const CutInput& input, const Mark* previous)
 {
     CommitsToCheck out;
-    if (previous == nullptr || previous->decision_tables != input.decision_tables) return out;
+    if (previous == nullptr) return out;
     for (const LateCommit& commit : previous->decided) {
-        if (!commit.carried || find_member(input, commit.member) == nullptr) continue;
+        if (!commit.carried) continue;
+        auto failed_over = still_asked(commit, *previous, input.decision_tables);
+        if (failed_over.empty()) continue;
+        out.left_out = previous->decided_left_out; // of these, or of what is dropped: not known
+        if (find_member(input, commit.member) == nullptr) continue;
         out.commits.push_back(commit);
+        out.commits.back().failed_over = std::move(failed_over);
         out.commits.back().inherited = true;
     }
-    out.left_out = previous->decided_left_out + keep_highest(out.commits);
+    out.left_out += keep_highest(out.commits);
     return out;
 }
 
@@ -185,19 +207,20 @@ CommitsToCheck commits_since(const CutInput& input, const CutResult& cut, const 
 CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, const Sweep& before,
                                 const Mark* previous)
 {
-    bool below = false, gone = false;
+    bool below = false;
+    std::vector<std::string> gone;
     for (const auto& table : input.decision_tables) {
         const CutMember* member = find_member(input, table.member);
         if (member == nullptr || table.table == kNoDecisionTable) continue;
         below = below ||
                 cut.members[static_cast<std::size_t>(member - input.members.data())].cut.offset <
                     member->b;
-        gone = gone || was_failed_over(input, *member);
+        if (was_failed_over(input, *member)) gone.push_back(table.member);
     }
-    if (below && !gone) return commits_since(input, cut, previous);
+    if (below && gone.empty()) return commits_since(input, cut, previous);
     auto out = carried_commits(input, previous);
     auto late = late_commits(input, cut, before);
-    if (gone) {
+    if (!gone.empty()) {
         std::set<std::pair<std::string, Offset>> listed;
         for (const auto& commit : late)
             listed.emplace(commit.member, commit.commit.offset);
@@ -208,8 +231,10 @@ CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, con
         // Below b everything since the mark before is late, with or without a failover.
         if (!below) out.left_out += keep_highest(earlier);
         append(late, std::move(earlier));
-        for (auto& commit : late)
+        for (auto& commit : late) {
             commit.carried = true;
+            commit.failed_over = gone;
+        }
     }
     append(out.commits, std::move(late));
     return out;

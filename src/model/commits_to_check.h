@@ -31,7 +31,8 @@ inline constexpr std::size_t kMostCarried = 10'000;
 CommitsToCheck commits_since(const CutInput& input, const CutResult& cut, const Mark* previous);
 
 /// What `previous` lists because of a failover before it, and every mark behind that: no later cut
-/// makes those whole. Until the group says something else about its tables. All inherited.
+/// makes those whole. Until the group says something else about the table of the member that was
+/// failed over. All inherited.
 CommitsToCheck carried_commits(const CutInput& input, const Mark* previous);
 
 /// What a mark lists that is placed now. `before` was read on all members before b; from there on

@@ -41,7 +41,9 @@ std::string doubt_of(const LateCommit& commit, const std::vector<DecisionTable>&
 {
     std::string members;
     for (const auto& table : tables)
-        members += (members.empty() ? "" : " or ") + table.member;
+        if (commit.failed_over.empty() ||
+            std::ranges::find(commit.failed_over, table.member) != commit.failed_over.end())
+            members += (members.empty() ? "" : " or ") + table.member;
     return fmt::format("{} is committed at {}, and its decision row is absent: it may have gone "
                        "with the failover of {}, or have been tidied since; compare it with the "
                        "application",

@@ -46,6 +46,9 @@ struct LateCommit {
     LogPosition commit = {};
     /// A failover may have taken the decision, so later marks list it, too.
     bool carried = false;
+    /// When carried: the members with a table, one of whose failovers that was. Empty in marks that
+    /// do not say it: any of them.
+    std::vector<std::string> failed_over = {};
     /// An earlier mark found it: by now its row may have been tidied as well.
     bool inherited = false;
     friend bool operator==(const LateCommit&, const LateCommit&) = default;

@@ -353,6 +353,7 @@ TEST(Codecs, MarkWithDecisionTables)
          .global_id = "i",
          .commit = {3, 55},
          .carried = true,
+         .failed_over = {"orders"},
          .inherited = true}};
     one.decided_left_out = 500;
     auto back = decode_mark(encode_mark(one, header(7)), object());

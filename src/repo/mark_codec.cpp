@@ -145,6 +145,7 @@ JsonBuilder commit_to_json(const model::LateCommit& commit)
     out.text("member", commit.member).text("gid", commit.gid);
     out.text("global_id", commit.global_id).position("commit", commit.commit);
     put_flag(out, "carried", commit.carried);
+    if (!commit.failed_over.empty()) out.texts("failed_over", commit.failed_over);
     put_flag(out, "inherited", commit.inherited);
     return out;
 }
@@ -156,6 +157,8 @@ model::LateCommit read_commit(const JsonObject& from)
             .global_id = from.text("global_id"),
             .commit = from.position("commit"),
             .carried = get_flag(from, "carried"),
+            .failed_over =
+                from.has("failed_over") ? from.texts("failed_over") : std::vector<std::string>{},
             .inherited = get_flag(from, "inherited")};
 }
 

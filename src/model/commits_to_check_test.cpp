@@ -1,0 +1,88 @@
+#include "model/commits_to_check.h"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::model {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// A mark of members d and e with tables, and a with branches; b 400, r 500, e 600.
+class CommitsToCheckTest : public testing::Test {
+protected:
+    CommitsToCheckTest()
+    {
+        for (const char* name : {"d", "e", "a"}) {
+            CutMember member{.b = 400, .r = 500, .r_end = 510, .e = 600};
+            member.log.name = name;
+            member.log.complete_since = 100;
+            input_.members.push_back(std::move(member));
+        }
+        input_.decision_tables = tables_;
+        before_.decision_tables = tables_;
+        before_.decided = {carried("of d", {"d"}), carried("of e", {"e"}),
+                           carried("of both", {"d", "e"}), carried("of one", {})};
+    }
+
+    static LateCommit carried(const std::string& gid, std::vector<std::string> failed_over)
+    {
+        return {.member = "a",
+                .gid = gid,
+                .global_id = gid,
+                .commit = {1, 300},
+                .carried = true,
+                .failed_over = std::move(failed_over)};
+    }
+    std::vector<std::string> still_listed() const
+    {
+        std::vector<std::string> out;
+        for (const auto& commit : carried_commits(input_, &before_).commits)
+            out.push_back(commit.gid);
+        return out;
+    }
+
+    const std::vector<DecisionTable> tables_ = {{"d", "public.outcome.gid"},
+                                                {"e", "public.outcome.gid"}};
+    CutInput input_;
+    Mark before_;
+};
+
+// rule 13: nobody has looked at anything
+TEST_F(CommitsToCheckTest, AnotherOrderAndANewTableKeepTheList)
+{
+    const auto all = still_listed();
+    EXPECT_THAT(all, ElementsAre("of d", "of e", "of both", "of one"));
+    std::ranges::reverse(input_.decision_tables);
+    std::ranges::reverse(input_.members);
+    EXPECT_EQ(still_listed(), all);
+    input_.decision_tables.push_back({"f", "none"});
+    EXPECT_EQ(still_listed(), all);
+    input_.decision_tables.push_back({"g", "public.outcome.gid"});
+    EXPECT_EQ(still_listed(), all);
+}
+
+TEST_F(CommitsToCheckTest, AnotherWordAboutOneTableDropsWhatConcernsItAlone)
+{
+    before_.decided_left_out = 7;
+    input_.decision_tables[0].table = "none"; // of d
+    EXPECT_THAT(still_listed(), ElementsAre("of e", "of both", "of one"));
+    auto found = carried_commits(input_, &before_);
+    EXPECT_EQ(found.left_out, 7U);
+    Mark next;
+    next.decision_tables = input_.decision_tables;
+    list_commits(next, found);
+    // Set back, it is not asked for d's sake any more; nor for e's when that is looked at, too.
+    before_ = next;
+    input_.decision_tables = tables_;
+    EXPECT_THAT(still_listed(), ElementsAre("of e", "of both", "of one"));
+    before_.decision_tables = tables_;
+    input_.decision_tables.pop_back();
+    EXPECT_THAT(still_listed(), IsEmpty());
+    EXPECT_EQ(carried_commits(input_, &before_).left_out, 0U);
+}
+
+} // namespace
+} // namespace tidemark::model
