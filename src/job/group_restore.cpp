@@ -258,6 +258,11 @@ void GroupRestore::refuse(const model::TableJudgement& judgement) const
     auto time = plan_.mark->value.created;
     for (const auto& mark : view.marks) { // newest first
         if (mark.number() == plan_.mark->number() || mark.value.created >= time) continue;
+        // It would be refused for the same reason.
+        if (std::ranges::any_of(mark.value.decided, [&](const model::LateCommit& commit) {
+                return !commit.inherited && judgement.undecided.contains(commit.global_id);
+            }))
+            continue;
         if (!repo::plan_restore(view, mark.number()).plan) continue;
         before = mark.number();
         break;

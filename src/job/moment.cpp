@@ -227,9 +227,10 @@ private:
         const auto first = std::ranges::find(marks_, previous) + 1;
         for (auto between = first; between != next; ++between)
             if (saw_only(bound, **between)) add_sweeps(**between, out.mark.anchor);
-        model::CutInput input;
-        input.previous = &previous->table;
-        input.anchor = out.mark.anchor;
+        model::CutInput input{.previous = &previous->table,
+                              .anchor = out.mark.anchor,
+                              .decision_tables = out.mark.decision_tables,
+                              .created = at_};
         std::vector<Watcher> watchers;
         for (auto& member : out.mark.members) {
             base::with_context("member " + member.name, [&] {
@@ -253,7 +254,6 @@ private:
             });
         }
         add_tails(context_, {.created = at_}, out.mark.members, input);
-        input.decision_tables = out.mark.decision_tables;
         auto cut = model::compute_cut(input);
         model::list_commits(out.mark, model::commits_since(input, cut, previous));
         for (const auto& violation : cut.violations) {

@@ -190,8 +190,11 @@ CommitsToCheck carried_commits(const CutInput& input, const Mark* previous)
         out.left_out = previous->decided_left_out; // of these, or of what is dropped: not known
         if (find_member(input, commit.member) == nullptr) continue;
         out.commits.push_back(commit);
-        out.commits.back().failed_over = std::move(failed_over);
-        out.commits.back().inherited = true;
+        auto& taken = out.commits.back();
+        taken.failed_over = std::move(failed_over);
+        if (commit.inherited) continue;
+        if (!taken.found) taken.found = previous->created;
+        taken.inherited = input.created - *taken.found > kRowsStay;
     }
     out.left_out += keep_highest(out.commits);
     return out;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "base/clock.h"
 #include "model/decision_table.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -25,6 +27,12 @@ struct CommitsToCheck {
 /// mark stays an object of a few MB. Of each member those with the highest positions.
 inline constexpr std::size_t kMostCarried = 10'000;
 
+/// How long a row stays at the least when its transaction is over, as users are told
+/// (docs/guide/operate.md). A mark finds a commit when that is over, so in the marks that are
+/// placed so long behind the one that found it a missing row is no tidied one: the decision is
+/// lost.
+inline constexpr base::Duration kRowsStay = std::chrono::hours{1};
+
 /// All that `previous` could not see to be decided, and what it carries. A commit up to its r had
 /// its decision before that restore point was sent, so before its e, below which no later cut lies.
 /// Null: all that the log shows.
@@ -32,7 +40,8 @@ CommitsToCheck commits_since(const CutInput& input, const CutResult& cut, const 
 
 /// What `previous` lists because of a failover before it, and every mark behind that: no later cut
 /// makes those whole. Until the group says something else about the table of the member that was
-/// failed over. All inherited.
+/// failed over. Inherited when `input.created` is later than kRowsStay behind the mark that found
+/// them.
 CommitsToCheck carried_commits(const CutInput& input, const Mark* previous);
 
 /// What a mark lists that is placed now. `before` was read on all members before b; from there on

@@ -84,5 +84,32 @@ TEST_F(CommitsToCheckTest, AnotherWordAboutOneTableDropsWhatConcernsItAlone)
     EXPECT_EQ(carried_commits(input_, &before_).left_out, 0U);
 }
 
+// rule 13: while rows stay, one that is missing is lost, whichever mark is restored
+TEST_F(CommitsToCheckTest, WhatWasFoundLongAgoMayHaveBeenTidied)
+{
+    const base::Time found{std::chrono::hours{1000}};
+    before_.created = found;
+    auto place = [&](base::Duration later) {
+        input_.created = found + later;
+        Mark mark;
+        mark.created = input_.created;
+        mark.decision_tables = tables_;
+        list_commits(mark, carried_commits(input_, &before_));
+        before_ = std::move(mark);
+        EXPECT_EQ(before_.decided.size(), 4U);
+        for (const auto& commit : before_.decided)
+            EXPECT_EQ(commit.found, found);
+        auto judgement = judge_by_tables(before_, {{"d", {}}, {"e", {}}});
+        EXPECT_EQ(judgement.contradictions.size() + judgement.doubts.size(), 4U);
+        EXPECT_EQ(judgement.undecided.size(), judgement.contradictions.size());
+        return judgement.contradictions.size();
+    };
+    EXPECT_EQ(place(std::chrono::minutes{1}), 4U);
+    EXPECT_EQ(place(std::chrono::minutes{50}), 4U);
+    EXPECT_EQ(place(kRowsStay), 4U);
+    EXPECT_EQ(place(kRowsStay + std::chrono::seconds{1}), 0U);
+    EXPECT_EQ(place(std::chrono::minutes{2}), 0U) << "a clock that was set back";
+}
+
 } // namespace
 } // namespace tidemark::model

@@ -45,7 +45,8 @@ struct CutInput {
     /// Members whose coordinators commit their own part in one phase. With a table for each of them
     /// such coordinators are covered.
     std::vector<DecisionTable> decision_tables = {};
-    /// When the mark was placed, by our clock; the table lets go of old losses by it.
+    /// When the mark was placed, by our clock; the table lets go of old losses by it, and rows of
+    /// decision tables may have been tidied.
     base::Time created = {};
 };
 

@@ -155,10 +155,12 @@ TableJudgement judge_by_tables(const Mark& mark, const DecisionRows& rows)
     std::vector<const LateCommit*> inherited;
     for (const auto& commit : mark.decided) {
         if (holder(rows, {commit.global_id, commit.gid}) != nullptr) continue;
-        if (commit.inherited)
+        if (commit.inherited) {
             inherited.push_back(&commit);
-        else
-            contradict(commit.member, commit.gid, commit.global_id);
+            continue;
+        }
+        contradict(commit.member, commit.gid, commit.global_id);
+        if (commit.carried) out.undecided.insert(commit.global_id);
     }
     for (const auto* commit : inherited)
         if (told.insert(commit->global_id).second) out.doubts.push_back(doubt_of(*commit, tables));

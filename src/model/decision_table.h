@@ -43,6 +43,9 @@ struct TableJudgement {
     std::map<std::pair<std::string, std::string>, Verdict> verdicts = {};
     /// Branches that are committed at the mark, and undecided there: it is not consistent.
     std::vector<std::string> contradictions = {};
+    /// Of these, the ids whose decision went with a failover: no mark that lists them as its own
+    /// is consistent.
+    std::set<std::string> undecided = {};
     /// Inherited commits without a row: the decision went with a failover before an earlier mark,
     /// or the row was tidied since. Nobody can tell which, and the mark is opened.
     std::vector<std::string> doubts = {};

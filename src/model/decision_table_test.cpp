@@ -213,6 +213,7 @@ TEST(DecisionTableTest, ACutBelowBAsksFromTheRestorePointsOfTheMarkBefore)
         {.member = "a", .gid = "gone", .global_id = "gone", .commit = {1, 300}, .carried = true},
         {.member = "a", .gid = "late", .global_id = "late", .commit = {1, 301}}};
     input.previous = &before.table;
+    input.created = before.created + kRowsStay + std::chrono::seconds{1};
     input.anchor.clear();
     for (auto& member : input.members) {
         member.b += 1000;

@@ -49,7 +49,9 @@ struct LateCommit {
     /// When carried: the members with a table, one of whose failovers that was. Empty in marks that
     /// do not say it: any of them.
     std::vector<std::string> failed_over = {};
-    /// An earlier mark found it: by now its row may have been tidied as well.
+    /// When carried: when the mark that found it was placed. Absent: that is this one.
+    std::optional<base::Time> found = {};
+    /// It was found so long before (kRowsStay) that its row may have been tidied as well.
     bool inherited = false;
     friend bool operator==(const LateCommit&, const LateCommit&) = default;
 };

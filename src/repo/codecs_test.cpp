@@ -354,6 +354,7 @@ TEST(Codecs, MarkWithDecisionTables)
          .commit = {3, 55},
          .carried = true,
          .failed_over = {"orders"},
+         .found = base::parse_time("2026-11-22T12:00:00.000001Z"),
          .inherited = true}};
     one.decided_left_out = 500;
     auto back = decode_mark(encode_mark(one, header(7)), object());

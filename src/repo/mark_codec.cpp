@@ -146,6 +146,7 @@ JsonBuilder commit_to_json(const model::LateCommit& commit)
     out.text("global_id", commit.global_id).position("commit", commit.commit);
     put_flag(out, "carried", commit.carried);
     if (!commit.failed_over.empty()) out.texts("failed_over", commit.failed_over);
+    if (commit.found) out.time("found", *commit.found);
     put_flag(out, "inherited", commit.inherited);
     return out;
 }
@@ -159,6 +160,7 @@ model::LateCommit read_commit(const JsonObject& from)
             .carried = get_flag(from, "carried"),
             .failed_over =
                 from.has("failed_over") ? from.texts("failed_over") : std::vector<std::string>{},
+            .found = from.maybe_time("found"),
             .inherited = get_flag(from, "inherited")};
 }
 
