@@ -104,6 +104,7 @@ protected:
                 world_.storage().remove(info.key);
         try {
             auto plan = repo::need_plan(repo::plan_restore(world_.view(), mark_));
+            plan.mark->value.decided_left_out = left_out_;
             warnings_ = restore_group(world_.context(), plan, options).warnings;
         } catch (const Error& error) {
             return error;
@@ -135,6 +136,7 @@ protected:
     bool row_ = true;
     bool asked_ = false;
     int restores_ = 0;
+    std::uint64_t left_out_ = 0;        ///< by the mark, as if it were behind a very busy failover
     base::Time found_{};                ///< when the first mark behind the failover was placed
     std::string hint_;                  ///< of the last restore that was refused
     std::vector<std::string> warnings_; ///< of the last restore that was opened
@@ -191,6 +193,17 @@ TEST_F(DecisionGuardTest, ADecisionThatWentWithAFailoverIsMissedAtAllLaterMarks)
         EXPECT_THAT(warnings_, Not(Contains(HasSubstr("decision row"))));
         world_.work();
     }
+}
+
+// rule 13: exit 3, as nobody was asked whether these are whole
+TEST_F(DecisionGuardTest, WhatAMarkLeftOutIsAWarning)
+{
+    place();
+    left_out_ = 5;
+    auto error = restore();
+    ASSERT_FALSE(error.has_value()) << error->what();
+    EXPECT_THAT(warnings_, Contains(HasSubstr("5 more were left out, and no decision table was "
+                                              "asked for these")));
 }
 
 // rule 13: the mark before knows of no table yet

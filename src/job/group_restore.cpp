@@ -294,9 +294,9 @@ void GroupRestore::tell_doubts(const model::TableJudgement& judgement)
                                         "have gone with a failover; the mark lists all (decided)",
                                         judgement.doubts.size() - kMostLines));
     if (mark.decided_left_out > 0)
-        notes_.push_back(
-            fmt::format("the mark lists {} commits around failovers; {} more were "
-                        "left out, and no decision table was asked for these",
+        warnings_.push_back(
+            fmt::format("the mark lists {} commits around failovers; {} more were left out, and no "
+                        "decision table was asked for these: some may be undecided",
                         std::ranges::count_if(mark.decided, &model::LateCommit::carried),
                         mark.decided_left_out));
 }

@@ -217,6 +217,7 @@ private:
         auto holes =
             gone_log(receiver.recorded(), previous_ ? &previous_->value.table : nullptr, member);
         auto indexes = read_indexes(receiver.catalog(), range_of(i, chain->start), index_reader(i));
+        member.kept_until = kept_until(indexes, range_of(i, chain->start));
         for (auto& index : indexes) {
             for (auto& hole : index.unread)
                 holes.push_back(std::move(hole));

@@ -101,6 +101,21 @@ std::vector<model::LogIndex> read_indexes(const repo::LogCatalog& catalog, const
     return out;
 }
 
+std::optional<base::Time> kept_until(const std::vector<model::LogIndex>& indexes,
+                                     const EventRange& range)
+{
+    const auto* table = table_of(range);
+    auto left = table ? table->epoch : range.history.epoch_at(range.chain_start.offset);
+    if (left == range.history.current()) return std::nullopt;
+    std::optional<model::TimePoint> last;
+    for (const auto& index : indexes) {
+        if (index.range.epoch > left) continue;
+        for (const auto& point : index.times)
+            if (!last || point.start > last->start) last = point;
+    }
+    return last ? std::optional{last->at} : std::nullopt;
+}
+
 KnownIds::KnownIds(const std::vector<model::CutMember>& members,
                    const model::OpenTransactions* previous)
 {

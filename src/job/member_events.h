@@ -7,6 +7,7 @@
 #include "repo/log_catalog.h"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -29,6 +30,12 @@ using ReadIndex = std::function<model::LogIndex(const repo::LogPiece&)>;
 /// history does not pass through the table's epoch.
 std::vector<model::LogIndex> read_indexes(const repo::LogCatalog& catalog, const EventRange& range,
                                           const ReadIndex& index);
+
+/// Of those indexes: the time of the last commit or abort that they know of before the history left
+/// the epoch of the table of the mark before (or that of the chain's beginning). Nothing where it
+/// did not leave it, or nothing is known.
+std::optional<base::Time> kept_until(const std::vector<model::LogIndex>& indexes,
+                                     const EventRange& range);
 
 /// The transactions that the members' present logs and the table of the mark before tell of.
 class KnownIds {

@@ -107,5 +107,33 @@ TEST(ReadTailsTest, AnEarlierTimelinesTailIsReadOnce)
     EXPECT_EQ(tail_of({on_tail(model::EventKind::prepare, 590, 5, "open")}, &table).size(), 1U);
 }
 
+// rule 13
+TEST(KeptUntilTest, IsTheLastTimeBeforeTheSwitch)
+{
+    auto seconds = [](int count) { return base::Time{std::chrono::seconds{count}}; };
+    std::vector<model::LogIndex> indexes(3);
+    indexes[0].range = {1, 100, 500};
+    indexes[0].times = {{150, seconds(1)}, {450, seconds(4)}};
+    indexes[1].range = {1, 500, 700};
+    indexes[1].times = {{520, seconds(3)}}; // the clock was set back
+    indexes[2].range = {2, 550, 900};
+    indexes[2].times = {{600, seconds(9)}};
+    const model::History history(2, {{.epoch = 1, .left_at = 550}});
+    model::OpenTransactions table;
+    EventRange range{.history = history,
+                     .previous = &table,
+                     .member = "a",
+                     .chain_start = {1, 100},
+                     .end = {2, 900}};
+    EXPECT_EQ(kept_until(indexes, range), seconds(3)) << "no mark before it knows of the member";
+    table.members["a"] = {.epoch = 1, .e = 400};
+    EXPECT_EQ(kept_until(indexes, range), seconds(3));
+    table.members["a"] = {.epoch = 2, .e = 580};
+    EXPECT_EQ(kept_until(indexes, range), std::nullopt) << "the mark before lies behind it";
+    table.members["a"] = {.epoch = 1, .e = 400};
+    indexes.erase(indexes.begin(), indexes.begin() + 2);
+    EXPECT_EQ(kept_until(indexes, range), std::nullopt) << "the log around it is gone";
+}
+
 } // namespace
 } // namespace tidemark::job

@@ -48,12 +48,15 @@ Offset told_to(const OpenTransactions* previous, const std::string& member)
     return known == previous->members.end() ? 0 : known->second.e;
 }
 
-} // namespace
+struct FoundCommit {
+    LateCommit commit;
+    base::Time at; ///< by the member's clock
+};
 
-std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut,
-                                     const Sweep& since)
+/// late_commits(), and when each was.
+std::vector<FoundCommit> find_late(const CutInput& input, const CutResult& cut, const Sweep& since)
 {
-    std::vector<LateCommit> out;
+    std::vector<FoundCommit> out;
     if (input.decision_tables.empty()) return out;
     std::map<std::string, KnownGids> known;
     for (const auto& member : input.members)
@@ -81,10 +84,11 @@ std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut
             auto id = log.pattern.global_id(gid);
             // An unknown branch or a stranger's: nobody's table is bound to have it.
             if (gid.empty() || !id || everywhere(*id)) continue;
-            out.push_back({.member = log.name,
-                           .gid = gid,
-                           .global_id = *id,
-                           .commit = {event.epoch, event.start}});
+            out.push_back({{.member = log.name,
+                            .gid = gid,
+                            .global_id = *id,
+                            .commit = {event.epoch, event.start}},
+                           event.at});
         }
         if (input.previous == nullptr) continue;
         for (const Branch& branch : input.previous->branches) {
@@ -94,13 +98,31 @@ std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut
             if (!inside || !branch.matched || everywhere(branch.global_id) ||
                 (from != since.end() && branch.finish_end <= from->second))
                 continue;
-            out.push_back({.member = log.name,
-                           .gid = branch.gid,
-                           .global_id = branch.global_id,
-                           .commit = {branch.finish_epoch, branch.finish_start}});
+            out.push_back({{.member = log.name,
+                            .gid = branch.gid,
+                            .global_id = branch.global_id,
+                            .commit = {branch.finish_epoch, branch.finish_start}},
+                           branch.finished_at});
         }
     }
     return out;
+}
+
+std::vector<LateCommit> commits_of(std::vector<FoundCommit> found)
+{
+    std::vector<LateCommit> out;
+    out.reserve(found.size());
+    for (auto& one : found)
+        out.push_back(std::move(one.commit));
+    return out;
+}
+
+} // namespace
+
+std::vector<LateCommit> late_commits(const CutInput& input, const CutResult& cut,
+                                     const Sweep& since)
+{
+    return commits_of(find_late(input, cut, since));
 }
 
 namespace {
@@ -154,27 +176,64 @@ void append(std::vector<LateCommit>& to, std::vector<LateCommit> more)
     std::ranges::move(more, std::back_inserter(to));
 }
 
-/// Leaves kMostCarried, each member's highest: all members' highest come before any one's second.
-/// Returns how many went.
-std::size_t keep_highest(std::vector<LateCommit>& commits)
+ClockReading clock_of(const CutInput& input, const std::string& member)
 {
-    if (commits.size() <= kMostCarried) return 0;
+    const auto* found = find_member(input, member);
+    return found == nullptr ? ClockReading{} : found->log.clock.value_or(ClockReading{});
+}
+
+/// By our clock, a time that none of these switches came before; none where one is not known.
+std::optional<base::Time> before_switches(const CutInput& input,
+                                          const std::vector<std::string>& failed_over)
+{
+    std::optional<base::Time> out;
+    for (const auto& name : failed_over) {
+        const auto* member = find_member(input, name);
+        if (member == nullptr || !member->kept_until) return std::nullopt;
+        auto clock = clock_of(input, name);
+        auto at = *member->kept_until - clock.offset - clock.error;
+        out = out ? std::min(*out, at) : at;
+    }
+    return out;
+}
+
+/// Those first that a failover is most likely to have taken the decisions of: all members' first
+/// come before any one's second.
+std::vector<LateCommit> nearest_first(std::vector<FoundCommit> found, const CutInput& input,
+                                      const std::vector<std::string>& failed_over)
+{
+    const auto switched = before_switches(input, failed_over);
     std::map<std::string_view, std::vector<std::size_t>> of_member;
-    for (std::size_t i = 0; i < commits.size(); ++i)
-        of_member[commits[i].member].push_back(i);
-    std::vector<std::pair<std::size_t, std::size_t>> ranked; // from the top, index
+    for (std::size_t i = 0; i < found.size(); ++i)
+        of_member[found[i].commit.member].push_back(i);
+    std::vector<std::pair<std::size_t, std::size_t>> ranked; // from the switch, index
     for (auto& [member, indexes] : of_member) {
-        std::ranges::sort(indexes, std::greater{},
-                          [&](std::size_t i) { return commits[i].commit.offset; });
+        auto clock = clock_of(input, std::string(member));
+        auto place = [&](std::size_t i) {
+            auto latest = found[i].at - clock.offset + clock.error;
+            auto offset = found[i].commit.commit.offset;
+            bool before = switched && latest < *switched;
+            return std::pair{before, before ? ~offset : offset};
+        };
+        std::ranges::sort(indexes, {}, place);
         for (std::size_t rank = 0; rank < indexes.size(); ++rank)
             ranked.emplace_back(rank, indexes[rank]);
     }
     std::ranges::sort(ranked);
-    std::vector<LateCommit> kept;
-    for (std::size_t i = 0; i < kMostCarried; ++i)
-        kept.push_back(std::move(commits[ranked[i].second]));
-    commits = std::move(kept);
-    return ranked.size() - kMostCarried;
+    std::vector<LateCommit> out;
+    out.reserve(found.size());
+    for (const auto& [rank, index] : ranked)
+        out.push_back(std::move(found[index].commit));
+    return out;
+}
+
+/// Leaves the first kMostCarried. Returns how many went.
+std::size_t keep_first(std::vector<LateCommit>& commits)
+{
+    if (commits.size() <= kMostCarried) return 0;
+    auto gone = commits.size() - kMostCarried;
+    commits.erase(commits.begin() + kMostCarried, commits.end());
+    return gone;
 }
 
 } // namespace
@@ -196,7 +255,10 @@ CommitsToCheck carried_commits(const CutInput& input, const Mark* previous)
         if (!taken.found) taken.found = previous->created;
         taken.inherited = input.created - *taken.found > kRowsStay;
     }
-    out.left_out += keep_highest(out.commits);
+    // A mark lists what it found in the order of nearest_first().
+    if (out.commits.size() > kMostCarried)
+        std::ranges::stable_sort(out.commits, std::greater{}, &LateCommit::found);
+    out.left_out += keep_first(out.commits);
     return out;
 }
 
@@ -227,13 +289,15 @@ CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, con
         std::set<std::pair<std::string, Offset>> listed;
         for (const auto& commit : late)
             listed.emplace(commit.member, commit.commit.offset);
-        auto earlier = late_commits(input, cut, restore_points(previous));
-        std::erase_if(earlier, [&](const LateCommit& commit) {
-            return listed.contains({commit.member, commit.commit.offset});
+        auto found = find_late(input, cut, restore_points(previous));
+        std::erase_if(found, [&](const FoundCommit& one) {
+            return listed.contains({one.commit.member, one.commit.commit.offset});
         });
+        auto earlier = nearest_first(std::move(found), input, gone);
         // Below b everything since the mark before is late, with or without a failover.
-        if (!below) out.left_out += keep_highest(earlier);
-        append(late, std::move(earlier));
+        if (!below) out.left_out += keep_first(earlier);
+        append(earlier, std::move(late));
+        late = std::move(earlier);
         for (auto& commit : late) {
             commit.carried = true;
             commit.failed_over = gone;

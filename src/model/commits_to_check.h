@@ -24,7 +24,10 @@ struct CommitsToCheck {
 };
 
 /// Of what is listed for a failover's sake only so many are found by one mark, and carried on: a
-/// mark stays an object of a few MB. Of each member those with the highest positions.
+/// mark stays an object of a few MB. What went with a tail had been committed elsewhere just behind
+/// the switch: so the first ones behind it of each member, then the last ones before it, as far as
+/// the clocks tell (CutMember::kept_until); where they do not, the lowest. Carried on are those
+/// that were found last.
 inline constexpr std::size_t kMostCarried = 10'000;
 
 /// How long a row stays at the least when its transaction is over, as users are told

@@ -44,6 +44,56 @@ protected:
         return out;
     }
 
+    /// "1" to "n" are committed at a behind each other, a millisecond apart, and d was failed over.
+    void commit_many(std::uint32_t n)
+    {
+        for (auto& member : input_.members) {
+            member.b += 9'000'000;
+            member.r += 9'000'000;
+            member.r_end += 9'000'000;
+            member.e += 9'000'000;
+        }
+        auto add = [&](EventKind kind, Offset start, std::uint32_t i) {
+            input_.members[2].log.events.push_back(
+                {.kind = kind,
+                 .epoch = 1,
+                 .start = start,
+                 .end = start + 10,
+                 .xid = i,
+                 .gid = kind == EventKind::prepare ? std::to_string(i) : std::string{},
+                 .at = time_of(i)});
+        };
+        for (std::uint32_t i = 1; i <= n; ++i)
+            add(EventKind::prepare, 1000 + 10 * i, i);
+        for (std::uint32_t i = 1; i <= n; ++i)
+            add(EventKind::commit, kFirst + 10 * i, i);
+        input_.members[0].log.history = History{2, {{.epoch = 1, .left_at = 200'000}}};
+        input_.anchor = {{{"d", 110}, {"e", 110}, {"a", 110}}};
+    }
+    /// By a's clock.
+    static base::Time time_of(std::uint32_t i)
+    {
+        return base::Time{std::chrono::hours{1000} + std::chrono::milliseconds{i}};
+    }
+    /// All were committed before the mark began.
+    Mark place_behind() const
+    {
+        const Sweep before{{"d", 8'000'000}, {"e", 8'000'000}, {"a", 8'000'000}};
+        Mark mark;
+        mark.decision_tables = tables_;
+        list_commits(mark, commits_to_check(input_, compute_cut(input_), before, nullptr));
+        return mark;
+    }
+    /// All but that one have their rows.
+    static std::size_t contradictions(const Mark& mark, std::uint32_t n, std::uint32_t lost)
+    {
+        DecisionRows rows{{"d", {}}, {"e", {}}};
+        for (std::uint32_t i = 1; i <= n; ++i)
+            if (i != lost) rows["d"].insert(std::to_string(i));
+        return judge_by_tables(mark, rows).contradictions.size();
+    }
+
+    static constexpr Offset kFirst = 1'000'000;
     const std::vector<DecisionTable> tables_ = {{"d", "public.outcome.gid"},
                                                 {"e", "public.outcome.gid"}};
     CutInput input_;
@@ -109,6 +159,46 @@ TEST_F(CommitsToCheckTest, WhatWasFoundLongAgoMayHaveBeenTidied)
     EXPECT_EQ(place(kRowsStay), 4U);
     EXPECT_EQ(place(kRowsStay + std::chrono::seconds{1}), 0U);
     EXPECT_EQ(place(std::chrono::minutes{2}), 0U) << "a clock that was set back";
+}
+
+// rule 13: what the tail decided lies around the switch, and all that came since has its row
+TEST_F(CommitsToCheckTest, TheCommitAtTheSwitchIsAskedForWhateverCameSince)
+{
+    constexpr std::uint32_t kAll = kMostCarried + 101;
+    commit_many(kAll);
+    auto mark = place_behind();
+    EXPECT_EQ(mark.decided.size(), kMostCarried);
+    EXPECT_EQ(mark.decided_left_out, 101U);
+    EXPECT_EQ(contradictions(mark, kAll, 1), 1U);
+}
+
+/// Nor is it lost among those that were committed between the mark before and the switch.
+TEST_F(CommitsToCheckTest, ClocksTellWhereTheSwitchIs)
+{
+    constexpr std::uint32_t kBefore = kMostCarried + 100, kSince = kMostCarried / 2;
+    constexpr std::uint32_t kAll = kBefore + kSince;
+    commit_many(kAll);
+    // a's clock is an hour ahead.
+    input_.members[2].log.clock = ClockReading{.offset = std::chrono::hours{1}, .error = {}};
+    input_.members[0].kept_until =
+        time_of(kBefore) + std::chrono::microseconds{500} - std::chrono::hours{1};
+    auto mark = place_behind();
+    EXPECT_EQ(mark.decided.size(), kMostCarried);
+    EXPECT_EQ(mark.decided_left_out, kAll - kMostCarried);
+    EXPECT_EQ(mark.decided.front().gid, std::to_string(kBefore + 1)) << "the first behind it";
+    EXPECT_EQ(contradictions(mark, kAll, kBefore + 1), 1U);
+    auto lowest = std::ranges::min(mark.decided, {},
+                                   [](const LateCommit& commit) { return commit.commit.offset; });
+    EXPECT_EQ(lowest.gid, std::to_string(kAll - kMostCarried + 1)) << "the last before it";
+    // Later marks drop the same end.
+    auto more = mark;
+    more.decided.push_back(carried("old", {"d"}));
+    more.decided.back().found = more.created - kRowsStay;
+    more.decided_left_out = 0;
+    auto next = carried_commits(input_, &more);
+    EXPECT_EQ(next.left_out, 1U);
+    EXPECT_EQ(next.commits.front().gid, std::to_string(kBefore + 1));
+    EXPECT_EQ(std::ranges::count(next.commits, "old", &LateCommit::gid), 0);
 }
 
 } // namespace

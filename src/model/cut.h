@@ -23,6 +23,9 @@ struct CutMember {
     /// Begin the search here instead of at r: a moment in the past, below a mark that is placed
     /// already and whose b, r and e these are (rules.md 40). At or after the previous mark's e.
     std::optional<Offset> wanted = {};
+    /// Failed over since the previous mark: when the last commit or abort was written that is known
+    /// of before that switch, by the member's clock.
+    std::optional<base::Time> kept_until = {};
 };
 
 /// A member whose coordinator commits its own part in one phase, and what shows its decisions:
