@@ -5,6 +5,7 @@
 #include "base/temp_dir.h"
 #include "job/mark.h"
 #include "job/restore.h"
+#include "job/restore_state.h"
 #include "job/world_testing.h"
 
 #include <atomic>
@@ -93,11 +94,11 @@ protected:
         hint_ = refused->hint();
     }
 
-    std::optional<Error> restore()
+    std::optional<Error> restore(RestoreOptions options = {})
     {
-        RestoreOptions options;
-        options.dir = dir_.path() / std::to_string(++restores_);
+        if (options.dir.empty()) options.dir = dir_.path() / std::to_string(++restores_);
         options.start = true;
+        options.keep_report = [this](const RestoreReport& report) { kept_ = report.warnings; };
         // The fake's server counts on by one; a real one is told which numbers others took.
         for (const auto& info : world_.storage().list("groups/"))
             if (auto key = repo::parse_key(info.key); key && key->kind == repo::KeyKind::claim)
@@ -106,6 +107,7 @@ protected:
             auto plan = repo::need_plan(repo::plan_restore(world_.view(), mark_));
             plan.mark->value.decided_left_out = left_out_;
             warnings_ = restore_group(world_.context(), plan, options).warnings;
+            options_ = options;
         } catch (const Error& error) {
             return error;
         }
@@ -140,6 +142,8 @@ protected:
     base::Time found_{};                ///< when the first mark behind the failover was placed
     std::string hint_;                  ///< of the last restore that was refused
     std::vector<std::string> warnings_; ///< of the last restore that was opened
+    std::vector<std::string> kept_;     ///< of the report that is written before it
+    RestoreOptions options_;            ///< of that restore
 };
 
 TEST_F(DecisionGuardTest, WhatWasPreparedBehindTheMarkIsAskedFor)
@@ -204,6 +208,58 @@ TEST_F(DecisionGuardTest, WhatAMarkLeftOutIsAWarning)
     ASSERT_FALSE(error.has_value()) << error->what();
     EXPECT_THAT(warnings_, Contains(HasSubstr("5 more were left out, and no decision table was "
                                               "asked for these")));
+}
+
+// rule 13, 22: the tables are not asked again, and the report is written anew
+TEST_F(DecisionGuardTest, AKillBetweenTwoMembersKeepsTheWarningOfTheTables)
+{
+    place();
+    decide_and_fail_over();
+    place();
+    world_.clock().advance(std::chrono::hours{25});
+    place();
+    row_ = false;
+    auto error = restore();
+    ASSERT_FALSE(error.has_value()) << error->what();
+    const auto doubt =
+        Contains(HasSubstr("late is committed at b, and its decision row is absent"));
+    ASSERT_THAT(warnings_, doubt);
+    const auto file = options_.dir / "b" / "tidemark/state.json";
+    auto state = load_restore_state(file).value();
+    state.phase = RestorePhase::settled;
+    state.opened = false;
+    save_restore_state(file, state);
+    asked_ = false;
+    warnings_.clear();
+    kept_.clear();
+    error = restore(options_);
+    ASSERT_FALSE(error.has_value()) << error->what();
+    EXPECT_FALSE(asked_);
+    EXPECT_THAT(warnings_, doubt);
+    EXPECT_THAT(kept_, doubt);
+}
+
+TEST_F(DecisionGuardTest, WhatIsSettledLaterKeepsTheWarningThatNoTableWasAsked)
+{
+    world_.work();
+    place();
+    RestoreOptions keep;
+    keep.settle = false;
+    auto error = restore(keep);
+    ASSERT_FALSE(error.has_value()) << error->what();
+    const auto warning = Contains(HasSubstr("no decision table was asked whether the mark is"));
+    ASSERT_THAT(warnings_, warning);
+    auto again = options_;
+    again.settle = true;
+    auto state = load_restore_state(again.dir / "b" / "tidemark/state.json").value();
+    ASSERT_FALSE(state.decisions.empty());
+    again.decisions[{"b", state.decisions.front().gid}] = true;
+    warnings_.clear();
+    kept_.clear();
+    error = restore(again);
+    ASSERT_FALSE(error.has_value()) << error->what();
+    EXPECT_THAT(warnings_, warning);
+    EXPECT_THAT(kept_, warning);
 }
 
 // rule 13: the mark before knows of no table yet

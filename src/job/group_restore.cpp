@@ -181,13 +181,29 @@ void GroupRestore::recover()
 
 void GroupRestore::open()
 {
-    bool opened = std::any_of(members_.begin(), members_.end(),
-                              [](const auto& member) { return member->state().opened; });
-    // Users of an open member may have tidied its table; what it decided is in the state files.
-    if (plan_.mark && model::has_decision_tables(plan_.mark->value) && !opened)
-        ask_decision_tables();
+    if (plan_.mark && model::has_decision_tables(plan_.mark->value)) consult_tables();
     crew_.run_to_end([&](std::size_t i, std::stop_token stop) { members_[i]->promote(stop); });
     crew_.run_to_end([&](std::size_t i, std::stop_token) { members_[i]->settle(); });
+}
+
+void GroupRestore::consult_tables()
+{
+    std::vector<std::string> told; // before a member was opened
+    for (const auto& member : members_)
+        for (const auto& sentence : member->state().table_warnings)
+            if (std::ranges::find(told, sentence) == told.end()) told.push_back(sentence);
+    bool opened =
+        std::ranges::any_of(members_, [](const auto& member) { return member->state().opened; });
+    // Users of an open member may have tidied its table; what it decided is in the state files.
+    if (!opened) {
+        const auto before = std::ssize(warnings_);
+        ask_decision_tables();
+        told.assign(warnings_.begin() + before, warnings_.end());
+    } else {
+        warnings_.insert(warnings_.end(), told.begin(), told.end());
+    }
+    for (auto& member : members_)
+        member->keep_table_warnings(told);
 }
 
 void GroupRestore::ask_decision_tables()

@@ -50,6 +50,7 @@ public:
 private:
     /// Closes all again; says whether that went well.
     std::string take_back();
+    void consult_tables();
     void ask_decision_tables();
     [[noreturn]] void refuse(const model::TableJudgement& judgement) const;
     void tell_doubts(const model::TableJudgement& judgement);

@@ -301,6 +301,7 @@ TEST(RestoreStateTest, DecisionsWithForeignBytesComeBack)
                                .action = "kept",
                                .evidence = "nobody knows",
                                .differs_from_production = true});
+    state.table_warnings = {"gr\xFCn #1 is committed at m", "another"};
     state.opened = true;
     save_restore_state(dir.path() / "state.json", state);
     EXPECT_EQ(load_restore_state(dir.path() / "state.json"), state);

@@ -232,6 +232,13 @@ void MemberRestore::settle()
     if (state_.phase < RestorePhase::settled) enter(RestorePhase::settled);
 }
 
+void MemberRestore::keep_table_warnings(const std::vector<std::string>& sentences)
+{
+    if (state_.table_warnings == sentences) return;
+    state_.table_warnings = sentences;
+    save_restore_state(state_file(), state_);
+}
+
 engine::HandOverOptions MemberRestore::hand_over_options() const
 {
     const auto& backup = member_.backup.value;

@@ -36,6 +36,8 @@ public:
     void settle();
     /// Verdicts of decision tables, by member and gid; used by settle() and owned by the caller.
     void use_verdicts(const TableVerdicts& all) { verdicts_ = &all; }
+    /// Into the state file, for a run that does not ask the tables any more.
+    void keep_table_warnings(const std::vector<std::string>& sentences);
     /// Writes what the member is handed over with, and tries it where only we see it.
     void prepare_hand_over(std::stop_token stop);
     /// Opens it; the state does not say so before finish().

@@ -58,13 +58,17 @@ std::uint32_t parse_oid(const std::string& text)
 }
 
 /// Foreign text, which may hold any bytes, in a JSON string.
-std::string word_of(const nlohmann::json& from, const char* name)
+std::string read_word(const std::string& text)
 {
-    auto text = from.at(name).get<std::string>();
     std::string_view rest = text;
     auto word = model::take_gid_word(rest);
     if (!word || !rest.empty()) throw Error{Code::failed, "'" + text + "' is no name"};
     return *word;
+}
+
+std::string word_of(const nlohmann::json& from, const char* name)
+{
+    return read_word(from.at(name).get<std::string>());
 }
 
 nlohmann::json decision_json(const Decision& decision)
@@ -121,6 +125,11 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
             for (const auto& [key, sentence] : all->items())
                 damaged.emplace(key, word_of(*all, key.c_str()));
         }
+        std::vector<std::string> table_warnings;
+        if (auto all = json.find("table_warnings"); all != json.end()) {
+            for (const auto& sentence : *all)
+                table_warnings.push_back(read_word(sentence.get<std::string>()));
+        }
         return RestoreState{.repository = json.at("repository"),
                             .group = json.at("group"),
                             .member = json.at("member"),
@@ -136,7 +145,8 @@ std::optional<RestoreState> load_restore_state(const std::filesystem::path& file
                             .joint = json.value("joint", model::Number{0}),
                             .ticket = json.value("ticket", std::string{}),
                             .unclaimed = json.value("unclaimed", std::string{}),
-                            .damaged = std::move(damaged)};
+                            .damaged = std::move(damaged),
+                            .table_warnings = std::move(table_warnings)};
     } catch (const nlohmann::json::exception& error) {
         throw Error{Code::failed,
                     fmt::format("{} cannot be understood: {}", file.string(), error.what()),
@@ -171,6 +181,8 @@ void save_restore_state(const std::filesystem::path& file, const RestoreState& s
     if (!state.unclaimed.empty()) json["unclaimed"] = state.unclaimed;
     for (const auto& [key, sentence] : state.damaged)
         json["damaged"][key] = model::gid_word(sentence);
+    for (const auto& sentence : state.table_warnings)
+        json["table_warnings"].push_back(model::gid_word(sentence));
     base::replace_file_in(base::open_real_folder(file.parent_path()), file.filename().native(),
                           base::as_bytes(json.dump(2) + "\n"), file.native());
 }

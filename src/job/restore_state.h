@@ -63,6 +63,8 @@ struct RestoreState {
     /// Objects of base backups that turned out to be damaged, so that another one is taken: by key,
     /// with the sentence that was said about it.
     std::map<std::string, std::string> damaged = {};
+    /// What was to be told of decision tables: they are not asked again when a member was opened.
+    std::vector<std::string> table_warnings = {};
     friend bool operator==(const RestoreState&, const RestoreState&) = default;
 };
 
