@@ -43,9 +43,12 @@ public:
         look_.policy.keep_days = context.group.keep_days;
         look_.grace = options.grace;
         look_.proven = options.proven;
-        for (const auto& [mark, proof] :
-             repo::Drills(context.storage(), context.group.name).proofs().by_mark)
+        auto proofs = repo::Drills(context.storage(), context.group.name).proofs();
+        for (const auto& [mark, proof] : proofs.by_mark) {
             look_.proven.insert(mark);
+            look_.proofs.emplace(proof.drill, mark);
+        }
+        if (proofs.newest) look_.proofs.emplace(proofs.newest->drill, proofs.newest->mark);
     }
 
     ExpireReport run()

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "job/failed_full.h"
+#include "repo/drills.h"
 #include "repo/holds.h"
 #include "repo/intents.h"
 #include "repo/layout.h"
@@ -199,19 +200,46 @@ private:
     void add_events()
     {
         std::vector<model::RetentionEvent> runs;
-        auto cutoff = input_.now - std::chrono::hours{24} * input_.policy.keep_days;
         for (const auto& [key, info] : out_.objects) {
             auto parsed = repo::parse_key(key);
             if (!parsed) continue;
-            if (parsed->kind == KeyKind::run) runs.push_back({parsed->number, info.modified});
-            if (parsed->kind == KeyKind::drill)
-                input_.drills.push_back({parsed->number, info.modified});
+            if (parsed->kind == KeyKind::run)
+                runs.push_back({.number = parsed->number, .at = info.modified});
+            if (parsed->kind == KeyKind::drill) add_drill(parsed->number, info.modified);
         }
-        for (auto& run : runs) {
-            bool asked = run.at < input_.now - input_.policy.keep_all && run.at >= cutoff;
-            if (asked) run.failed = failed(run.number);
-        }
+        for (auto& run : runs)
+            if (asks_how_it_went(run)) run.failed = failed(run.number);
+        // Fewer stay all.
+        if (input_.drills.size() > input_.policy.drills)
+            for (auto& drill : input_.drills)
+                if (asks_how_it_went(drill)) drill.failed = failed_drill(drill.number);
         input_.runs = std::move(runs);
+    }
+
+    void add_drill(model::Number number, base::Time at)
+    {
+        model::RetentionEvent line{.number = number, .at = at};
+        auto proof = options_.proofs.find(number);
+        if (proof != options_.proofs.end()) line.proves = proof->second;
+        input_.drills.push_back(line);
+    }
+
+    bool asks_how_it_went(const model::RetentionEvent& event) const
+    {
+        auto cutoff = input_.now - std::chrono::hours{24} * input_.policy.keep_days;
+        return !event.proves && event.at < input_.now - input_.policy.keep_all &&
+               event.at >= cutoff;
+    }
+
+    bool failed_drill(model::Number number) const
+    {
+        try {
+            auto drill = repo::Drills(storage_, group_).load(number);
+            return drill && !drill->value.passed();
+        } catch (const base::Error& error) {
+            if (error.code() != base::Code::not_restorable) throw; // it is damaged
+            return true;
+        }
     }
 
     bool failed(model::Number run) const

@@ -17,6 +17,8 @@ struct SurveyOptions {
     model::RetentionPolicy policy;
     base::Duration grace{};              ///< leftovers of dead backups younger than this stay
     std::set<model::Number> proven = {}; ///< marks that a drill or a restore brought up
+    /// By drill the mark it proves: of each mark the newest, and the newest of all (0: a moment).
+    std::map<model::Number, model::Number> proofs = {};
 };
 
 /// What a group's repository holds and what of it stays, as of one look.

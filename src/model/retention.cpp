@@ -1,6 +1,7 @@
 #include "model/retention.h"
 
 #include "model/log_ranges.h"
+#include "model/retention_events.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -48,8 +49,8 @@ public:
         for (const auto& [name, member] : in_.members)
             judge_log(name, member);
         judge_sets();
-        judge_events(in_.runs, in_.policy.runs, plan_.runs);
-        judge_events(in_.drills, in_.policy.drills, plan_.drills);
+        plan_.runs = judge_events(in_, in_.runs, in_.policy.runs, plan_.marks);
+        plan_.drills = judge_events(in_, in_.drills, in_.policy.drills, plan_.marks);
         return std::move(plan_);
     }
 
@@ -357,25 +358,6 @@ private:
             }
         }
         return false;
-    }
-
-    void judge_events(const std::vector<RetentionEvent>& events, std::size_t newest,
-                      std::map<Number, Fate>& fates) const
-    {
-        std::map<Number, const RetentionEvent*> all;
-        for (const RetentionEvent& event : events)
-            all.emplace(event.number, &event);
-        std::size_t left = all.size();
-        for (const auto& [number, event] : all) {
-            if (left-- <= std::max<std::size_t>(newest, 1))
-                fates[number] = {true, "one of the newest"};
-            else if (event->at >= in_.now - in_.policy.keep_all)
-                fates[number] = {true, "young"};
-            else if (event->failed && event->at >= cutoff_)
-                fates[number] = {true, "it failed"};
-            else
-                fates[number] = {false, "old, and it went well"};
-        }
     }
 
     const RetentionInput& in_;

@@ -24,7 +24,7 @@ struct RetentionPolicy {
     base::Duration keep_unclosed = std::chrono::hours{24};
     base::Duration keep_hourly = std::chrono::hours{24 * 30}; ///< then one an hour, then one a day
     std::size_t runs = 100;   ///< so many of the newest stay whatever their age
-    std::size_t drills = 100; ///< the same
+    std::size_t drills = 100; ///< the same; and what proves a mark that stays
 };
 
 /// What a restore of one member to a mark reads.
@@ -74,6 +74,7 @@ struct RetentionEvent {
     Number number = 0;
     base::Time at;
     bool failed = false;
+    std::optional<Number> proves = {}; ///< of a drill: this mark; 0: a moment nobody recorded
 };
 
 /// A job that is reading: what it said it reads stays until it ends.

@@ -117,5 +117,47 @@ TEST(RetentionTest, AMomentIsNotThinnedAndThinsNoMark)
     EXPECT_EQ(plan.marks.at(6).why, "the one of its hour");
 }
 
+TEST(RetentionTest, TheProofOfAMarkThatStaysIsNotTrimmed)
+{
+    auto in = marks_every(hours{1}, hours{10}, 14);
+    in.now += hours{24 * 60};
+    in.held[2] = "held";
+    auto at = in.now - hours{24 * 50};
+    // Of the held mark, twice; of one that has gone; the newest proof; then none that proves.
+    in.drills = {{.number = 1, .at = at, .proves = 2},
+                 {.number = 2, .at = at, .proves = 2},
+                 {.number = 3, .at = at, .proves = 77},
+                 {.number = 4, .at = at, .proves = 4}};
+    for (Number number = 5; number < 5 + 101; ++number)
+        in.drills.push_back({.number = number, .at = at, .failed = true});
+    for (int round = 0; round < 2; ++round) {
+        in.proven.clear();
+        for (const auto& drill : in.drills)
+            if (drill.proves) in.proven.insert(*drill.proves);
+        auto plan = plan_retention(in);
+        EXPECT_EQ(plan.marks.at(4).why, "the newest proven mark") << round;
+        EXPECT_TRUE(plan.drills.at(4).stays) << round;
+        EXPECT_EQ(plan.drills.at(2).why, "it proves m-2, which stays") << round;
+        EXPECT_EQ(staying(plan.drills), 102U) << round;
+        std::erase_if(in.drills,
+                      [&](const auto& one) { return !plan.drills.at(one.number).stays; });
+        std::erase_if(in.marks, [&](const auto& one) { return !plan.marks.at(one.number).stays; });
+    }
+}
+
+TEST(RetentionTest, ADrillThatFailedStaysForTheDays)
+{
+    auto in = marks_every(hours{1}, hours{10}, 14);
+    in.drills = {{.number = 1, .at = in.now - hours{24 * 15}, .failed = true},
+                 {.number = 2, .at = in.now - hours{24 * 5}, .failed = true},
+                 {.number = 3, .at = in.now - hours{24 * 5}}};
+    for (Number number = 4; number < 4 + 100; ++number)
+        in.drills.push_back({.number = number, .at = in.now});
+    auto fates = plan_retention(in).drills;
+    EXPECT_FALSE(fates.at(1).stays);
+    EXPECT_TRUE(fates.at(2).stays);
+    EXPECT_FALSE(fates.at(3).stays);
+}
+
 } // namespace
 } // namespace tidemark::model
