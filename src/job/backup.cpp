@@ -217,9 +217,9 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
         });
     }
     store_held_log(context);
-    auto full =
-        repo::Lease::acquire(context.storage(), context.group.name, kFullActivity, context.owner(),
-                             {.ttl = context.lease_ttl, .count_tries = true});
+    auto full = repo::Lease::acquire(
+        context.storage(), context.group.name, kFullActivity, context.owner(),
+        {.ttl = context.lease_ttl, .count_tries = true, .count_anew = options.counts_anew});
     try {
         copy_all(context, crew, sessions, outcome);
         outcome.closing = close(context, options, outcome, started);

@@ -9,7 +9,8 @@
 namespace tidemark::job {
 
 struct BackupOptions {
-    std::string mark_name; ///< of the closing mark
+    std::string mark_name;    ///< of the closing mark
+    bool counts_anew = false; ///< those that failed before it were not to heal the chain
 };
 
 struct BackupOutcome {

@@ -1,6 +1,8 @@
 #include "job/failed_full.h"
 
+#include "repo/layout.h"
 #include "repo/lease.h"
+#include "repo/restore_plan.h"
 
 #include <algorithm>
 
@@ -9,13 +11,22 @@ namespace tidemark::job {
 namespace {
 
 constexpr base::Duration kLongestPause = std::chrono::hours{24};
-/// Whoever waits for this one has nothing new that can be restored, and the tries before it may
-/// have been the schedule's.
+/// Whoever waits for this one has nothing new that can be restored.
 constexpr base::Duration kLongestNeededPause = std::chrono::hours{1};
 constexpr base::Duration kScheduledPause = std::chrono::hours{1};
 constexpr base::Duration kNeededPause = std::chrono::minutes{5};
 /// A failure further ahead of now than this comes from a clock that was wrong.
 constexpr base::Duration kFailureSlack = std::chrono::minutes{5};
+
+/// By the store's clock, as leases: that of a member may differ. Never true of what failed to heal
+/// the chain, for no mark behind the gap can be restored then.
+bool restorable_since(store::Storage& storage, const repo::RepositoryView& view, base::Time last)
+{
+    auto number = repo::newest_restorable(view);
+    if (!number) return false;
+    auto mark = storage.stat(repo::mark_key(view.group, *number));
+    return mark && mark->modified > last;
+}
 
 } // namespace
 
@@ -26,12 +37,16 @@ FailedFulls read_failed_fulls(store::Storage& storage, const repo::RepositoryVie
     // It was closed, and only its lease could not be given back.
     for (const auto& set : view.sets)
         if (set.value.kind == model::SetKind::full && set.value.ended > lease->since) return {};
-    return {.count = lease->tries, .since = lease->since, .last = lease->renewed};
+    return {.count = lease->tries,
+            .since = lease->since,
+            .last = lease->renewed,
+            .before_break = restorable_since(storage, view, lease->renewed)};
 }
 
 std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, base::Time now)
 {
     if (failed.count == 0 || failed.last > now + kFailureSlack) return std::nullopt;
+    if (need == Need::chain && failed.before_break) return std::nullopt;
     auto pause = need == Need::chain ? kNeededPause : kScheduledPause;
     auto longest = need == Need::chain ? kLongestNeededPause : kLongestPause;
     for (std::uint64_t i = 1; i < failed.count && pause < longest; ++i)

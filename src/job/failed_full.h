@@ -17,6 +17,9 @@ struct FailedFulls {
     std::uint64_t count = 0; ///< 0: the newest one went well, or one is being taken now
     base::Time since;        ///< when the last of them began, by the store's clock
     base::Time last;         ///< its last sign of life
+    /// A mark that was placed after them can be restored: where the chain is broken now, it broke
+    /// later, and none of them was to heal it.
+    bool before_break = false;
 };
 
 FailedFulls read_failed_fulls(store::Storage& storage, const repo::RepositoryView& view);
@@ -28,7 +31,7 @@ enum class Need : std::uint8_t {
 
 /// Until when a scheduled run leaves it at marks: an hour after the first failure, then twice as
 /// long each time, at most a day; where the chain needs one, from five minutes on and at most an
-/// hour. Nothing when one may be tried now.
+/// hour, and the first one since it broke at once. Nothing when one may be tried now.
 std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, base::Time now);
 
 } // namespace tidemark::job

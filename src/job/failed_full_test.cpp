@@ -160,6 +160,32 @@ TEST_F(FailedFullTest, TriesOfTheScheduleDoNotHoldUpABrokenChain)
     EXPECT_TRUE(run_once());
 }
 
+TEST_F(FailedFullTest, TheFirstToHealAChainIsTakenAtOnceAndCountsAnew)
+{
+    break_late();
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(run_once()) << i;
+        world.clock().advance(i < 4 ? 25h : 5min);
+    }
+    EXPECT_FALSE(run_once()) << "a mark only";
+    world.clock().advance(1min);
+    world.server(1).noise(200'000);
+    connect(world.context(), world.group().members[1])->drop_slot();
+    EXPECT_TRUE(run_once()) << "at once";
+    EXPECT_EQ(read_failed_fulls(world.storage(), world.view()).count, 1U);
+    EXPECT_FALSE(run_once()) << "five minutes";
+    world.clock().advance(5min);
+    EXPECT_TRUE(run_once());
+    world.clock().advance(5min);
+    EXPECT_FALSE(run_once()) << "ten";
+    world.clock().advance(5min);
+    world.server(1).on_operation({});
+    auto run = run_scheduled(world.context());
+    EXPECT_TRUE(run.healed || run.decision.broken) << run.decision.why;
+    EXPECT_TRUE(run.backup.has_value());
+    world.check_whole();
+}
+
 TEST_F(FailedFullTest, StatusWantsEyesAndSaysWhenTheNextTryIs)
 {
     auto reason = [&](const std::string& name) {

@@ -149,7 +149,9 @@ private:
                 meanwhile.emplace(context_, "mark", context_.group.mark_every,
                                   [](const Context& aside) { place_mark(aside, MarkOptions{}); });
             }
-            outcome_.backup = back_up_group(context_, BackupOptions{});
+            BackupOptions options;
+            options.counts_anew = outcome_.decision.broken && failed_.before_break;
+            outcome_.backup = back_up_group(context_, options);
             if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
             outcome_.mark = outcome_.backup->closing;
             tell_gap();

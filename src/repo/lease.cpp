@@ -144,7 +144,7 @@ bool Lease::try_acquire(const LeaseOwner& owner, const LeaseOptions& options)
     next.owner = owner;
     next.since = storage_.now();
     next.ttl = options.ttl;
-    if (options.count_tries) next.tries = (newest ? newest->tries : 0) + 1;
+    if (options.count_tries) next.tries = (newest && !options.count_anew ? newest->tries : 0) + 1;
     next.token = base::random_hex(16);
     if (!advance(next)) return false;
     term_ = next.term;

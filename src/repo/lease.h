@@ -62,6 +62,7 @@ struct LeaseOptions {
     bool renew = true; ///< a thread renews at ttl/3; without it the owner calls renew()
     /// Counts the owners that ended without succeeded(), however they ended.
     bool count_tries = false;
+    bool count_anew = false; ///< those before it were after something else
 };
 
 /// The right to work on one activity of a group: "log", "backup/<member>", "expire" (rules.md 31; a
