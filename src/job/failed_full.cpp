@@ -33,14 +33,20 @@ bool restorable_since(store::Storage& storage, const repo::RepositoryView& view,
 FailedFulls read_failed_fulls(store::Storage& storage, const repo::RepositoryView& view)
 {
     auto lease = repo::read_lease(storage, view.group, kFullActivity);
-    if (!lease || lease->tries == 0 || is_in_force(*lease, storage.now())) return {};
+    if (!lease || lease->tries == 0) return {};
     // It was closed, and only its lease could not be given back.
     for (const auto& set : view.sets)
         if (set.value.kind == model::SetKind::full && set.value.ended > lease->since) return {};
-    return {.count = lease->tries,
-            .since = lease->since,
-            .last = lease->renewed,
-            .before_break = restorable_since(storage, view, lease->renewed)};
+    FailedFulls out;
+    if (is_in_force(*lease, storage.now())) {
+        out.before_running = lease->tries - 1;
+        return out;
+    }
+    out.count = lease->tries;
+    out.since = lease->since;
+    out.last = lease->renewed;
+    out.before_break = restorable_since(storage, view, lease->renewed);
+    return out;
 }
 
 std::optional<base::Time> paused_until(const FailedFulls& failed, Need need, base::Time now)

@@ -20,6 +20,7 @@ struct FailedFulls {
     /// A mark that was placed after them can be restored: where the chain is broken now, it broke
     /// later, and none of them was to heal it.
     bool before_break = false;
+    std::uint64_t before_running = 0; ///< while one is being taken: how many failed before it
 };
 
 FailedFulls read_failed_fulls(store::Storage& storage, const repo::RepositoryView& view);

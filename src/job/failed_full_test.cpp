@@ -208,8 +208,14 @@ TEST_F(FailedFullTest, StatusWantsEyesAndSaysWhenTheNextTryIs)
     EXPECT_NE(reason("full backups fail").find("the next tidemark run tries again"),
               std::string::npos)
         << "the pause is over, and nothing is mended yet: " << reason("full backups fail");
-    world.server(1).on_operation({});
+    std::string meanwhile;
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation == "copy" && meanwhile.empty()) meanwhile = reason("full backups fail");
+    });
     run_scheduled(world.context());
+    world.server(1).on_operation({});
+    EXPECT_NE(meanwhile.find("(1 since one worked); one is being taken now"), std::string::npos)
+        << "it may take hours: " << meanwhile;
     EXPECT_EQ(reason("full backups fail"), "none");
 }
 

@@ -176,6 +176,10 @@ void read_full_backups(GroupStatus& out, const Context& context, const repo::Rep
         out.full_fails = fmt::format("full backups failed ({} since one worked); the next "
                                      "tidemark run tries again",
                                      failed.count);
+    if (failed.before_running > 0)
+        out.full_fails = fmt::format("full backups failed ({} since one worked); one is being "
+                                     "taken now",
+                                     failed.before_running);
     out.healing_paused = paused_until(failed, Need::chain, out.now);
 }
 

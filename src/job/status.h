@@ -70,7 +70,8 @@ struct GroupStatus {
     std::string full_due;
     /// Until when none is tried, because those before failed; empty: that is not so.
     std::string full_paused;
-    /// That they fail, and what comes next: also between the end of the pause and the next try.
+    /// That they fail, and what comes next: also between the end of the pause and the next try,
+    /// and while that is under way.
     std::string full_fails;
     /// Likewise of one that a broken chain or a lost slot needs, whether it is needed or not.
     std::optional<base::Time> healing_paused;
