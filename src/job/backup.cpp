@@ -7,6 +7,7 @@
 #include "job/member_backup.h"
 #include "job/member_history.h"
 #include "job/membership.h"
+#include "job/run.h"
 #include "model/gid_text.h"
 #include "repo/identities.h"
 #include "repo/layout.h"
@@ -173,14 +174,29 @@ MarkOutcome close(const Context& context, const BackupOptions& options, BackupOu
     return mark;
 }
 
+/// One member that is down must cost neither the slots of the others nor the room on their disks,
+/// and the copying does not notice it for hours.
+void store_log_meanwhile(const Context& aside, const BackupOptions& options)
+{
+    try {
+        back_up_log_of_all(aside);
+    } catch (const std::exception& error) {
+        const auto* known = dynamic_cast<const Error*>(&error);
+        bool others = known != nullptr && known->code() == base::Code::lease_held;
+        if (!others && options.log_fails) options.log_fails();
+        throw;
+    }
+}
+
 using Sessions = std::vector<std::unique_ptr<engine::Session>>;
 
-void copy_all(const Context& context, const Crew& crew, Sessions& sessions, BackupOutcome& outcome)
+void copy_all(const Context& context, const BackupOptions& options, const Crew& crew,
+              Sessions& sessions, BackupOutcome& outcome)
 {
     // However long the copying takes, the servers' logs are fetched: a slot that waited for its end
     // would be lost on a busy group, every time.
     Meanwhile log_meanwhile(context, "log backup", std::min(context.group.mark_every, kLogPause),
-                            [](const Context& aside) { back_up_log(aside); });
+                            [&](const Context& aside) { store_log_meanwhile(aside, options); });
     crew.run([&](std::size_t i, std::stop_token stop) {
         auto start = std::chrono::steady_clock::now();
         outcome.members[i].name = crew.name(i);
@@ -221,7 +237,7 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
         context.storage(), context.group.name, kFullActivity, context.owner(),
         {.ttl = context.lease_ttl, .count_tries = true, .count_anew = options.counts_anew});
     try {
-        copy_all(context, crew, sessions, outcome);
+        copy_all(context, options, crew, sessions, outcome);
         outcome.closing = close(context, options, outcome, started);
     } catch (const Error& error) {
         sessions.clear();

@@ -3,6 +3,7 @@
 #include "job/mark.h"
 #include "repo/backups.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace tidemark::job {
 struct BackupOptions {
     std::string mark_name;    ///< of the closing mark
     bool counts_anew = false; ///< those that failed before it were not to heal the chain
+    /// Called, never twice at once, when the log could not be backed up of all members while the
+    /// copying goes on; on a thread of its own. May be empty.
+    std::function<void()> log_fails = {};
 };
 
 struct BackupOutcome {
@@ -28,7 +32,8 @@ struct BackupOutcome {
 
 /// Full base backups of all members at once, then marks until one lies behind the end of every
 /// backup (rules.md 10), then the backup set. First of all the log that the slots hold is stored,
-/// for the checkpoint that begins a backup may cost a slot that holds much. Log backups and marks
+/// for the checkpoint that begins a backup may cost a slot that holds much. While it copies, the
+/// log of each member that answers is stored, whatever becomes of the others. Log backups and marks
 /// of other processes go on meanwhile (rules.md 31).
 BackupOutcome back_up_group(const Context& context, const BackupOptions& options);
 

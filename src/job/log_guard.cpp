@@ -200,11 +200,22 @@ private:
         }
     }
 
+    void warn(const std::string& member, const char* about, const std::string& sentence)
+    {
+        std::lock_guard lock(mutex_);
+        bool first = !guarded_.warned || guarded_.warned->insert(member + ": " + about).second;
+        if (first)
+            guarded_.progress.warn(sentence);
+        else
+            guarded_.progress.note(sentence);
+    }
+
     void cannot_look(const std::string& member, const base::Error& why)
     {
-        guarded_.progress.warn(fmt::format("{}: log is not being backed up, and the log guard "
-                                           "cannot look how much our slot holds: {}",
-                                           member, why.what()));
+        warn(member, "cannot look",
+             fmt::format("{}: log is not being backed up, and the log guard cannot look how much "
+                         "our slot holds: {}",
+                         member, why.what()));
     }
 
     void relieve(const std::string& member, engine::Session& session, const engine::SlotState& slot)
@@ -216,26 +227,25 @@ private:
         auto why = not_ours(known_, member, session);
         if (!why.empty()) {
             if (action != GuardAction::none)
-                guarded_.progress.warn(fmt::format("{}: the slot {} there holds {}, and is left "
-                                                   "alone: {}",
-                                                   member, slot_name(guarded_.group.name), held,
-                                                   why));
+                warn(member, "not ours",
+                     fmt::format("{}: the slot {} there holds {}, and is left alone: {}", member,
+                                 slot_name(guarded_.group.name), held, why));
             return;
         }
         // First what keeps production going.
         if (action == GuardAction::drop) {
             drop(member, session, held);
         } else if (action == GuardAction::warn) {
-            guarded_.progress.warn(
-                fmt::format("{}: log is not being backed up and our slot holds {}", member, held));
+            warn(member, "holds",
+                 fmt::format("{}: log is not being backed up and our slot holds {}", member, held));
         }
         try {
             renew_deadline(guarded_, session);
             relieve_standbys(member, session);
         } catch (const base::Error& error) {
-            guarded_.progress.warn(
-                fmt::format("{}: the log guard cannot look at our slots on its standbys: {}",
-                            member, error.what()));
+            warn(member, "standbys",
+                 fmt::format("{}: the log guard cannot look at our slots on its standbys: {}",
+                             member, error.what()));
         }
     }
 
@@ -245,10 +255,12 @@ private:
             renew_deadline(guarded_, session);
             drop_when_free(session);
         } catch (const base::Error& error) {
-            guarded_.progress.warn(fmt::format(
-                "{}: OUR SLOT HOLDS {}, AND COULD NOT BE DROPPED (log_guard.drop): {}; drop {} "
-                "there before the server's disk is full",
-                member, held, error.what(), slot_name(guarded_.group.name)));
+            warn(
+                member, "cannot drop",
+                fmt::format(
+                    "{}: OUR SLOT HOLDS {}, AND COULD NOT BE DROPPED (log_guard.drop): {}; drop {} "
+                    "there before the server's disk is full",
+                    member, held, error.what(), slot_name(guarded_.group.name)));
             return;
         }
         say(fmt::format("{}: THE LOG CHAIN IS BROKEN: our slot held {}, and was dropped before the "

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -56,6 +57,9 @@ struct GuardedGroup {
     /// Of these, whom watch_held_log() could not even connect to. What others found absent may hang
     /// in its log stream only: its slot can be dropped all the same.
     std::shared_ptr<Absent> unreached = std::make_shared<Absent>();
+    /// Where it is given, relieve_servers() warns of one thing at one member once, and notes it
+    /// after that: beside a full backup it is called every minute.
+    std::shared_ptr<std::set<std::string>> warned = {};
 };
 
 /// Warns of every member whose held log is above log_guard.warn. Members that do not answer are

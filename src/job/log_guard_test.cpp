@@ -8,6 +8,9 @@
 #include "job/world_testing.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -278,6 +281,74 @@ TEST_F(LogGuard, ADropThatFailsIsToldAndOneThatIsTooEarlyTriedAgain)
                         "tidemark_shop there") != one.npos;
     });
     EXPECT_NE(told, said.end());
+}
+
+/// For what another thread brings about.
+void wait_until_so(const std::function<bool()>& so)
+{
+    auto patience = std::chrono::steady_clock::now() + 10s;
+    while (!so() && std::chrono::steady_clock::now() < patience)
+        std::this_thread::yield();
+    EXPECT_TRUE(so());
+}
+
+// The copying of a large member does not notice that another one is down.
+TEST_F(LogGuard, AMemberThatGoesDownWhileOthersAreCopiedDoesNotStopTheirLog)
+{
+    world.group().mark_every = 10ms;
+    guarded.warned = std::make_shared<std::set<std::string>>();
+    repo::Backups of_a(world.storage(), {"shop", "a"});
+    auto number = of_a.next_number();
+    std::atomic<bool> held = false;
+    std::atomic<int> looks = 0;
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation != "copy" || held.exchange(true)) return;
+        wait_until_so([&] { return of_a.next_number() != number; });
+        world.server(0).set_unreachable(true);
+        auto before = world.server(1).slot().restart;
+        world.server(1).noise(200'000);
+        wait_until_so([&] { return looks >= 4 && world.server(1).slot().restart > before; });
+        world.server(0).set_unreachable(false);
+    });
+    BackupOptions options;
+    options.log_fails = [&] {
+        relieve_servers(guarded);
+        ++looks;
+    };
+    back_up_group(context, options);
+    auto said = world.progress().warnings();
+    auto times = [&](const std::string& beginning) {
+        return std::ranges::count_if(said,
+                                     [&](const auto& one) { return one.starts_with(beginning); });
+    };
+    EXPECT_EQ(times("a: log is not being backed up, and the log guard cannot look"), 1);
+    EXPECT_EQ(times("no log backup while the full backup runs: "), 1) << "not one a minute";
+    EXPECT_TRUE(world.server(1).slot().exists);
+    world.check_whole();
+}
+
+TEST_F(LogGuard, ActsWhileAFullBackupCopies)
+{
+    drop_early();
+    world.group().full = model::parse_schedule("daily 02:00").value();
+    world.group().mark_every = 100ms;
+    world.clock().advance(24h);
+    std::atomic<bool> held = false;
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation == "next" && held) throw base::Error{Code::failed, "the stream broke"};
+        if (operation != "copy" || held.exchange(true)) return;
+        world.server(1).noise(4U << 20);
+        wait_until_so([&] { return !world.server(1).slot().exists; });
+    });
+    EXPECT_THROW(run_scheduled(context, *guarded.absent, [&] { relieve_servers(guarded); }),
+                 base::Error);
+    EXPECT_TRUE(warned(world, "b: THE LOG CHAIN IS BROKEN"));
+    EXPECT_TRUE(world.server(0).slot().exists);
+    world.server(1).on_operation({});
+    world.group().mark_every = 1min;
+    world.clock().advance(1h);
+    EXPECT_TRUE(run_scheduled(context).backup.has_value());
+    world.check_whole();
 }
 
 TEST(Leave, DropsNothingAtAnotherCluster)

@@ -13,8 +13,8 @@
 namespace tidemark::job {
 
 /// What a job does again and again on a thread of its own while a long backup runs, so that the
-/// servers' logs go on being stored. A failure is a note: the next turn may do, and if not, the end
-/// of the backup tells.
+/// servers' logs go on being stored. A failure is a note: the next turn may do. The third in a row
+/// is a warning, for the end of the backup may be hours away; those that follow are notes again.
 class Meanwhile {
 public:
     /// `act` first runs after one `pause`. `what` is for people: "mark". The context's progress

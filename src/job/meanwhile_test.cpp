@@ -1,5 +1,6 @@
 #include "job/meanwhile.h"
 
+#include "base/error.h"
 #include "job/world_testing.h"
 
 #include <latch>
@@ -47,6 +48,23 @@ TEST(MeanwhileTest, NothingThatItThrowsEndsTheBackupBesideIt)
     turns.wait();
     EXPECT_GE(meanwhile.finish(), 1U);
     EXPECT_NE(notes.all().find("no mark while the full backup runs: no memory"), std::string::npos);
+}
+
+TEST(MeanwhileTest, FailuresInARowAreOneWarning)
+{
+    World world;
+    auto context = world.context();
+    std::latch turns(5);
+    std::atomic<int> turn = 0;
+    Meanwhile meanwhile(context, "mark", std::chrono::milliseconds{1}, [&](const Context&) {
+        if (++turn <= 5) turns.count_down();
+        throw base::Error{base::Code::failed, "a is down"};
+    });
+    turns.wait();
+    EXPECT_EQ(meanwhile.finish(), 0U);
+    auto said = world.progress().warnings();
+    ASSERT_EQ(said.size(), 1U);
+    EXPECT_EQ(said[0], "no mark while the full backup runs: a is down (3 times in a row)");
 }
 
 } // namespace

@@ -71,7 +71,10 @@ std::string pause_sentence(const FailedFulls& failed, base::Time until)
 
 class Runner {
 public:
-    explicit Runner(const Context& context) : context_(context) {}
+    Runner(const Context& context, std::function<void()> log_fails)
+        : context_(context), log_fails_(std::move(log_fails))
+    {
+    }
 
     RunOutcome run()
     {
@@ -151,6 +154,7 @@ private:
             }
             BackupOptions options;
             options.counts_anew = outcome_.decision.broken && failed_.before_break;
+            options.log_fails = log_fails_;
             outcome_.backup = back_up_group(context_, options);
             if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
             outcome_.mark = outcome_.backup->closing;
@@ -168,6 +172,7 @@ private:
     }
 
     const Context& context_;
+    std::function<void()> log_fails_;
     RunOutcome outcome_;
     FailedFulls failed_;
     bool mark_failed_ = false;
@@ -272,12 +277,13 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
     return out;
 }
 
-RunOutcome run_scheduled(const Context& context, Absent& absent)
+RunOutcome run_scheduled(const Context& context, Absent& absent,
+                         const std::function<void()>& log_fails)
 {
     try {
         for (const auto& [member, why] : absent.all())
             throw Error(why);
-        return Runner(context).run();
+        return Runner(context, log_fails).run();
     } catch (const Error& error) {
         if (nobody_takes_the_log(error)) save_each_log(context, absent);
         throw;

@@ -7,6 +7,7 @@
 #include "repo/restore_plan.h"
 #include "repo/view.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -44,8 +45,10 @@ struct RunOutcome {
 /// taking one, or this one fails, the mark and the log backup are made all the same, so that the
 /// servers can recycle their log (then its error is thrown). Where no mark can be placed, the log
 /// of each member that answers is backed up by itself. Nobody waits for a member that is `absent`
-/// already: no mark is tried then, and the others' log is taken at once.
-RunOutcome run_scheduled(const Context& context, Absent& absent);
+/// already: no mark is tried then, and the others' log is taken at once. `log_fails` as in
+/// BackupOptions: when it throws, the caller knows anyway.
+RunOutcome run_scheduled(const Context& context, Absent& absent,
+                         const std::function<void()>& log_fails = {});
 RunOutcome run_scheduled(const Context& context);
 
 /// A log backup without a mark. One member that fails must not cost the slots of the others: then

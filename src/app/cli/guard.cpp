@@ -28,7 +28,8 @@ RunGuard::RunGuard(Environment& environment, const std::filesystem::path& folder
              .progress = environment.progress(),
              .stop = environment.stop(),
              .clusters = [this] { return clusters(); },
-             .dropped = [this](const std::string& sentence) { note(sentence); }}
+             .dropped = [this](const std::string& sentence) { note(sentence); },
+             .warned = std::make_shared<std::set<std::string>>()}
 {
 }
 

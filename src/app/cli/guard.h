@@ -24,7 +24,8 @@ public:
     /// Says what earlier runs dropped and the repository does not tell yet.
     void tell_earlier();
     void watch() { job::watch_held_log(group_); }
-    /// To be called when the log could not be backed up.
+    /// To be called when the log could not be backed up; also while the run takes a full backup,
+    /// from the thread that stores the log beside it.
     void relieve() { job::relieve_servers(group_); }
     /// The repository holds the log of these clusters: for when it is away.
     void remember_clusters();

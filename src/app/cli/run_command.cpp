@@ -154,7 +154,8 @@ job::RunOutcome run_guarded(Environment& environment, RunGuard& guard)
     guard.tell_earlier();
     guard.watch();
     try {
-        auto outcome = job::run_scheduled(environment.context(), guard.absent());
+        auto outcome =
+            job::run_scheduled(environment.context(), guard.absent(), [&] { guard.relieve(); });
         guard.remember_clusters();
         return outcome;
     } catch (const std::exception& error) {
