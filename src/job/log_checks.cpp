@@ -19,6 +19,7 @@ namespace {
 
 /// Of the newest pieces' indexes; older ones were looked at by earlier checks.
 constexpr std::size_t kIndexes = 500;
+constexpr std::chrono::hours kToldFor{7 * 24};
 
 /// Why the server that answers is not the one that was backed up so far.
 std::optional<Check> check_identity(const repo::MemberView& stored, engine::Session& session)
@@ -73,32 +74,97 @@ void check_slot_position(store::Storage& storage, const repo::MemberView& stored
                           "chain"});
 }
 
-/// Stored log that the server's history has left behind: a failover that lost a tail, or one member
-/// restored without the others.
-void check_lost_tail(const repo::MemberView& stored, const model::History& history,
-                     std::vector<Check>& out)
+/// Stored log that a history has left behind.
+struct LostTail {
+    model::Epoch epoch = 0;
+    Offset left_at = 0;
+    Offset end = 0; ///< of what is stored
+};
+
+/// Newest first.
+std::vector<LostTail> lost_tails(const repo::MemberView& stored, const model::History& history)
 {
-    if (stored.log.pieces.empty()) return;
-    auto newest = stored.log.pieces.back().range.epoch;
+    std::vector<LostTail> out;
     for (const auto& step : history.ancestors()) {
-        if (step.epoch != newest) continue;
         Offset end = 0;
-        for (const auto& piece : stored.log.pieces) {
-            if (piece.range.epoch == newest) end = std::max(end, piece.range.to);
-        }
-        if (end <= step.left_at) return;
-        out.push_back(
-            {.name = "went_back",
-             .state = CheckState::waiting,
-             .cause = fmt::format("the server is on timeline {}, which leaves timeline {} at {}, "
-                                  "before the end of the stored log at {}: a failover that lost "
-                                  "its tail, or this member was restored alone",
-                                  history.current(), newest, model::format_offset(step.left_at),
-                                  model::format_offset(end)),
-             .fix = "the other members may hold parts of what it lost: the next mark lists lost "
-                    "prepares; after a restore of one member, restore the group to one mark"});
-        return;
+        for (const auto& piece : stored.log.pieces)
+            if (piece.range.epoch == step.epoch) end = std::max(end, piece.range.to);
+        if (end > step.left_at)
+            out.insert(out.begin(), {.epoch = step.epoch, .left_at = step.left_at, .end = end});
     }
+    return out;
+}
+
+/// Did a transaction end or prepare there? Also where that cannot be read.
+bool holds_work(store::Storage& storage, const repo::MemberView& stored, const LostTail& tail)
+{
+    repo::LogReader reader(storage, stored.log);
+    auto lost = [&](const auto& each) { return each.start >= tail.left_at; };
+    std::size_t read = 0;
+    for (const auto& piece : stored.log.pieces) {
+        if (piece.range.epoch != tail.epoch || piece.range.to <= tail.left_at) continue;
+        if (!piece.indexed || ++read > kIndexes) return true;
+        try {
+            auto index = reader.index(piece, {});
+            if (std::ranges::any_of(index.times, lost) ||
+                std::ranges::any_of(index.transactions, lost) || !index.unread.empty())
+                return true;
+        } catch (const base::Error&) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// As far as the repository knows: its newest log lies behind a tail that was lost.
+bool went_back(const repo::MemberView& stored)
+{
+    if (stored.log.pieces.empty()) return false;
+    auto history = stored.histories.find(stored.log.pieces.back().range.epoch);
+    return history != stored.histories.end() && !lost_tails(stored, history->second).empty();
+}
+
+/// A full backup behind it is of the state that is there now, so somebody has accepted that. But
+/// the job takes one by itself where the slot did not come along, as after every restore: only one
+/// that has stood for a while counts.
+bool was_accepted(const repo::MemberView& stored, const model::History& history,
+                  const LostTail& tail, base::Time now)
+{
+    return std::ranges::any_of(stored.backups, [&](const repo::StoredManifest& backup) {
+        const auto& start = backup.value.start;
+        return start.epoch > tail.epoch && history.contains(start) &&
+               now - backup.value.started >= kToldFor;
+    });
+}
+
+/// A failover that lost a tail, or one member restored without the others.
+void check_lost_tail(store::Storage& storage, const repo::MemberView& stored,
+                     const OtherMembers& others, const model::History& history,
+                     engine::Session& session, std::vector<Check>& out)
+{
+    const auto tails = lost_tails(stored, history);
+    if (tails.empty()) return;
+    // All of them behind theirs: the group was restored, and goes on as one.
+    const bool all = !others.empty() && std::ranges::all_of(others, [](const auto* other) {
+        return went_back(*other);
+    });
+    if (all && went_back(stored)) return;
+    const auto now = session.clock();
+    auto tail = std::ranges::find_if(tails, [&](const LostTail& each) {
+        return !was_accepted(stored, history, each, now) && holds_work(storage, stored, each);
+    });
+    if (tail == tails.end()) return;
+    out.push_back(
+        {.name = "went_back",
+         .state = CheckState::waiting,
+         .cause = fmt::format("the server is on timeline {}, which leaves timeline {} at {}, "
+                              "before the end of the stored log at {}: a failover lost the "
+                              "transactions in between, or this member was restored alone",
+                              history.current(), tail->epoch, model::format_offset(tail->left_at),
+                              model::format_offset(tail->end)),
+         .fix = "the other members may hold parts of what it lost: tidemark status lists the "
+                "transactions that are half there; after a restore of one member, restore the "
+                "group to one mark. Said until a full backup behind it is a week old"});
 }
 
 void check_wal_level(store::Storage& storage, const repo::MemberView& stored,
@@ -133,13 +199,14 @@ void check_wal_level(store::Storage& storage, const repo::MemberView& stored,
 } // namespace
 
 std::vector<Check> check_stored_log(store::Storage& storage, const repo::MemberView& stored,
-                                    engine::Session& session, std::vector<Check> out)
+                                    engine::Session& session, std::vector<Check> out,
+                                    const OtherMembers& others)
 {
     if (auto other = check_identity(stored, session)) return {*other};
     auto history = server_history(session, session.insert_position().epoch);
     check_chain(stored, history, out);
     check_slot_position(storage, stored, history, session, out);
-    check_lost_tail(stored, history, out);
+    check_lost_tail(storage, stored, others, history, session, out);
     check_wal_level(storage, stored, out);
     return out;
 }

@@ -116,6 +116,17 @@ repo::RepositoryView stored_view(Environment& environment)
     }
 }
 
+job::OtherMembers other_members(const repo::RepositoryView& view, const model::GroupSpec& group,
+                                const std::string& member)
+{
+    job::OtherMembers out;
+    for (const auto& each : group.members) {
+        auto stored = view.members.find(each.name);
+        if (each.name != member && stored != view.members.end()) out.push_back(&stored->second);
+    }
+    return out;
+}
+
 engine::Check stray(const engine::OwnSlot& slot)
 {
     return {.name = "stray_slot",
@@ -152,7 +163,8 @@ void check_members(Environment& environment, Findings& findings,
                 results[i].push_back(stray(slot));
             if (auto stored = view.members.find(member.name); stored != view.members.end())
                 results[i] = job::check_stored_log(environment.repository().storage(),
-                                                   stored->second, *session, std::move(results[i]));
+                                                   stored->second, *session, std::move(results[i]),
+                                                   other_members(view, group, member.name));
             if (std::ranges::count(results[i], "identity", &engine::Check::name) > 0) {
                 std::lock_guard lock(mutex);
                 if (!findings.worst) findings.worst = Code::identity_mismatch;

@@ -100,6 +100,8 @@ TEST_F(TimelinesTest, ARestoredGroupGoesOnAsProduction)
     EXPECT_TRUE(run.json().at("full").get<bool>()) << run.text();
     auto again = lab_.run({"run"});
     EXPECT_EQ(again.code(), 0) << again.text();
+    auto after = lab_.run({"check"});
+    EXPECT_EQ(after.out.find("went_back"), std::string::npos) << "all of it did: " << after.text();
     auto status = lab_.run({"status", "--json"});
     EXPECT_FALSE(status.json().at("restorable").is_null()) << status.text();
     const auto members = status.json();
