@@ -45,7 +45,7 @@ std::optional<engine::Check> hook_check(const model::GroupSpec& group)
     } catch (const Error& error) {
         auto check = failed("on_failure", error.what(),
                             "name a program that the user of the job may run; until then nobody "
-                            "is told of a run that fails");
+                            "is told of a run or drill that fails");
         check.state = engine::CheckState::waiting;
         return check;
     }

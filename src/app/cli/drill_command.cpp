@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/drill_report.h"
+#include "app/cli/hooks.h"
 #include "app/cli/restore_setup.h"
 #include "app/cli/sheet.h"
 #include "app/cli/table.h"
@@ -102,9 +103,15 @@ Code result_code(const job::DrillOutcome& outcome)
     return eyes ? Code::warnings : Code::ok;
 }
 
-} // namespace
+/// What a person should hear of it first.
+std::string drill_message(Environment& environment, const model::Drill& report)
+{
+    if (!report.passed()) return drill_failure(report);
+    if (auto warning = first_warning(environment); !warning.empty()) return warning;
+    return report.warnings.empty() ? drill_verdict(report) : report.warnings.front();
+}
 
-int run_drill(Environment& environment)
+int drill_once(Environment& environment, std::string& message)
 {
     const auto& options = environment.options();
     require_writable(options.report);
@@ -129,10 +136,26 @@ int run_drill(Environment& environment)
             if (!silent) output.text("kept in " + outcome.kept->string() + "\n");
             output.document()["kept"] = outcome.kept->string();
         }
+        message = drill_message(environment, outcome.report);
         if (options.report)
             write_drill_report(fs::absolute(*options.report), outcome.report, outcome.number);
         return code;
     });
+}
+
+} // namespace
+
+int run_drill(Environment& environment)
+{
+    std::string message;
+    try {
+        int code = drill_once(environment, message);
+        tell_of_failure(environment, code, message);
+        return code;
+    } catch (const Error& error) {
+        tell_of_failure(environment, static_cast<int>(error.code()), error.what());
+        throw;
+    }
 }
 
 } // namespace tidemark::app

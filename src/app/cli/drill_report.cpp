@@ -75,6 +75,19 @@ std::string drill_verdict(const model::Drill& drill)
                        half_there_text(drill.half_there));
 }
 
+std::string drill_failure(const model::Drill& drill)
+{
+    auto out = point_title(drill.mark, drill.mark_name, drill.mark_time) + ": ";
+    if (!drill.failure.empty()) return out + drill.failure;
+    std::size_t others = 0;
+    for (const auto& check : drill.checks) {
+        if (check.result != CheckResult::failed) continue;
+        if (others++ == 0)
+            out += fmt::format("{} at {}: {}", check_name(check), who(check.member), check.text);
+    }
+    return others < 2 ? out : fmt::format("{} (and {} more)", out, others - 1);
+}
+
 std::string drill_text(const model::Drill& drill, std::optional<model::Number> number)
 {
     std::string out =

@@ -23,6 +23,8 @@ std::string stage_picture(const model::Drill& drill);
 
 /// "PASSED and proven", "FAILED", ...
 std::string drill_verdict(const model::Drill& drill);
+/// Why it did not pass, in one line: "mark m-12: assertion money at orders: returned f, not true".
+std::string drill_failure(const model::Drill& drill);
 /// ", as production was: with 2 transactions half there"; empty without any.
 std::string half_there_text(const std::vector<std::string>& half_there);
 /// "2 d ago (drill-3, 11 min)"

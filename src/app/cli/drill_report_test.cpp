@@ -50,6 +50,22 @@ TEST(DrillReportTest, TextSaysWhatWasProvenAndWhatNot)
     EXPECT_THAT(drill_text(failed, {}), HasSubstr("FAILED\nit ended early: a frame is broken"));
 }
 
+TEST(DrillReportTest, WhoIsToldOfAFailureHearsWhatFailed)
+{
+    auto drill = sample();
+    drill.checks.push_back({.name = "assertion",
+                            .subject = "money",
+                            .member = "orders",
+                            .result = CheckResult::failed,
+                            .text = "returned f, not true"});
+    EXPECT_EQ(drill_failure(drill),
+              "mark m-12 nightly: assertion money at orders: returned f, not true");
+    drill.checks.push_back(drill.checks.back());
+    EXPECT_THAT(drill_failure(drill), HasSubstr("not true (and 1 more)"));
+    drill.failure = "a frame is broken";
+    EXPECT_EQ(drill_failure(drill), "mark m-12 nightly: a frame is broken");
+}
+
 // rule 8: a copy can only be as production was.
 TEST(DrillReportTest, WhatProductionLeftHalfThereIsPartOfTheProof)
 {

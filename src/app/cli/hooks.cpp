@@ -3,6 +3,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "job/status.h"
 
 #include <cerrno>
 #include <fmt/format.h>
@@ -61,6 +62,31 @@ std::string run_hook(const std::vector<std::string>& argv,
     } catch (const base::Error& error) {
         return fmt::format("the hook {} could not be run: {}", argv.front(), error.what());
     }
+}
+
+void tell_of_failure(Environment& environment, int code, const std::string& message)
+{
+    if (!job::run_failed(code) && code != static_cast<int>(base::Code::warnings)) return;
+    const model::GroupSpec* group = nullptr;
+    try {
+        if (environment.configured()) group = &environment.group();
+    } catch (const base::Error&) {
+        return; // which group it was about is what failed
+    }
+    if (group == nullptr || group->on_failure.empty()) return;
+    auto problem = run_hook(group->on_failure,
+                            {{"TIDEMARK_GROUP", group->name},
+                             {"TIDEMARK_COMMAND", environment.options().command},
+                             {"TIDEMARK_EXIT", std::to_string(code)},
+                             {"TIDEMARK_RESULT", std::string(base::code_name(base::Code{code}))},
+                             {"TIDEMARK_MESSAGE", message}});
+    if (!problem.empty()) environment.progress().warn(problem);
+}
+
+std::string first_warning(Environment& environment)
+{
+    auto warnings = environment.progress().warnings();
+    return warnings.empty() ? std::string{} : warnings.front();
 }
 
 } // namespace tidemark::app

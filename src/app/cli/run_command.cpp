@@ -64,28 +64,6 @@ void warn_of_outcome(Environment& environment, const job::RunOutcome& outcome)
         warn_of_damage(environment, member.manifest.value);
 }
 
-/// Whoever is configured hears of every run that did not end well. That another job was at work and
-/// that somebody stopped it are no failures.
-void tell(Environment& environment, const model::GroupSpec& group, int code,
-          const std::string& message)
-{
-    bool heard = job::run_failed(code) || code == static_cast<int>(Code::warnings);
-    if (group.on_failure.empty() || !heard) return;
-    auto problem =
-        run_hook(group.on_failure, {{"TIDEMARK_GROUP", group.name},
-                                    {"TIDEMARK_COMMAND", environment.options().command},
-                                    {"TIDEMARK_EXIT", std::to_string(code)},
-                                    {"TIDEMARK_RESULT", std::string(base::code_name(Code{code}))},
-                                    {"TIDEMARK_MESSAGE", message}});
-    if (!problem.empty()) environment.progress().warn(problem);
-}
-
-std::string first_warning(Environment& environment)
-{
-    auto warnings = environment.progress().warnings();
-    return warnings.empty() ? std::string{} : warnings.front();
-}
-
 std::string what_is_there(const std::filesystem::path& file)
 {
     try {
@@ -203,15 +181,16 @@ int run_once(Environment& environment, RunGuard& guard)
 int run_run(Environment& environment)
 {
     require_configuration(environment);
-    const auto& group = environment.group();
+    environment.group();
     RunGuard guard(environment);
     try {
         int code = run_once(environment, guard);
-        tell(environment, group, code, first_warning(environment));
+        tell_of_failure(environment, code, first_warning(environment));
         refresh_metrics(environment, guard, code);
         return code;
     } catch (const Error& error) {
-        tell(environment, group, static_cast<int>(error.code()), guard.first_of_all(error.what()));
+        tell_of_failure(environment, static_cast<int>(error.code()),
+                        guard.first_of_all(error.what()));
         refresh_metrics(environment, guard, static_cast<int>(error.code()));
         throw;
     }

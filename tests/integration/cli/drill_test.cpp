@@ -42,7 +42,8 @@ protected:
             auto config = text_of(lab_->config);
             config.insert(config.find("keep = "),
                           "objective = { lose_at_most = \"30d\", "
-                          "restore_within = \"1ms\", drill_every = \"1d\" }\n");
+                          "restore_within = \"1ms\", drill_every = \"1d\" }\n" +
+                              hook());
             std::ofstream(lab_->config, std::ios::trunc) << config;
             back_up_a_corrupted_page();
             for (std::size_t i = 0; i < 2; ++i)
@@ -54,6 +55,16 @@ protected:
             must(lab_->mark("last"));
         });
     }
+    /// Whoever is told of failures writes them down.
+    static std::string hook()
+    {
+        auto hook = lab_->folder() / "tell";
+        std::ofstream(hook) << "#!/bin/sh\nprintf '%s %s %s\\n' \"$TIDEMARK_COMMAND\" "
+                               "\"$TIDEMARK_RESULT\" \"$TIDEMARK_MESSAGE\" >> \"$1\"\n";
+        fs::permissions(hook, fs::perms::owner_all);
+        return fmt::format("on_failure = [\"{}\", \"{}\"]\n", hook.string(), told().string());
+    }
+    static fs::path told() { return lab_->folder() / "told"; }
     /// Into the first backup only: the mark "damaged" has no other to be restored from.
     static void back_up_a_corrupted_page()
     {
@@ -192,8 +203,12 @@ TEST_F(DrillTest, AFailingAssertionIsExitFour)
     auto sql = file("bad.sql", "--! database: bank\n--! check: nobody has money\n"
                                "SELECT sum(balance) = 0 FROM account;\n"
                                "--! check: no such table\nSELECT count(*) FROM nowhere;\n");
+    fs::remove(told());
     auto run = lab_->run({"drill", "--sql", sql.string(), "--json"});
     EXPECT_EQ(run.code(), 4) << run.text();
+    EXPECT_THAT(text_of(told()), StartsWith("drill not_restorable mark "));
+    EXPECT_THAT(text_of(told()), HasSubstr("assertion nobody has money at m"));
+    EXPECT_THAT(text_of(told()), HasSubstr(": returned f, not true (and 3 more)"));
     auto failed = checks(run, "assertion", "failed");
     ASSERT_EQ(failed.size(), 4U);
     EXPECT_EQ(failed.at(0).at("text"), "returned f, not true");
@@ -229,10 +244,12 @@ TEST_F(DrillTest, FindsACorruptedPage)
 
 TEST_F(DrillTest, ASignalTakesEverythingDown)
 {
+    fs::remove(told());
     auto process = drill_under_way();
     process.kill(SIGTERM);
     auto run = Tool::finish(std::move(process), {"drill"});
     EXPECT_EQ(run.code(), 130) << run.text();
+    EXPECT_FALSE(fs::exists(told())) << "whoever stopped it knows";
     expect_nothing_left();
 }
 
@@ -257,6 +274,7 @@ TEST_F(DrillTest, TroubleWithTheScratchFolderSaysNothingAboutTheBackup)
         EXPECT_EQ(run.code(), 21) << run.text();
         EXPECT_TRUE(run.explained()) << run.text();
         EXPECT_THAT(run.err, HasSubstr("--dir"));
+        EXPECT_THAT(text_of(told()), HasSubstr("drill member_not_ready "));
     }
     EXPECT_EQ(reports(), before);
 }
