@@ -65,11 +65,13 @@ for unit in tidemark tidemark@ tidemark-drill tidemark-drill@; do
             fail "docs/$page.md says another exposure of $unit.service than $level"
     done
 done
-# What may keep servers from being started is the same for the runs, so both are the same sandbox.
+# What may keep servers from being started is the same for the runs, so both are the same sandbox, and as
+# gentle on the host.
 sandbox() { grep -E '^[A-Z][A-Za-z]*=' "$1" | grep -vE '^(Description|Documentation|Wants|After|Type|ExecStart|SuccessExitStatus)='; }
 sandbox "$scratch/tree/lib/systemd/system/tidemark@.service" >"$scratch/of-runs"
 sandbox "$scratch/tree/lib/systemd/system/tidemark-drill@.service" >"$scratch/of-drills"
 grep -qx 'MemoryDenyWriteExecute=yes' "$scratch/of-runs" || fail "the units have no sandbox"
+grep -qx 'IOSchedulingPriority=7' "$scratch/of-runs" || fail "the units read before the servers do"
 diff "$scratch/of-runs" "$scratch/of-drills" || fail "the drill's sandbox is another one than the run's"
 manual=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$scratch/tree/usr/share/man/man1/tidemark.1.gz" 2>&1 >/dev/null)
 [ -z "$manual" ] || fail "the manual page has warnings: $manual"
