@@ -72,5 +72,19 @@ TEST_F(FileCopierTest, ReadsAtTheLowestPriority)
     EXPECT_STREQ(base::io_priority(), "none") << "of whoever started them";
 }
 
+// Workers share one rate. A lower bound only: a machine that is busy takes longer.
+TEST_F(FileCopierTest, AllWorkersTogetherKeepToTheRate)
+{
+    constexpr std::uint64_t kRate = 1U << 20;
+    PriorityNotes notes;
+    const auto begun = std::chrono::steady_clock::now();
+    copy(notes, kRate);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+    // Half a second's worth is free, and each worker may have read one file in advance.
+    constexpr double kLeast = static_cast<double>(kFiles * kFileBytes - kRate / 2 - 2 * kFileBytes);
+    EXPECT_GE(took.count(), kLeast / static_cast<double>(kRate));
+    EXPECT_EQ(notes.total, kFiles * kFileBytes);
+}
+
 } // namespace
 } // namespace tidemark::engine::postgres
