@@ -1,6 +1,7 @@
 // Beside Debian's pgBackRest, which archives and backs up the same cluster at the same time: each
 // keeps its own chain, and both restore.
 
+#include "base/ci_testing.h"
 #include "base/subprocess.h"
 #include "cli/group_lab.h"
 #include "engine/postgres/pq.h"
@@ -16,12 +17,15 @@ namespace {
 namespace fs = std::filesystem;
 using engine::postgres::Connection;
 
+constexpr const char* kNoPgbackrest = "pgbackrest is not installed";
+
 class BesideTest : public ::testing::Test {
 protected:
     void SetUp() override
     {
-        if (!base::run({"sh", "-c", "command -v pgbackrest"}).exit.success())
-            GTEST_SKIP() << "pgbackrest is not installed";
+        const bool ready = base::run({"sh", "-c", "command -v pgbackrest"}).exit.success();
+        ASSERT_TRUE(ready || !base::nothing_may_be_skipped()) << kNoPgbackrest;
+        if (!ready) GTEST_SKIP() << kNoPgbackrest;
         folder_ = rest_.make("rest");
         std::ofstream(conf()) << fmt::format(
             "[global]\nrepo1-path={0}/repo\nlog-path={0}\nlock-path={0}/lock\nspool-path={0}\n"
