@@ -1,3 +1,4 @@
+#include "job/moment.h"
 #include "job/months_testing.h"
 #include "job/status.h"
 #include "repo/view.h"
@@ -172,6 +173,55 @@ TEST(MonthsTest, WhatIsAskedAboutThePresentDoesNotGrowWithTheHistory)
     EXPECT_LT(after.opens, 400U);
     EXPECT_LT(after.stats, 100U);
     EXPECT_LT(after.lists, 100U);
+}
+
+struct Listed {
+    std::size_t for_marks = 0, for_windows = 0; ///< requests of all kinds
+    std::size_t marks = 0, backups = 0;         ///< that there are
+};
+
+/// What `list marks` and `list windows` ask, with the views that they load.
+Listed list_what_is_there(SimulatedMonths& group)
+{
+    Listed out;
+    auto asked = [](const CountedStorage& storage) {
+        return storage.opens + storage.stats + storage.lists;
+    };
+    CountedStorage for_marks(group.storage());
+    auto newest = repo::load_view(for_marks, "shop", {.marks = 101, .sets = repo::SetScope::none});
+    EXPECT_EQ(newest.marks.size(), 101U);
+    EXPECT_FALSE(repo::restorable_marks(newest).empty());
+    out.for_marks = asked(for_marks);
+    CountedStorage for_windows(group.storage());
+    auto all =
+        repo::load_view(for_windows, "shop", {.sets = repo::SetScope::none, .proofs = false});
+    EXPECT_FALSE(restore_windows(all).empty());
+    out.for_windows = asked(for_windows);
+    out.marks = all.marks.size();
+    for (const auto& [name, member] : all.members)
+        out.backups += member.backups.size();
+    return out;
+}
+
+TEST(MonthsTest, ListsReadWhatTheyShowAndNoMore)
+{
+    constexpr std::size_t kSlack = 24; // opens, stats and lists together
+    SimulatedMonths group(std::chrono::hours{1});
+    group.spec().keep_days = 30; // so that all of them stay
+    int day = 0;
+    for (; day < 8; ++day)
+        group.live_a_day();
+    const auto before = list_what_is_there(group);
+    for (; day < 16; ++day)
+        group.live_a_day();
+    const auto after = list_what_is_there(group);
+    ASSERT_GT(after.marks, before.marks + 150) << "nothing was added that could be read";
+    // The newest marks, however many there are; and all base backups, which are few.
+    const auto backups = after.backups - before.backups;
+    EXPECT_LE(after.for_marks, before.for_marks + backups + kSlack);
+    // Every mark, for the edges of the windows: once, and no set.
+    EXPECT_LE(after.for_windows,
+              before.for_windows + backups + (after.marks - before.marks) + kSlack);
 }
 
 } // namespace
