@@ -105,12 +105,13 @@ struct Findings {
     }
 };
 
-/// Empty where the repository cannot be read: that is another check's finding.
+/// What is stored of the members. Empty where the repository cannot be read: that is another
+/// check's finding.
 repo::RepositoryView stored_view(Environment& environment)
 {
     try {
         return repo::load_view(environment.repository().storage(), environment.group().name,
-                               {.marks = 1, .proofs = false});
+                               {.marks = 1, .sets = repo::SetScope::none, .proofs = false});
     } catch (const Error&) {
         return {};
     }
