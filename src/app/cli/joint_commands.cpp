@@ -97,14 +97,17 @@ std::vector<std::string> next_steps(Environment& environment, const JointRestore
     for (const auto& name : restore.missing())
         out.push_back(
             fmt::format("{} --only {} --to {} --dir DIR", line, name, repo::mark_id(restore.mark)));
-    std::set<std::string> folders;
-    for (const auto& [name, report] : restore.reports)
-        if (report.stage != model::JointStage::opened)
-            folders.insert(fs::path(report.folder).parent_path().string());
-    if (folders.empty() || !restore.missing().empty()) folders.insert("DIR");
-    for (const auto& folder : folders)
-        if (folder != "DIR" || folders.size() == 1)
-            out.push_back(fmt::format("{} --open --dir {}", line, folder));
+    std::set<std::string> places;
+    for (const auto& [name, report] : restore.reports) {
+        if (report.stage == model::JointStage::opened) continue;
+        const fs::path folder(report.folder);
+        // Where --map has put it, no --dir finds it.
+        places.insert(folder.filename() == name ? "--dir " + folder.parent_path().string()
+                                                : fmt::format("--map {}={}", name, report.folder));
+    }
+    if (places.empty()) places.insert("--dir DIR");
+    for (const auto& where : places)
+        out.push_back(fmt::format("{} --open {}", line, where));
     return out;
 }
 

@@ -174,6 +174,19 @@ TEST_F(HostsTest, EachHostBringsItsMemberAndOpensItWhenAllAreThere)
     expect_whole(words, last, 0);
 }
 
+TEST_F(HostsTest, TheNextCommandFindsAMemberThatLiesElsewhere)
+{
+    auto place = (dir("a") / "elsewhere").string();
+    auto first = on("a", {"--only", "m0", "--map", "m0=" + place});
+    ASSERT_EQ(first.code(), 0) << first.text();
+    auto next = first.json().at("restore").at("next").dump();
+    EXPECT_NE(next.find("--open --map m0="), std::string::npos) << next;
+    EXPECT_NE(next.find("elsewhere"), std::string::npos) << next;
+    // It is found, and waits for the other one.
+    auto early = lab_->run({"restore", "--open", "--map", "m0=" + place});
+    EXPECT_EQ(early.code(), 21) << early.text();
+}
+
 TEST_F(HostsTest, ASecondHostThatSaysLatestJoinsOrIsTold)
 {
     auto first = on("b", {"--only", "m1", "--to", "base"});
