@@ -177,6 +177,18 @@ void require_effect(const ConfigEdit& edit, const std::string& group,
     if (!good) by_hand(hint);
 }
 
+/// May a file of ours be made one of this owner and group?
+bool may_give_to(const struct stat& info)
+{
+    if (::geteuid() == 0) return true;
+    if (info.st_uid != ::geteuid()) return false;
+    if (info.st_gid == ::getegid()) return true;
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
+    const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+    return count > 0 &&
+           std::find(groups.begin(), groups.begin() + count, info.st_gid) != groups.begin() + count;
+}
+
 } // namespace
 
 ConfigEdit with_member(std::string_view text, const std::string& group,
@@ -262,6 +274,15 @@ std::string read_config_text(const fs::path& path)
 void require_editable(const fs::path& path)
 {
     auto real = fs::canonical(path);
+    struct stat info = {};
+    if (::stat(real.c_str(), &info) != 0)
+        throw base::system_error("cannot examine " + real.string(), errno);
+    // The new file is given to whom the old one belongs.
+    if (!may_give_to(info)) {
+        throw Error{Code::usage,
+                    real.string() + " belongs to another user or group, and would not afterwards",
+                    {.hint = "nothing was changed; run the command as its owner, or as root"}};
+    }
     // The file is replaced, so it is the folder that counts.
     if (::faccessat(AT_FDCWD, real.parent_path().c_str(), W_OK | X_OK, AT_EACCESS) == 0) return;
     int error = errno;

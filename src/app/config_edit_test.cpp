@@ -2,8 +2,12 @@
 
 #include "app/config.h"
 #include "base/error.h"
+#include "base/plain_user_testing.h"
+#include "base/temp_dir.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace tidemark::app {
 namespace {
@@ -116,6 +120,25 @@ member = [ { name = "a", url = "postgresql://a/x" }, { name = "b", url = "postgr
         EXPECT_NE(error.hint().find("[[group.shop.member]]"), std::string::npos);
     }
     EXPECT_THROW(without_member(kInline, "shop", "a"), base::Error);
+}
+
+TEST(ConfigEdit, AFileThatCouldNotBeGivenBackIsRefusedBeforehand)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "needs a file of another user";
+    base::TempDir dir;
+    const auto file = dir.path() / "tidemark.toml";
+    std::ofstream(file) << kText;
+    ASSERT_EQ(::chmod(dir.path().c_str(), 0777), 0);
+    require_editable(file);
+    base::PlainRights plain;
+    try {
+        require_editable(file);
+        ADD_FAILURE();
+    } catch (const base::Error& error) {
+        EXPECT_EQ(error.code(), base::Code::usage);
+        EXPECT_NE(error.message().find("belongs to another user"), std::string::npos)
+            << error.what();
+    }
 }
 
 } // namespace
