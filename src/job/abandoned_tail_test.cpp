@@ -117,6 +117,44 @@ TEST_F(AbandonedTailTest, WhatATailShowsCommittedIsNotRolledBack)
     expect_good(settled);
 }
 
+// rule 5, 13: and where the prepare went with the commit, its partner is not either
+TEST_F(AbandonedTailTest, WhatATailShowsPreparedAndCommittedIsNotRolledBackElsewhere)
+{
+    mark();
+    for (const char* gid : {"dec", "undone"})
+        b_->prepare(gid);
+    auto fork = a_->insert_position().offset;
+    for (const char* gid : {"dec", "undone"})
+        a_->prepare(gid);
+    a_->finish("dec", true);
+    a_->finish("undone", false);
+    back_up_log(context());
+    a_->promote(fork);
+    for (int again = 0; again < 2; ++again) {
+        auto after = mark();
+        ASSERT_THAT(after.at.in_doubt, SizeIs(2)) << again;
+        for (const auto& doubt : after.at.in_doubt) {
+            EXPECT_EQ(doubt.branch.member, "b");
+            if (doubt.branch.gid == "undone") {
+                EXPECT_EQ(doubt.verdict.decision, model::Decision::rollback);
+                continue;
+            }
+            EXPECT_EQ(doubt.verdict.decision, model::Decision::unknown);
+            EXPECT_EQ(doubt.verdict.reason, model::Reason::commit_abandoned);
+            EXPECT_EQ(doubt.verdict.committed_by, "a");
+            EXPECT_GE(doubt.verdict.committed_at.offset, fork);
+            EXPECT_THAT(doubt.verdict.evidence, HasSubstr("with all of its part there"));
+        }
+        EXPECT_THAT(after.at.lost, IsEmpty()) << "committed nowhere";
+        expect_good(after);
+    }
+    b_->finish("dec", true);
+    auto settled = mark();
+    ASSERT_THAT(settled.at.lost, SizeIs(1)) << "production committed its half";
+    EXPECT_EQ(settled.at.lost[0].global_id, "dec");
+    expect_good(settled);
+}
+
 // rule 13: a group that was restored and goes on repeats what was lost, under the same ids
 TEST_F(AbandonedTailTest, AnIdThatIsUsedAnewBehindATailIsWhole)
 {

@@ -48,7 +48,8 @@ struct Branch {
     /// were too close, or left out, or divided by sweeps that later marks do not have.
     bool id_mixed = false;
     /// Its COMMIT PREPARED stood here, on a tail of the log that a failover abandoned: it is open
-    /// again, but whoever asked for it may have been told that it is committed. Epoch 0: none.
+    /// again, or lost where its prepare stood there, too; but whoever asked for it may have been
+    /// told that it is committed. Epoch 0: none.
     LogPosition abandoned_commit = {};
 
     friend bool operator==(const Branch&, const Branch&) = default;

@@ -127,6 +127,65 @@ TEST(BrokenLogTest, AFinishOnAnAbandonedTailForbidsRollback)
     EXPECT_THAT(second.at.in_doubt, SizeIs(4));
 }
 
+// rule 5, 13: the prepare at b went with the commit, so only a's part is in doubt
+TEST(BrokenLogTest, ACommitOnAnAbandonedTailForbidsRollbackWhereItsPrepareIsLostToo)
+{
+    auto first = compute_cut(
+        group({member("a", {prepared(300, 1, "g"), prepared(310, 2, "h")}), member("b", {})}));
+    auto later = [](const CutResult& last, Offset by, std::vector<TransactionEvent> of_a,
+                    std::vector<TransactionEvent> of_b) {
+        auto input = next_group(last, {member("a", std::move(of_a)), member("b", std::move(of_b))});
+        for (CutMember& one : input.members) {
+            one.b += by;
+            one.r += by;
+            one.r_end += by;
+            one.e += by;
+        }
+        input.members[1].log.history = History(2, {{.epoch = 1, .left_at = 600}});
+        return compute_cut(input);
+    };
+    auto second = later(
+        first, 0, {},
+        {prepared(600, 7, "g"), committed(620, 7), prepared(640, 8, "h"), rolled_back(660, 8)});
+    auto third = later(second, 1000, {}, {});
+    for (const CutResult* mark : {&second, &third}) {
+        ASSERT_THAT(mark->at.in_doubt, SizeIs(2));
+        EXPECT_EQ(decision(*mark, "a", "h"), Decision::rollback) << "rolled back on the tail";
+        const InDoubt& doubt = mark->at.in_doubt[0];
+        EXPECT_EQ(doubt.branch.gid, "g");
+        EXPECT_EQ(doubt.verdict.decision, Decision::unknown);
+        EXPECT_EQ(doubt.verdict.reason, Reason::commit_abandoned);
+        EXPECT_EQ(doubt.verdict.committed_by, "b");
+        EXPECT_EQ(doubt.verdict.committed_at, (LogPosition{1, 620}));
+        EXPECT_TRUE(mark->flags.unknown_verdicts);
+        EXPECT_THAT(mark->at.lost, IsEmpty()) << "committed nowhere";
+    }
+    // Production commits the rest: it is half there, and told so.
+    auto fourth = later(third, 2000, {committed(2700, 1)}, {});
+    ASSERT_THAT(fourth.at.lost, SizeIs(1));
+    EXPECT_EQ(fourth.at.lost[0].global_id, "g");
+}
+
+// rule 5, 13: likewise, where the mark before knew the prepare, and the commit of one
+TEST(BrokenLogTest, ALostBranchOfTheTableKeepsItsCommit)
+{
+    auto first = compute_cut(
+        group({member("a", {prepared(300, 1, "g"), prepared(310, 2, "h")}),
+               member("b", {prepared(550, 1, "g"), committed(570, 1), prepared(580, 2, "h")})}));
+    CutMember b = member("b", {committed(620, 2)});
+    b.log.history = History(2, {{.epoch = 1, .left_at = 550}});
+    auto second = compute_cut(next_group(first, {member("a", {}), b}));
+    ASSERT_THAT(second.at.in_doubt, SizeIs(2));
+    for (const auto& doubt : second.at.in_doubt) {
+        EXPECT_EQ(doubt.branch.member, "a");
+        EXPECT_EQ(doubt.verdict.decision, Decision::unknown);
+        EXPECT_EQ(doubt.verdict.reason, Reason::commit_abandoned);
+        EXPECT_EQ(doubt.verdict.committed_by, "b");
+        EXPECT_EQ(doubt.verdict.committed_at,
+                  (LogPosition{1, doubt.branch.gid == "g" ? Offset{570} : Offset{620}}));
+    }
+}
+
 // rule 5, 13: whatever stands before or between in the input
 TEST(BrokenLogTest, EveryCommitOfATailFindsItsBranch)
 {

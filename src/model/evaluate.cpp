@@ -294,12 +294,13 @@ const Instance* Evaluator::possible_commit(const Parts& parts) const
     return nullptr;
 }
 
-/// A commit that a failover took: its branch is open again, and nobody knows whether somebody was
-/// told of it.
+/// A commit that a failover took: its branch is open again, or lost with it, and nobody knows
+/// whether somebody was told.
 const Instance* Evaluator::abandoned_commit(const Parts& parts) const
 {
     auto found = std::ranges::find_if(parts, [&](auto i) {
-        return state(i) == StateAt::in_doubt && instance(i).abandoned_commit.epoch != 0;
+        return (state(i) == StateAt::in_doubt || state(i) == StateAt::lost) &&
+               instance(i).abandoned_commit.epoch != 0;
     });
     return found == parts.end() ? nullptr : &instance(*found);
 }
@@ -311,9 +312,10 @@ Verdict Evaluator::without_commit(const Parts& parts) const
                 .committed_by = member(*part),
                 .committed_at = part->abandoned_commit,
                 .evidence = fmt::format(
-                    "{} committed it at {}, on log that a failover abandoned: whoever asked for it "
-                    "may have been told so",
-                    member(*part), format_position(part->abandoned_commit))};
+                    "{} committed it at {}, on log that a failover abandoned{}: whoever asked for "
+                    "it may have been told so",
+                    member(*part), format_position(part->abandoned_commit),
+                    part->finish == Finish::lost ? ", with all of its part there" : "")};
     }
     for (std::uint32_t i : parts) {
         const Instance& part = instance(i);

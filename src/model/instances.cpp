@@ -133,6 +133,10 @@ void Instances::take_table(Replay& replay, const OpenTransactions& previous, boo
         if (branch.finish == Finish::lost ||
             (!branch.seeded && !on_history(history, branch.epoch, branch.prepare_end))) {
             instance.finished_at = branch.finished_at;
+            if (branch.finish == Finish::committed)
+                instance.abandoned_commit = {branch.finish_epoch, branch.finish_start};
+            if (branch.finish == Finish::open)
+                replay.lost[{branch.epoch, branch.xid}] = all_.size() - 1;
             place_lost(instance, history, branch.epoch);
             continue;
         }
@@ -214,9 +218,11 @@ void Instances::take_abandoned(Replay& replay, const TransactionEvent& event)
         replay.lost[xid] = all_.size() - 1;
         return;
     }
-    // It did not happen; but it says when this use of the id was over.
+    // It did not happen; but it says when this use of the id was over, and what somebody was told.
     if (auto lost = replay.lost.find(xid); lost != replay.lost.end()) {
-        all_[lost->second].finished_at = event.at;
+        Instance& instance = all_[lost->second];
+        instance.finished_at = event.at;
+        if (event.kind == EventKind::commit) instance.abandoned_commit = {event.epoch, event.start};
         replay.lost.erase(lost);
         return;
     }
