@@ -111,6 +111,14 @@ pid_t parent_of(pid_t pid)
     return state ? state->parent : 0;
 }
 
+/// 0 of a file that is not there.
+std::uint64_t size_of(const fs::path& file)
+{
+    std::error_code error;
+    auto size = fs::file_size(file, error);
+    return error ? 0 : size;
+}
+
 template <typename Condition> bool wait_until(Condition condition, base::Duration patience)
 {
     auto deadline = std::chrono::steady_clock::now() + patience;
@@ -215,9 +223,7 @@ void ServerProcess::start()
         stop_server(launch_.data_dir, launch_.work_dir, *found);
     }
     require_data_directory(launch_);
-    std::error_code error;
-    auto size = fs::file_size(launch_.log_file, error);
-    log_start_ = error ? 0 : size;
+    log_start_ = size_of(launch_.log_file);
     auto how = server_process_options(launch_);
     how.new_session = true; // a Ctrl-C at our terminal is not for the server
     how.out = {base::Output::To::file, launch_.log_file};
@@ -235,9 +241,11 @@ void ServerProcess::start()
 bool ServerProcess::adopt()
 {
     if (running()) return true;
+    auto log_start = size_of(launch_.log_file);
     auto found = find_running_server(launch_.data_dir, launch_.work_dir);
     if (!found || !found->ours || found->trial) return false;
     adopted_ = found->pid;
+    log_start_ = log_start;
     return true;
 }
 

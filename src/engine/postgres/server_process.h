@@ -64,7 +64,8 @@ public:
     std::optional<base::Exit> wait_for(base::Duration patience, std::stop_token stop);
     /// A fast shutdown, then harder means. Returns when no process of it is left.
     void stop();
-    /// Where this start's output begins in the log file.
+    /// Where this start's output begins in the log file; of an adopted server, what it wrote since
+    /// then. Before it may stand the words of others, days old.
     std::uint64_t log_start() const { return log_start_; }
 
 private:
