@@ -1,4 +1,5 @@
 #include "app/cli/check_parts.h"
+#include "base/host.h"
 #include "engine/postgres/pq.h"
 #include "job/membership.h"
 
@@ -20,10 +21,7 @@ bool on_this_host(const std::string& url)
 {
     try {
         for (const auto& server : engine::postgres::split_servers(url)) {
-            auto host = server.name.substr(0, server.name.rfind(':'));
-            if (host.empty() || host.starts_with('/') || host.starts_with('@') ||
-                host == "localhost" || host == "127.0.0.1" || host == "::1" || host == host_name())
-                return true;
+            if (base::names_this_host(server.name.substr(0, server.name.rfind(':')))) return true;
         }
     } catch (const Error&) {
         return false; // told when it is connected to

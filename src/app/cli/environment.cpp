@@ -2,6 +2,7 @@
 
 #include "app/wiring.h"
 #include "base/fd.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "job/workers.h"
 #include "repo/head_memory.h"
@@ -83,12 +84,6 @@ std::filesystem::path state_folder()
     if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
         return std::filesystem::path(home) / ".local/state/tidemark";
     return {};
-}
-
-std::string host_name()
-{
-    char name[256] = {};
-    return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
 Environment::Environment(const Options& options, Output& output)
@@ -301,7 +296,7 @@ job::Context Environment::context()
             .compression_level = repository_spec().compression_level,
             .workers = job::workers_each(workers, spec.members.size()),
             .command = options_.command,
-            .host = host_name()};
+            .host = base::host_name()};
 }
 
 int Environment::done() const

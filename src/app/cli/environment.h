@@ -85,8 +85,6 @@ private:
     ConsoleProgress progress_;
 };
 
-std::string host_name();
-
 /// Where this host remembers what it saw of repositories; empty when it can be nowhere.
 std::filesystem::path state_folder();
 

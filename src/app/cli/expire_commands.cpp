@@ -1,5 +1,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/table.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "job/expire.h"
 #include "repo/holds.h"
@@ -174,7 +175,7 @@ int run_hold(Environment& environment)
 {
     model::Hold hold{.mark = held_mark(environment, environment.options().subject),
                      .note = environment.options().note,
-                     .by = host_name(),
+                     .by = base::host_name(),
                      .since = environment.clock().now(),
                      .until = parse_until(environment)};
     auto before =

@@ -1,6 +1,7 @@
 #include "app/cli/member_url.h"
 
 #include "base/error.h"
+#include "base/host.h"
 #include "model/ids.h"
 
 #include <algorithm>
@@ -67,10 +68,13 @@ std::string host_of_url(std::string_view url)
         // "[::1]:5432": the colons inside the brackets belong to the host.
         auto colon = one.find(':', one.starts_with('[') ? one.find(']') : 0);
         one = one.substr(0, colon);
-        if (one.empty() || one.starts_with('/') || one.starts_with("%2F") ||
-            one.starts_with("%2f") || one == "localhost" || one.starts_with("127.") ||
-            one == "[::1]")
-            continue;
+        auto host = one;
+        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+        const bool socket =
+            host.starts_with("%2F") || host.starts_with("%2f") || host.starts_with("%40");
+        // Our own name says something elsewhere, too, and on paper.
+        const bool telling = host == base::host_name() && host != "localhost";
+        if (socket || (base::names_this_host(host) && !telling)) continue;
         out += (out.empty() ? "" : ", ") + std::string(one);
     }
     return out;

@@ -13,8 +13,8 @@ namespace tidemark::app {
 /// string.
 std::vector<model::MemberSpec> members_of_urls(const std::vector<std::string>& urls);
 
-/// The hosts that a url names, as written, without ports; empty for a socket, this machine, or
-/// none.
+/// The hosts that a url names, as written, without ports; empty for a socket, this machine (unless
+/// by its name), or none.
 std::string host_of_url(std::string_view url);
 
 } // namespace tidemark::app

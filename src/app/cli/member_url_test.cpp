@@ -1,6 +1,7 @@
 #include "app/cli/member_url.h"
 
 #include "base/error.h"
+#include "base/host.h"
 
 #include <gtest/gtest.h>
 
@@ -32,8 +33,12 @@ TEST(MemberUrlTest, HostsAsASheetNamesThem)
     EXPECT_EQ(host_of_url("host=db3 port=5432 dbname=x"), "db3");
     for (const char* here :
          {"host=/run/postgresql", "postgresql:///x?host=/tmp", "postgresql://%2Frun/x", "dbname=x",
-          "postgresql://localhost:1/", "postgresql://127.0.0.1/"})
+          "postgresql://localhost:1/", "postgresql://127.0.0.1/", "postgresql://127.0.1.1:5433/",
+          "postgresql://u@[::1]:5432/", "host=@tidemark", "postgresql://%40tidemark/x"})
         EXPECT_EQ(host_of_url(here), "") << here;
+    EXPECT_EQ(host_of_url("host=127.0.0.1,db3"), "db3");
+    auto ours = base::host_name();
+    EXPECT_EQ(host_of_url("host=" + ours), ours == "localhost" ? "" : ours) << "a name for paper";
 }
 
 TEST(MemberUrlTest, NonsenseIsRefused)

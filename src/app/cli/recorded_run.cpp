@@ -1,5 +1,6 @@
 #include "app/cli/environment.h"
 #include "app/cli/unrecorded.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "job/status.h"
 #include "repo/open_runs.h"
@@ -47,7 +48,7 @@ int recorded_run(Environment& environment, const std::function<int(model::Run&)>
     model::Run run;
     run.group = environment.group().name;
     run.command = environment.options().command;
-    run.host = host_name();
+    run.host = base::host_name();
     run.started = environment.clock().now();
     auto trace = begin_trace(environment, run.command); // ends after the record is there
     auto finish = [&](int code) {

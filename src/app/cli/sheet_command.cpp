@@ -3,6 +3,7 @@
 #include "app/cli/options.h"
 #include "app/cli/sheet.h"
 #include "base/fd.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "engine/postgres/redact.h"
 #include "job/restore_space.h"
@@ -62,7 +63,7 @@ SheetFacts gather_sheet(Environment& environment)
                      .repository_id = environment.repository().head().id,
                      .program = version_text(),
                      .libraries = own_libraries(),
-                     .host = host_name(),
+                     .host = base::host_name(),
                      .written = environment.clock().now()};
     bool given = options.command == "sheet" && !options.dir.empty();
     if (given) facts.dir = fs::absolute(options.dir).lexically_normal();

@@ -1,5 +1,6 @@
 #include "engine/postgres/checks.h"
 
+#include "base/host.h"
 #include "base/temp_dir.h"
 #include "engine/postgres/roles.h"
 #include "engine/postgres/setting_checks.h"
@@ -116,6 +117,8 @@ TEST(SlotBoundTest, MembersOnOneDiskShareIt)
     member.neighbours = {
         {socket, "/proc"}, {"postgresql://other/x", {}}, {"postgresql://localhost/x", {}}};
     EXPECT_EQ(members_on_disk(member), 2U);
+    member.neighbours = {{"postgresql://127.0.1.1/x", {}}, {"host=" + base::host_name(), {}}};
+    EXPECT_EQ(members_on_disk(member), 3U) << "this host by other names";
     member.url = "postgresql://Db1/x";
     member.data_dir.reset();
     member.neighbours = {{"postgresql://Db1:5433/x", {}}, {"postgresql://db2/x", {}}};

@@ -1,6 +1,7 @@
 #include "engine/postgres/slot_bound.h"
 
 #include "base/clock.h"
+#include "base/host.h"
 
 #include <fmt/format.h>
 
@@ -35,9 +36,7 @@ std::string host_of(const std::string& url)
     try {
         const auto name = split_servers(url).front().name;
         auto host = name.substr(0, name.rfind(':'));
-        const bool here = host.starts_with('/') || host.starts_with('@') ||
-                          host.starts_with("127.") || host == "localhost" || host == "::1";
-        return here ? "" : host;
+        return base::names_this_host(host) ? "" : host;
     } catch (const base::Error&) {
         return "?"; // told where that member is looked at
     }
