@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -25,18 +26,19 @@ public:
     std::chrono::steady_clock::time_point steady() override;
 };
 
+/// Thread-safe.
 class FakeClock final : public Clock {
 public:
-    explicit FakeClock(Time start) : now_(start) {}
-    Time now() override { return now_; }
+    explicit FakeClock(Time start) : since_epoch_(start.time_since_epoch().count()) {}
+    Time now() override { return Time{Duration{since_epoch_.load()}}; }
     std::chrono::steady_clock::time_point steady() override
     {
-        return std::chrono::steady_clock::time_point{now_.time_since_epoch()};
+        return std::chrono::steady_clock::time_point{Duration{since_epoch_.load()}};
     }
-    void advance(Duration by) { now_ += by; }
+    void advance(Duration by) { since_epoch_ += by.count(); }
 
 private:
-    Time now_;
+    std::atomic<Duration::rep> since_epoch_;
 };
 
 /// "2026-11-22T14:31:07.123456Z"

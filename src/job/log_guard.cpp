@@ -138,7 +138,7 @@ public:
 
     void look_at(const model::MemberSpec& member) const
     {
-        auto began = steady_clock::now();
+        auto began = guarded_.clock.steady();
         std::unique_ptr<engine::Session> session;
         try {
             session = reach(guarded_, member);
@@ -146,7 +146,7 @@ public:
         } catch (const base::Error& error) {
             base::log_debug("log guard: {}: {}", member.name, error.what());
             // One that answers late may answer whoever waits longer.
-            bool late = steady_clock::now() - began >= guarded_.group.mark_wait;
+            bool late = guarded_.clock.steady() - began >= guarded_.group.mark_wait;
             if (!late || !error.transient()) return;
             guarded_.absent->add(member.name, as_a_mark_says(error, member.name));
             if (!session) guarded_.unreached->add(member.name, error);

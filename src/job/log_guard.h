@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "job/absent.h"
 #include "job/progress.h"
@@ -47,6 +48,7 @@ struct GuardedGroup {
     const model::GroupSpec& group;
     std::function<engine::Engine&(const model::MemberSpec&)> engine;
     Progress& progress;
+    base::Clock& clock;
     std::stop_token stop;
     /// From the repository, or as this host remembers them; nothing where neither can be asked.
     std::function<std::optional<KnownClusters>()> clusters;

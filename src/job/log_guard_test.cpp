@@ -12,7 +12,6 @@
 #include <chrono>
 #include <functional>
 #include <gtest/gtest.h>
-#include <thread>
 
 namespace tidemark::job {
 namespace {
@@ -26,6 +25,7 @@ GuardedGroup guarded_group(World& world, const Context& context)
     return {.group = world.group(),
             .engine = context.engine,
             .progress = context.progress,
+            .clock = context.clock,
             .stop = {},
             .clusters = [] {
                 return KnownClusters{{"a", "70000000000000000a"}, {"b", "70000000000000000b"}};
@@ -172,7 +172,7 @@ TEST_F(LogGuard, NobodyWaitsTwiceForWhoDoesNotAnswer)
     world.server(1).on_operation([&](const std::string& operation) {
         if (operation != "connect") return;
         ++connects;
-        std::this_thread::sleep_for(2100ms);
+        world.clock().advance(2100ms);
         throw base::Error{Code::member_unreachable, "no connection", {.transient = true}};
     });
     watch_held_log(guarded);
@@ -202,7 +202,7 @@ TEST_F(LogGuard, AMemberWhoseLogStreamHangsIsRelieved)
     watch_held_log(guarded);
     world.server(1).on_operation([&](const std::string& operation) {
         if (operation != "next") return;
-        std::this_thread::sleep_for(2100ms); // longer than what is tried again
+        world.clock().advance(2100ms); // longer than what is tried again
         throw base::Error{Code::member_unreachable, "it sent nothing", {.transient = true}};
     });
     EXPECT_THROW(run_scheduled(context, *guarded.absent), base::Error);
@@ -221,7 +221,7 @@ TEST_F(LogGuard, AMemberThatWasReachedIsAskedAgain)
     world.server(1).noise(4U << 20);
     world.server(1).on_operation([&](const std::string& operation) {
         if (operation != "slot") return;
-        std::this_thread::sleep_for(20ms);
+        world.clock().advance(20ms);
         throw base::Error{Code::member_unreachable, "no answer", {.transient = true}};
     });
     watch_held_log(guarded);
@@ -240,7 +240,7 @@ TEST_F(LogGuard, WhoFailsSoonerThanAMarkIsNotAbsent)
     world.group().mark_wait = 10s;
     world.server(1).on_operation([&](const std::string& operation) {
         if (operation != "connect") return;
-        std::this_thread::sleep_for(2100ms);
+        world.clock().advance(2100ms);
         throw base::Error{Code::member_unreachable, "no connection", {.transient = true}};
     });
     watch_held_log(guarded);

@@ -192,14 +192,14 @@ void not_backed_up(const Context& context, const std::string& member, const Erro
 /// answers whoever asks for its state or drops its slot.
 bool answers(const Context& context, const model::MemberSpec& member, Absent& absent)
 {
-    auto began = std::chrono::steady_clock::now();
+    auto began = context.clock.steady();
     try {
         base::with_context("member " + member.name, [&] { connect(context, member); });
         return true;
     } catch (const Error& error) {
         not_backed_up(context, member.name, error);
         if (error.code() == Code::member_unreachable && error.transient() &&
-            std::chrono::steady_clock::now() - began >= kLongWait)
+            context.clock.steady() - began >= kLongWait)
             absent.add(member.name, error);
         return false;
     }

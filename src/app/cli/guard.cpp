@@ -26,6 +26,7 @@ RunGuard::RunGuard(Environment& environment, const std::filesystem::path& folder
                  return engine_for(member.url);
              },
              .progress = environment.progress(),
+             .clock = environment.clock(),
              .stop = environment.stop(),
              .clusters = [this] { return clusters(); },
              .dropped = [this](const std::string& sentence) { note(sentence); },
