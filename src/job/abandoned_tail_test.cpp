@@ -35,7 +35,7 @@ TEST_F(AbandonedTailTest, APrepareThatWasLostWithATailIsReported)
     EXPECT_TRUE(after.flags.lost_prepares);
     ASSERT_THAT(after.at.lost, SizeIs(1));
     EXPECT_EQ(after.at.lost[0].global_id, "torn");
-    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("abandoned")));
+    EXPECT_THAT(progress_.warnings(), Contains(HasSubstr("abandoned")));
     expect_good(after);
     EXPECT_THAT(mark().at.lost, IsEmpty()) << "said by the first mark behind the failover";
     // And not forgotten: whoever looks, or restores to any later mark, is told.

@@ -6,6 +6,7 @@
 #include "job/backup.h"
 #include "job/init.h"
 #include "job/mark.h"
+#include "job/world_testing.h"
 #include "repo/restore_plan.h"
 #include "repo/verify.h"
 #include "store/memory.h"
@@ -15,17 +16,6 @@
 
 // A group whose first member's server changes. For the tests of this room only.
 namespace tidemark::job {
-
-class WarningsHeard final : public Progress {
-public:
-    void stage(std::string_view, std::string_view, std::uint64_t) override {}
-    void advance(std::string_view, std::uint64_t) override {}
-    void finished(std::string_view) override {}
-    void note(std::string_view) override {}
-    void warn(std::string_view text) override { warnings.emplace_back(text); }
-
-    std::vector<std::string> warnings;
-};
 
 /// Members a and b with a full backup; a's server is then failed over in many ways.
 class ChangingServerTest : public ::testing::Test {
@@ -125,7 +115,7 @@ protected:
     engine::fake::FakeEngine engine_;
     model::GroupSpec group_;
     std::optional<repo::Repository> repository_;
-    WarningsHeard progress_;
+    Silent progress_;
     std::optional<Context> context_made_;
     std::shared_ptr<engine::fake::FakeServer> a_;
     std::shared_ptr<engine::fake::FakeServer> b_;

@@ -28,12 +28,12 @@ TEST_F(FailoverTest, TheLogGoesOnAcrossASwitchAndSaysSo)
     a_->promote(); // twice between two marks
     auto after = mark();
     EXPECT_EQ(after.members[0].history.current(), 3U);
-    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("timeline 2")));
-    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("timeline 3")));
+    EXPECT_THAT(progress_.warnings(), Contains(HasSubstr("timeline 2")));
+    EXPECT_THAT(progress_.warnings(), Contains(HasSubstr("timeline 3")));
     expect_good(after);
-    progress_.warnings.clear();
+    progress_.forget_warnings();
     expect_good(mark());
-    EXPECT_THAT(progress_.warnings, IsEmpty()) << "said once";
+    EXPECT_THAT(progress_.warnings(), IsEmpty()) << "said once";
 }
 
 // rule 13
@@ -138,14 +138,14 @@ TEST_F(FailoverTest, ASegmentThatOurSlotDidNotKeepIsWarnedOf)
     session_of_a()->create_slot();
     ASSERT_GE(a_->slot().restart, end);
     a_->discard_log_below(end);
-    progress_.warnings.clear();
+    progress_.forget_warnings();
     back_up_log(context());
-    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("nothing could be compared")));
+    EXPECT_THAT(progress_.warnings(), Contains(HasSubstr("nothing could be compared")));
     a_->noise(1000);
     expect_good(mark());
-    progress_.warnings.clear();
+    progress_.forget_warnings();
     mark();
-    EXPECT_THAT(progress_.warnings, IsEmpty());
+    EXPECT_THAT(progress_.warnings(), IsEmpty());
 }
 
 // rule 13
@@ -173,7 +173,7 @@ TEST_F(FailoverTest, WithoutASlotOnTheNewPrimaryAGapIsCertainAndABackupHealsIt)
     EXPECT_EQ(error.code(), Code::log_gap);
     EXPECT_THAT(error.hint(), HasSubstr("tidemark backup"));
     back_up_group(context(), {});
-    EXPECT_THAT(progress_.warnings, Contains(HasSubstr("gap")));
+    EXPECT_THAT(progress_.warnings(), Contains(HasSubstr("gap")));
     expect_good(mark());
 }
 

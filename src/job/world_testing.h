@@ -37,6 +37,11 @@ public:
         std::lock_guard lock(mutex_);
         return warnings_;
     }
+    void forget_warnings()
+    {
+        std::lock_guard lock(mutex_);
+        warnings_.clear();
+    }
 
 private:
     mutable std::mutex mutex_;
