@@ -78,7 +78,7 @@ std::set<std::string> torn_in(const SimulatedGroup& group, const Positions& at)
         for (std::size_t p : transaction.branches) {
             const SimulatedGroup::TrueBranch& part = group.branches()[p];
             committed = committed || part.committed_in(at[part.member]);
-            complete = complete && part.in(at[part.member]);
+            complete = complete && (part.lost || part.in(at[part.member]));
         }
         if (committed && !complete) torn.insert(transaction.id);
     }

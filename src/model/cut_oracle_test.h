@@ -22,7 +22,8 @@ Positions greatest_by_retreating(const SimulatedGroup& group, Positions cut);
 /// Tries all vectors at or below `top`; nullopt when there are too many. The join of all consistent
 /// ones is the greatest only if it is consistent itself.
 std::optional<Positions> greatest_by_search(const SimulatedGroup& group, const Positions& top);
-/// Ids of the transactions that are committed at some branch inside and not prepared at every one.
+/// Ids of the transactions that are committed at some branch inside and not prepared at every one,
+/// but for what a failover took: no position makes that whole.
 std::set<std::string> torn_in(const SimulatedGroup& group, const Positions& at);
 
 } // namespace tidemark::model

@@ -24,6 +24,8 @@ struct Totals {
     std::size_t violations = 0;
     std::size_t by_clocks = 0;
     std::size_t torn = 0;
+    std::size_t told = 0;
+    std::size_t half_lost = 0;
 };
 
 /// Follows one simulated group through several marks and compares each with the truth.
@@ -45,6 +47,10 @@ public:
                 group_.lose_log();
                 disturbed_ = true;
             }
+            if (options_.failovers && table && group_.chance(60)) {
+                auto member = group_.random(group_.member_count());
+                group_.fail_over(member, table->members.at(group_.member_name(member)).e);
+            }
             CutInput input = group_.place_mark(table ? &*table : nullptr);
             CutResult result = compute_cut(input);
             group_.run(group_.random(12)); // what comes later may prove the cut wrong
@@ -62,6 +68,7 @@ public:
                 check_evaluation(input, result);
             }
             if (!options_.reuse_ids) check_any_vector(input);
+            if (options_.failovers) check_lost(result);
             table = result.table;
             group_.mark_is_placed();
         }
@@ -150,6 +157,11 @@ private:
             EXPECT_EQ(expected.erase(truth), 1U)
                 << entry.branch.gid << " is not in doubt, or twice";
             check_verdict(entry, committed_inside(*truth, cut), input);
+            if (group_.transactions()[truth->transaction].told && !committed_inside(*truth, cut)) {
+                ++totals_.told;
+                EXPECT_EQ(entry.verdict.reason, Reason::commit_abandoned)
+                    << entry.branch.gid << ": " << entry.verdict.evidence;
+            }
         }
         EXPECT_TRUE(expected.empty()) << "a branch in doubt is missing";
     }
@@ -169,7 +181,8 @@ private:
         if (options_.reuse_ids || options_.lying_clocks || disturbed_) return;
         if (entry.verdict.decision == Decision::unknown) {
             EXPECT_NE(entry.verdict.reason, Reason::unmatched_gid) << what;
-            if (begun_after_anchor(entry.branch, input)) {
+            bool told = group_.transactions()[find(entry.branch)->transaction].told;
+            if (!told && begun_after_anchor(entry.branch, input)) {
                 ADD_FAILURE() << "nothing is missing, and yet: " << what;
             }
         }
@@ -203,7 +216,7 @@ private:
             bool unknown = false;
             for (std::size_t b : transaction.branches) {
                 const TrueBranch& branch = group_.branches()[b];
-                if (branch.member >= cut.size()) continue;
+                if (branch.member >= cut.size() || branch.lost) continue;
                 auto verdict = verdicts.find(&branch);
                 unknown =
                     unknown || (verdict != verdicts.end() && verdict->second == Decision::unknown);
@@ -211,6 +224,34 @@ private:
                                 (verdict != verdicts.end() && verdict->second == Decision::commit));
             }
             EXPECT_TRUE(unknown || outcomes.size() <= 1) << transaction.id << " is half there";
+        }
+    }
+
+    /// What a failover took of a transaction is told by the first mark that holds a commit of it,
+    /// and of no other.
+    void check_lost(const CutResult& result)
+    {
+        Positions cut = cut_of(result);
+        std::set<std::string> named;
+        for (const TransactionAt& lost : result.at.lost)
+            named.insert(lost.global_id);
+        std::set<std::string> half;
+        for (const auto& transaction : group_.transactions()) {
+            bool lost = false;
+            bool committed = false;
+            for (std::size_t b : transaction.branches) {
+                const TrueBranch& part = group_.branches()[b];
+                lost = lost || part.loss_stored;
+                committed = committed || part.committed_in(cut[part.member]);
+            }
+            if (lost && committed) half.insert(transaction.id);
+        }
+        for (const std::string& id : named)
+            EXPECT_TRUE(half.contains(id)) << id << " is not half lost";
+        for (const std::string& id : half) {
+            if (!half_lost_.insert(id).second) continue;
+            ++totals_.half_lost;
+            EXPECT_TRUE(named.contains(id)) << id << " is half lost";
         }
     }
 
@@ -225,8 +266,9 @@ private:
         for (std::size_t m = 0; m < input.members.size(); ++m) {
             const CutMember& member = input.members[m];
             logs.push_back(member.log);
-            std::erase_if(logs.back().events,
-                          [&](const auto& event) { return event.end > member.e; });
+            std::erase_if(logs.back().events, [&](const auto& event) {
+                return event.end > member.e && event.epoch == member.log.history.current();
+            });
             at[member.log.name] = result.members[m].cut.offset;
             b[member.log.name] = member.b;
             r[member.log.name] = member.r;
@@ -265,6 +307,7 @@ private:
     SimulatedGroup group_;
     Totals& totals_;
     bool disturbed_ = false; ///< a gap or a new member: more may be unknown
+    std::set<std::string> half_lost_;
 };
 
 std::uint64_t first_seed()
@@ -308,7 +351,9 @@ Totals follow_many(SimulatedGroup::Options options, std::size_t cases)
                                                            {"not_greatest", totals.not_greatest},
                                                            {"violations", totals.violations},
                                                            {"by_clocks", totals.by_clocks},
-                                                           {"torn", totals.torn}};
+                                                           {"torn", totals.torn},
+                                                           {"told", totals.told},
+                                                           {"half_lost", totals.half_lost}};
     std::string line;
     for (auto [name, value] : figures) {
         testing::Test::RecordProperty(name, static_cast<int>(value));
@@ -355,6 +400,15 @@ TEST(CutPropertyTest, SeveralBranchesAtAMember)
 TEST(CutPropertyTest, GapsAndMembersThatJoin)
 {
     follow_many({.joining = 1, .losses = true}, 900);
+}
+
+// rule 5, 13
+TEST(CutPropertyTest, FailoversThatLoseTheEndOfALog)
+{
+    Totals totals = follow_many({.failovers = true}, 900);
+    if (totals.marks < 1000) return;
+    EXPECT_GT(totals.told, 0U);
+    EXPECT_GT(totals.half_lost, 0U);
 }
 
 TEST(CutPropertyTest, ReusedIdsWithoutClocks)

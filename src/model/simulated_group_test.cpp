@@ -142,7 +142,7 @@ void SimulatedGroup::prepare(TrueBranch& branch)
     branch.prepare_start = write(branch.member);
     branch.prepare_end = server.position;
     server.events.push_back({.kind = EventKind::prepare,
-                             .epoch = 1,
+                             .epoch = server.epoch,
                              .start = *branch.prepare_start,
                              .end = branch.prepare_end,
                              .xid = branch.xid,
@@ -157,7 +157,7 @@ void SimulatedGroup::finish(TrueBranch& branch, bool commit)
     branch.finish_start = write(branch.member);
     branch.finish_end = server.position;
     server.events.push_back({.kind = commit ? EventKind::commit : EventKind::rollback,
-                             .epoch = 1,
+                             .epoch = server.epoch,
                              .start = branch.finish_start,
                              .end = branch.finish_end,
                              .xid = branch.xid,
@@ -228,6 +228,49 @@ void SimulatedGroup::lose_log()
     drop_anchor();
 }
 
+void SimulatedGroup::fail_over(std::size_t member, Offset from)
+{
+    Server& server = servers_[member];
+    std::size_t kept = server.records.size();
+    for (std::size_t n = random(8); n > 0 && kept > 0; --n) {
+        if (server.records[kept - 1].first < from) break;
+        --kept;
+    }
+    Offset fork = kept < server.records.size() ? server.records[kept].first : server.position;
+    bool stored = chance(70);
+    for (TrueBranch& branch : branches_) {
+        if (branch.member != member || !branch.prepare_start) continue;
+        if (branch.finish != Finish::open && branch.finish_end > fork) {
+            if (stored && branch.finish == Finish::committed)
+                transactions_[branch.transaction].told = true;
+            branch.finish = Finish::open;
+            branch.finish_start = branch.finish_end = 0;
+        }
+        if (branch.prepare_end > fork) {
+            server.next_xid = std::min(server.next_xid, branch.xid); // given out again
+            branch.prepare_start.reset();
+            branch.prepare_end = 0;
+            branch.lost = true;
+            branch.loss_stored = stored;
+        }
+    }
+    auto tail =
+        std::ranges::find_if(server.events, [&](const auto& event) { return event.end > fork; });
+    if (stored) server.tails.insert(server.tails.end(), tail, server.events.end());
+    server.events.erase(tail, server.events.end());
+    server.records.resize(kept);
+    server.position = fork;
+    server.left.push_back({.epoch = server.epoch, .left_at = fork});
+    ++server.epoch;
+}
+
+void SimulatedGroup::mark_is_placed()
+{
+    anchor_.clear();
+    for (Server& server : servers_)
+        server.tails.clear();
+}
+
 std::vector<std::size_t> SimulatedGroup::shuffled_members()
 {
     std::vector<std::size_t> members(joined_);
@@ -282,6 +325,8 @@ CutInput SimulatedGroup::place_mark(const OpenTransactions* previous)
         for (const TransactionEvent& event : server.events) {
             if (event.end > server.complete_since) one.log.events.push_back(event);
         }
+        one.log.history = History(server.epoch, server.left);
+        one.log.events.insert(one.log.events.end(), server.tails.begin(), server.tails.end());
     }
     return input;
 }

@@ -27,6 +27,7 @@ public:
         bool same_participants = false; ///< an id used again is used by the same members
         bool many_branches = false;     ///< up to two branches of a transaction at one member
         bool losses = false;            ///< logs get gaps
+        bool failovers = false;         ///< members lose the end of their log
         std::size_t prehistory = 6;     ///< steps before the logs are kept
         base::Duration max_skew{};
         std::optional<base::Duration> clock_error{}; ///< no clock readings without
@@ -45,6 +46,9 @@ public:
         Offset finish_end = 0;
         base::Time prepared_at{};
         bool asked = false; ///< its prepare was sent or given up
+        /// A failover took its prepare; what follows on the new timeline knows nothing of it.
+        bool lost = false;
+        bool loss_stored = false; ///< and the log that it took is stored
         bool in(Offset at) const { return prepare_start && prepare_end <= at; }
         bool committed_in(Offset at) const
         {
@@ -56,6 +60,7 @@ public:
         std::string id;
         std::vector<std::size_t> branches{}; ///< in order of preparing, then of finishing
         enum class State { preparing, committing, aborting, orphan, done } state = State::preparing;
+        bool told = false; ///< a failover took a commit of it, and the log that it took is stored
     };
 
     explicit SimulatedGroup(Options options);
@@ -67,10 +72,13 @@ public:
     bool join();
     /// A member's log is lost up to now and begins again.
     void lose_log();
+    /// A standby that lacks the last records, though none before `from`, takes the member's place.
+    /// Coordinators that are done do not come back.
+    void fail_over(std::size_t member, Offset from);
     /// Reads b, places r, reads e on all members while the coordinators go on.
     CutInput place_mark(const OpenTransactions* previous);
-    /// Its table is the next `previous`, so the anchor is of the past.
-    void mark_is_placed() { anchor_.clear(); }
+    /// Its table is the next `previous`, so the anchor is of the past, and the tails.
+    void mark_is_placed();
 
     const std::vector<TrueBranch>& branches() const { return branches_; }
     const std::vector<Transaction>& transactions() const { return transactions_; }
@@ -93,6 +101,9 @@ private:
         base::Duration skew{};
         Offset complete_since = 0;
         std::vector<Seed> seeds{};
+        Epoch epoch = 1;
+        std::vector<History::Step> left{};
+        std::vector<TransactionEvent> tails{}; ///< stored, and abandoned since the last mark
     };
 
     Offset write(std::size_t member);
