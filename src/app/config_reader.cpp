@@ -20,16 +20,23 @@ namespace {
 /// Bytes per second: "50M"; 0 is no limit.
 std::optional<std::uint64_t> parse_rate(std::string_view text)
 {
+    constexpr std::uint64_t kMost = 1ULL << 40; // one that large is a slip of the pen
     std::uint64_t value = 0;
     const char* last = text.end();
     auto [end, error] = std::from_chars(text.begin(), last, value);
-    if (error != std::errc{} || value > 1'000'000'000'000) return std::nullopt;
+    if (error != std::errc{}) return std::nullopt;
     std::string_view unit(end, static_cast<std::size_t>(last - end));
-    if (unit.empty()) return value;
-    if (unit == "K" || unit == "k") return value << 10;
-    if (unit == "M") return value << 20;
-    if (unit == "G") return value << 30;
-    return std::nullopt;
+    unsigned shift = 0;
+    if (unit == "K" || unit == "k")
+        shift = 10;
+    else if (unit == "M")
+        shift = 20;
+    else if (unit == "G")
+        shift = 30;
+    else if (!unit.empty())
+        return std::nullopt;
+    if (value > kMost >> shift) return std::nullopt;
+    return value << shift;
 }
 
 std::optional<int> zstd_level(std::string_view text)
@@ -179,7 +186,7 @@ model::RepositorySpec read_repository(const std::string& name, const Section& en
         if (auto level = zstd_level(*value))
             spec.compression_level = *level;
         else
-            entry.mistake("compression", R"(must be "none" or "zstd:LEVEL" with -5 to 19)");
+            entry.mistake("compression", R"(must be "none" or "zstd:LEVEL" with -5 to 19, not 0)");
     }
     return spec;
 }
@@ -205,7 +212,8 @@ model::GroupSpec read_group(const std::string& name, const Section& entry)
         if (auto rate = parse_rate(*value))
             spec.bytes_per_second = *rate;
         else
-            entry.mistake("rate", R"(must be bytes per second such as "50M" or "0")");
+            entry.mistake("rate",
+                          R"(must be bytes per second such as "50M" or "0", at most "1024G")");
     }
     std::set<std::string> names;
     for (const Section& element : entry.list("member")) {

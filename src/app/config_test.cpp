@@ -59,6 +59,32 @@ TEST(ConfigTest, CompressionMayBeNoneOrALevel)
     }
 }
 
+TEST(ConfigTest, NumbersThatAreNoneSayWhatMayStandThere)
+{
+    auto with = [](const std::string& repository, const std::string& group) {
+        return "[repository.main]\nurl = \"/r\"\n" + repository + "\n[group.shop]\n" + group +
+               "\n[[group.shop.member]]\nname = \"a\"\nurl = \"host=a\"\n";
+    };
+    EXPECT_THAT(mistakes_of(with("compression = \"zstd:0\"", "")),
+                HasSubstr("t.toml:3: repository.main.compression must be \"none\" or "
+                          "\"zstd:LEVEL\" with -5 to 19, not 0"));
+    // The first was taken, the second meant no limit at all.
+    for (const char* rate : {"20000000000G", "17179869184G", "1025G", "1099511627777",
+                             "18446744073709551616", "-1", "5T", "G"})
+        EXPECT_THAT(mistakes_of(with("", "rate = \"" + std::string(rate) + "\"")),
+                    HasSubstr("t.toml:5: group.shop.rate must be bytes per second"))
+            << rate;
+    for (const auto& [said, rate] : std::map<std::string, std::uint64_t>{
+             {"0", 0}, {"7", 7}, {"3k", 3072}, {"1024G", 1ULL << 40}, {"1048576M", 1ULL << 40}})
+        EXPECT_EQ(parse_config(with("", "rate = \"" + said + "\""), "t.toml")
+                      .group("shop")
+                      ->bytes_per_second,
+                  rate)
+            << said;
+    EXPECT_THAT(mistakes_of(with("", "mark.wait = \"1000000000d\"")),
+                HasSubstr("t.toml:5: group.shop.mark.wait must be a duration"));
+}
+
 TEST(ConfigTest, ReadsEveryKey)
 {
     Config config = parse_config(kGood, "t.toml");

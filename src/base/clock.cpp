@@ -115,36 +115,31 @@ std::optional<Time> parse_time(std::string_view text)
 
 std::optional<Duration> parse_duration(std::string_view text)
 {
+    // A hundred years: added to any clock's now, it is still a time.
+    constexpr Duration kMost = days{36'500};
     if (text.empty()) return std::nullopt;
     Duration total{0};
     while (!text.empty()) {
         std::int64_t value = 0;
         auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc{} || value < 0 || value > 1'000'000'000) return std::nullopt;
+        if (error != std::errc{} || value < 0) return std::nullopt;
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-        if (text.starts_with("ms")) {
-            total += milliseconds{value};
-            text.remove_prefix(2);
-            continue;
-        }
-        if (text.empty()) return std::nullopt;
-        switch (text.front()) {
-        case 's':
-            total += seconds{value};
-            break;
-        case 'm':
-            total += minutes{value};
-            break;
-        case 'h':
-            total += hours{value};
-            break;
-        case 'd':
-            total += days{value};
-            break;
-        default:
+        Duration unit{0};
+        if (text.starts_with("ms"))
+            unit = milliseconds{1};
+        else if (text.starts_with('s'))
+            unit = seconds{1};
+        else if (text.starts_with('m'))
+            unit = minutes{1};
+        else if (text.starts_with('h'))
+            unit = hours{1};
+        else if (text.starts_with('d'))
+            unit = days{1};
+        else
             return std::nullopt;
-        }
-        text.remove_prefix(1);
+        if (value > (kMost - total) / unit) return std::nullopt;
+        total += value * unit;
+        text.remove_prefix(unit == milliseconds{1} ? 2 : 1);
     }
     return total;
 }

@@ -48,7 +48,7 @@ std::string format_time_human(Time time);
 /// ISO 8601 with 'T' or a space, optional fraction, and "Z", "UTC" or "+hh[:mm]"; without a zone it
 /// is UTC.
 std::optional<Time> parse_time(std::string_view text);
-/// "15m", "10s", "250ms", "30d", "1h30m".
+/// "15m", "10s", "250ms", "30d", "1h30m"; at most "36500d".
 std::optional<Duration> parse_duration(std::string_view text);
 /// "9 s", "2 min 5 s", "3 h 10 min", "2 d 4 h".
 std::string format_duration(Duration duration);

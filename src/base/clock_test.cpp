@@ -39,6 +39,9 @@ TEST(ClockTest, Durations)
     EXPECT_FALSE(parse_duration("10"));
     EXPECT_FALSE(parse_duration("-5s"));
     EXPECT_FALSE(parse_duration("5x"));
+    EXPECT_EQ(parse_duration("36499d24h"), Duration{24h * 36500});
+    for (const char* beyond : {"36500d1ms", "1000000000d", "36500d36500d", "213503982334602d"})
+        EXPECT_FALSE(parse_duration(beyond)) << beyond;
     EXPECT_EQ(format_duration(125s), "2 min 5 s");
 }
 
