@@ -5,6 +5,7 @@
 #include "base/process_state.h"
 #include "engine/postgres/preflight.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -27,19 +28,25 @@ constexpr auto kFastPatience = 120s; // a shutdown checkpoint may be long
 constexpr auto kImmediatePatience = 15s;
 constexpr auto kOrphanPatience = 20s;
 
-std::optional<int> major_of(const fs::path& bin_dir)
+/// Its major version, as people write it: "15", "9.6"; absent where no server can be run.
+std::optional<std::string> major_of(const fs::path& bin_dir)
 {
     if (::access((bin_dir / "postgres").c_str(), X_OK) != 0) return std::nullopt;
     auto result = base::run({bin_dir / "postgres", "--version"}, {.deadline = base::Duration{10s}});
     if (!result.exit.success()) return std::nullopt;
     auto blank = result.out.find(") ");
-    int major = 0;
     if (blank == std::string::npos) return std::nullopt;
-    std::from_chars(result.out.data() + blank + 2, result.out.data() + result.out.size(), major);
-    return major;
+    constexpr std::string_view kDigits = "0123456789";
+    auto version = result.out.substr(blank + 2);
+    auto end = std::min(version.find_first_not_of(kDigits), version.size());
+    // Up to 9.6 it was two numbers.
+    if (end == 1 && version.substr(end).starts_with('.'))
+        end = std::min(version.find_first_not_of(kDigits, end + 1), version.size());
+    if (end == 0) return std::nullopt;
+    return version.substr(0, end);
 }
 
-std::vector<fs::path> candidates(int major)
+std::vector<fs::path> candidates(const std::string& major)
 {
     std::vector<fs::path> folders = {
         fmt::format("/usr/lib/postgresql/{}/bin", major), fmt::format("/usr/pgsql-{}/bin", major),
@@ -133,7 +140,7 @@ template <typename Condition> bool wait_until(Condition condition, base::Duratio
 
 fs::path find_server_binaries(const std::optional<fs::path>& wanted, int version_num)
 {
-    int major = version_num / 10000;
+    const auto major = std::to_string(version_num / 10000);
     if (wanted) {
         auto found = major_of(*wanted);
         if (found == major) return *wanted;
