@@ -99,11 +99,9 @@ CLI::App* CommandTree::group_command(const std::string& name, const std::string&
     return sub;
 }
 
-void CommandTree::add_jobs(CLI::App* sub)
+void CommandTree::add_jobs(CLI::App* sub, const std::string& help)
 {
-    sub->add_option("--jobs", o_.jobs, "threads per member")
-        ->type_name("N")
-        ->check(CLI::Range(1, 64));
+    sub->add_option("--jobs", o_.jobs, help)->type_name("N")->check(CLI::Range(1, 64));
 }
 
 void CommandTree::add_setup()
@@ -224,7 +222,7 @@ void CommandTree::add_look()
     audit->add_option("--explain", o_.gid, "everything known about one gid")->type_name("GID");
     auto* verify =
         group_command("verify", "every object present, hashes right, log chains gap-free");
-    add_jobs(verify);
+    add_jobs(verify, "threads (at most 16)");
 }
 
 void CommandTree::add_restore()

@@ -21,7 +21,7 @@ public:
 private:
     CLI::App* command(const std::string& name, const std::string& help);
     CLI::App* group_command(const std::string& name, const std::string& help);
-    void add_jobs(CLI::App* sub);
+    void add_jobs(CLI::App* sub, const std::string& help = "threads per member (16 in all)");
     void add_setup();
     void add_members();
     void add_work();

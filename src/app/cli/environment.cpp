@@ -280,11 +280,15 @@ bool Environment::configured()
     return group_configured_;
 }
 
+std::uint32_t Environment::workers(std::size_t at_once) const
+{
+    auto wanted = options_.jobs != 0 ? options_.jobs : std::thread::hardware_concurrency();
+    return job::workers_each(wanted, at_once);
+}
+
 job::Context Environment::context()
 {
     const auto& spec = group();
-    auto workers =
-        options_.jobs != 0 ? options_.jobs : std::max(1U, std::thread::hardware_concurrency());
     return {.repository = repository(),
             .engine = [](const model::MemberSpec& member) -> engine::Engine& {
                 return engine_for(member.url);
@@ -294,7 +298,7 @@ job::Context Environment::context()
             .clock = clock_,
             .stop = stop_.get_token(),
             .compression_level = repository_spec().compression_level,
-            .workers = job::workers_each(workers, spec.members.size()),
+            .workers = workers(spec.members.size()),
             .command = options_.command,
             .host = base::host_name()};
 }

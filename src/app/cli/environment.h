@@ -44,6 +44,8 @@ public:
     /// The group is configured, so its members can be reached.
     bool configured();
     job::Context context();
+    /// Threads for each of so many members that work at once, as --jobs or the processors have it.
+    std::uint32_t workers(std::size_t at_once) const;
     /// Loads the repository's view of the group, and warns when the repository went back (rules.md
     /// 35).
     repo::RepositoryView view(const repo::ViewOptions& options = {});

@@ -120,7 +120,7 @@ int run_verify(Environment& environment)
     bool started = false;
     std::mutex mutex;
     auto report = repo::verify(
-        environment.repository(), group, {.data = true, .workers = environment.context().workers},
+        environment.repository(), group, {.data = true, .workers = environment.workers(1)},
         [&](std::uint64_t done, std::uint64_t total) {
             std::lock_guard lock(mutex);
             if (!started) progress.stage(group, "verify", total);
