@@ -1,6 +1,9 @@
+#include "app/cli/option_words.h"
 #include "app/cli/options.h"
 
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <regex>
@@ -16,6 +19,52 @@ std::string guide(const std::string& page)
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
+}
+
+/// README.md and every page below docs/.
+std::string all_pages()
+{
+    namespace fs = std::filesystem;
+    const fs::path source = TIDEMARK_SOURCE_DIR;
+    std::vector<fs::path> pages{source / "README.md"};
+    for (const auto& entry : fs::recursive_directory_iterator(source / "docs")) {
+        if (entry.path().extension() == ".md") pages.push_back(entry.path());
+    }
+    std::ostringstream text;
+    for (const auto& page : pages)
+        text << std::ifstream(page).rdbuf();
+    return text.str();
+}
+
+/// Not as the beginning of a longer one: --plan is not in --planned.
+bool names_option(const std::string& text, const std::string& name)
+{
+    const auto option = "--" + name;
+    for (auto at = text.find(option); at != text.npos; at = text.find(option, at + 1)) {
+        const auto end = at + option.size();
+        const auto next = end < text.size() ? static_cast<unsigned char>(text[end]) : 0;
+        if (std::isalnum(next) == 0 && next != '-') return true;
+    }
+    return false;
+}
+
+TEST(Manual, ThePagesNameEveryOptionOfEveryCommand)
+{
+    const auto pages = all_pages();
+    std::size_t seen = 0;
+    with_command_tree([&](const CLI::App& program) {
+        auto commands = commands_of(program);
+        commands.push_back(words_of(program)); // what holds for all
+        for (const auto& command : commands) {
+            for (const auto& option : command.options) {
+                if (option.long_name.empty() || option.long_name == "help") continue;
+                ++seen;
+                EXPECT_TRUE(names_option(pages, option.long_name))
+                    << command.name << " --" << option.long_name;
+            }
+        }
+    });
+    EXPECT_GT(seen, 50U);
 }
 
 TEST(Manual, NamesEveryExitCodeOfTheGuideAndNoOther)
