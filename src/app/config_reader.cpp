@@ -159,6 +159,10 @@ model::MemberSpec read_member(const Section& entry)
         if (!member.data_dir->is_absolute()) entry.mistake("data_dir", "must be an absolute path");
     }
     member.backup_from = entry.text("backup_from");
+    if (member.backup_from) {
+        if (auto problem = member_url_problem(*member.backup_from); !problem.empty())
+            entry.mistake("backup_from", problem);
+    }
     if (auto value = entry.text("gid_pattern")) {
         member.gid_pattern = *value;
         check_pattern(entry, *value);

@@ -240,8 +240,33 @@ url = ["postgres://b/x", "sesame"]
     EXPECT_THAT(text, HasSubstr("t.toml:6: group.g.member.url names a server at mysql://"));
     EXPECT_THAT(text, HasSubstr("t.toml:9: group.g.member.url is no connection string"));
     EXPECT_THAT(text, testing::Not(HasSubstr("sesame")));
-    for (const char* good : {"postgresql://a/b?options=-csearch_path%3Dx", "postgres:///",
-                             "sslmode=require host=a", "service=x", "host = 'a' user=b"})
+    text = mistakes_of(R"([repository.main]
+url = "/x"
+[group.g]
+[[group.g.member]]
+name = "m0"
+url = "host=/x dbname password=sesame"
+backup_from = "mysql://nobody"
+[[group.g.member]]
+name = "m1"
+url = "postgresql://h:99999999/db?nonsense=sesame"
+backup_from = "garbage"
+[[group.g.member]]
+name = "m2"
+url = ["host=h", "host=a,b port=5432,65536"]
+backup_from = "postgresql://u:p@sesame@h/db"
+)");
+    EXPECT_THAT(text, HasSubstr("t.toml:6: group.g.member.url cannot be read as a connection"));
+    EXPECT_THAT(text, HasSubstr("t.toml:7: group.g.member.backup_from names a server at mysql://"));
+    EXPECT_THAT(text, HasSubstr("t.toml:10: group.g.member.url cannot be read as a connection"));
+    EXPECT_THAT(text, HasSubstr("t.toml:11: group.g.member.backup_from is no connection string"));
+    EXPECT_THAT(text, HasSubstr("t.toml:14: group.g.member.url names a port that is none"));
+    EXPECT_THAT(text, HasSubstr("t.toml:15: group.g.member.backup_from cannot be right: it holds "
+                                "more than one '@'"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("sesame")));
+    for (const char* good :
+         {"postgresql://a/b?options=-csearch_path%3Dx", "postgres:///", "sslmode=require host=a",
+          "service=x", "host = 'a' user=b", "postgresql://a:1,b:65535,c/x", "host=a port=' 5432 '"})
         EXPECT_EQ(mistakes_of("[repository.main]\nurl = \"file:///x\"\n[group.g]\n"
                               "[[group.g.member]]\nname = \"a\"\nurl = \"" +
                               std::string(good) + "\"\n"),

@@ -1,5 +1,7 @@
 #include "app/url_rules.h"
 
+#include "engine/postgres/pq.h"
+
 #include <algorithm>
 #include <cctype>
 #include <fmt/format.h>
@@ -23,12 +25,13 @@ std::string_view scheme_of(std::string_view url)
 std::string member_url_problem(std::string_view url)
 {
     auto scheme = scheme_of(url);
-    if (scheme == "postgresql" || scheme == "postgres") return {};
-    if (!scheme.empty())
+    const bool postgres = scheme == "postgresql" || scheme == "postgres";
+    if (!scheme.empty() && !postgres)
         return fmt::format("names a server at {}://, which this version does not support; write "
                            "postgresql://USER@HOST/postgres",
                            scheme);
-    if (url.find('=') != url.npos) return {};
+    if (postgres || url.find('=') != url.npos)
+        return engine::postgres::conninfo_problem(std::string(url));
     return "is no connection string, such as postgresql://USER@HOST/postgres or "
            "\"host=HOST user=USER\"";
 }

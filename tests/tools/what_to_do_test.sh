@@ -14,7 +14,7 @@ done
 
 sources="src/engine/postgres/checks.cpp src/engine/postgres/setting_checks.cpp src/engine/postgres/decision_check.cpp
     src/app/cli/check_command.cpp
-    src/app/cli/check_repository.cpp src/app/cli/clock_check.cpp src/job/log_checks.cpp"
+    src/app/cli/check_repository.cpp src/app/cli/clock_check.cpp src/app/cli/password_check.cpp src/job/log_checks.cpp"
 # As an argument, as a field, as a variable; of names made of a beginning ("grant_"), the beginning.
 checks=$(cat $sources | tr '\n' ' ' |
     grep -oE '\b((ok|failed|waiting|fine)\(|name =) *"[a-z_]+"' | sed 's/.*"\(.*[a-z]\)_*"/\1/' | sort -u)

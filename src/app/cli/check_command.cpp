@@ -3,11 +3,11 @@
 #include "app/cli/commands.h"
 #include "app/cli/decision_tables.h"
 #include "app/cli/hooks.h"
+#include "app/cli/password_check.h"
 #include "app/cli/sheet.h"
 #include "app/cli/table.h"
 #include "app/cli/unrecorded.h"
 #include "app/wiring.h"
-#include "engine/postgres/redact.h"
 #include "job/group_log.h"
 #include "job/log_checks.h"
 #include "job/log_guard.h"
@@ -183,20 +183,7 @@ void check_members(Environment& environment, Findings& findings,
             std::lock_guard lock(mutex);
             if (!findings.worst) findings.worst = error.code();
         }
-        auto holds_secret = [](const std::string& url) {
-            return engine::postgres::redact_url(url) != url;
-        };
-        const bool backup_from = member.backup_from && holds_secret(*member.backup_from);
-        if (backup_from || holds_secret(member.url) ||
-            std::ranges::any_of(member.more_urls, holds_secret)) {
-            auto check =
-                failed("password",
-                       backup_from ? "backup_from holds a password" : "the url holds a password",
-                       "put it into a password file (~/.pgpass, mode 0600) and take it "
-                       "out of the configuration");
-            check.state = engine::CheckState::waiting;
-            results[i].push_back(check);
-        }
+        if (auto check = password_check(member)) results[i].push_back(*check);
     });
     for (std::size_t i = 0; i < crew.size(); ++i) {
         for (auto& check : results[i])

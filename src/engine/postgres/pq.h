@@ -92,6 +92,12 @@ struct ConnectOptions {
     std::stop_token stop = {};
 };
 
+/// What libpq cannot open a connection with: what is to be said behind the name of `url`; empty
+/// when it may do. Holds nothing of it, nor of libpq's own message, which may quote a password.
+std::string conninfo_problem(const std::string& url);
+/// A password or another secret stands in `url`; false also when libpq cannot read it.
+bool holds_secret(const std::string& url);
+
 /// One of the servers that a connection string names.
 struct ServerUrl {
     std::string conninfo; ///< of this server alone, whatever its role; may hold a password

@@ -5,7 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <map>
+#include <optional>
 #include <poll.h>
 
 namespace tidemark::engine::postgres {
@@ -17,27 +20,31 @@ namespace {
 
 using Keywords = std::map<std::string, std::string>;
 
-Keywords parse_conninfo(const std::string& url)
+/// Absent when libpq cannot read it. Its message is left: it quotes parts of the string, a password
+/// among them.
+std::optional<Keywords> read_conninfo(const std::string& url)
 {
-    if (const std::string defect = url_defect(url); !defect.empty())
-        throw Error{Code::usage,
-                    fmt::format("the url {} cannot be right: {}", redact_url(url), defect)};
     char* message = nullptr;
     PQconninfoOption* options = PQconninfoParse(url.c_str(), &message);
-    if (options == nullptr) {
-        // libpq quotes parts of the string in its message, a password among them.
-        PQfreemem(message);
-        throw Error{
-            Code::usage,
-            fmt::format("the url {} cannot be read as a connection string", redact_url(url)),
-            {.hint = "write postgresql://user@host:port/database?sslmode=verify-full, with "
-                     "special characters percent-encoded"}};
-    }
+    PQfreemem(message);
+    if (options == nullptr) return std::nullopt;
     Keywords out;
     for (const PQconninfoOption* o = options; o->keyword != nullptr; ++o)
         if (o->val != nullptr) out[o->keyword] = o->val;
     PQconninfoFree(options);
     return out;
+}
+
+Keywords parse_conninfo(const std::string& url)
+{
+    if (const std::string defect = url_defect(url); !defect.empty())
+        throw Error{Code::usage,
+                    fmt::format("the url {} cannot be right: {}", redact_url(url), defect)};
+    if (auto words = read_conninfo(url)) return std::move(*words);
+    throw Error{Code::usage,
+                fmt::format("the url {} cannot be read as a connection string", redact_url(url)),
+                {.hint = "write postgresql://user@host:port/database?sslmode=verify-full, with "
+                         "special characters percent-encoded"}};
 }
 
 Keywords connection_keywords(const std::string& url, const ConnectOptions& options)
@@ -125,6 +132,35 @@ std::string conninfo_of(const Keywords& words)
 }
 
 } // namespace
+
+std::string conninfo_problem(const std::string& url)
+{
+    if (const std::string defect = url_defect(url); !defect.empty())
+        return "cannot be right: " + defect;
+    const auto words = read_conninfo(url);
+    if (!words)
+        return "cannot be read as a connection string: it may hold libpq's parameters only, each "
+               "with its value, and in a URL special characters percent-encoded";
+    for (const std::string& item : split_list(*words, "port")) {
+        std::string_view text = item; // blanks around it are nothing to libpq
+        text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+        text = text.substr(0, text.find_last_not_of(" \t") + 1);
+        int port = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+        const bool number = error == std::errc{} && end == text.data() + text.size();
+        if (!text.empty() && (!number || port < 1 || port > 65535))
+            return "names a port that is none; they go from 1 to 65535";
+    }
+    return {};
+}
+
+bool holds_secret(const std::string& url)
+{
+    const auto words = read_conninfo(url);
+    return words && std::ranges::any_of(*words, [](const auto& word) {
+               return is_secret_key(word.first) && !word.second.empty();
+           });
+}
 
 std::vector<ServerUrl> split_servers(const std::string& url)
 {

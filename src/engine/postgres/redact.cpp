@@ -13,14 +13,6 @@ constexpr std::string_view kMask = "***";
 constexpr std::array<std::string_view, 5> kSecretKeys{
     "password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"};
 
-bool is_secret_key(std::string_view key)
-{
-    std::string lower(key);
-    std::ranges::transform(lower, lower.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return std::ranges::find(kSecretKeys, lower) != kSecretKeys.end();
-}
-
 std::optional<std::size_t> scheme_length(std::string_view url)
 {
     for (std::string_view scheme : {"postgresql://", "postgres://"})
@@ -138,6 +130,14 @@ std::string redact_keywords(std::string_view text)
 }
 
 } // namespace
+
+bool is_secret_key(std::string_view key)
+{
+    std::string lower(key);
+    std::ranges::transform(lower, lower.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return std::ranges::find(kSecretKeys, lower) != kSecretKeys.end();
+}
 
 std::string redact_url(std::string_view url)
 {

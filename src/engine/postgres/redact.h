@@ -10,6 +10,9 @@ namespace tidemark::engine::postgres {
 /// member's url goes through here.
 std::string redact_url(std::string_view url);
 
+/// libpq's keywords whose value nobody shall see: "password", "sslpassword" and the like.
+bool is_secret_key(std::string_view key);
+
 /// A reason why `url` cannot mean what its writer wanted (an '@', '/' or ':' of a password that
 /// is not percent-encoded); empty when there is none. Never holds a part of the secret.
 std::string url_defect(std::string_view url);
