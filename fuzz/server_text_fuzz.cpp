@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/postgres/access_rules.h"
 #include "engine/postgres/backup_rules.h"
 #include "engine/postgres/conf_file.h"
 #include "engine/postgres/config_capture.h"
@@ -65,8 +66,47 @@ struct Host {
     std::vector<std::string_view> parts;
 };
 
+/// What the rules name is absent, elsewhere or as it was, by the length of its name.
+IncludePaths places_of_rules(std::string_view text)
+{
+    const std::string moved = "/new \"place\"";
+    IncludePaths out{{moved, moved}};
+    for (const auto& rule : split_rules(text)) {
+        for (const auto& found : rule_includes(rule)) {
+            const auto& path = found.include.path;
+            if (path.size() % 3 == 0)
+                out.try_emplace(path, std::nullopt);
+            else
+                out.try_emplace(path, path.size() % 3 == 1 ? moved : path);
+        }
+    }
+    return out;
+}
+
+void fuzz_rules(std::string_view text)
+{
+    if (text.size() > 4096) return; // a rule of a thousand files is read a thousand times
+    const auto places = places_of_rules(text);
+    for (auto of : {RulesOf::access, RulesOf::names}) {
+        auto once = edit_rules(text, places, of);
+        auto again = edit_rules(once.text, places, of);
+        CHECK(again.changed.empty() && again.text == once.text);
+    }
+    // Where a file is absent, nobody comes in by what stands in the place of its rule.
+    for (const auto& rule : split_rules(text)) {
+        const bool closed = std::ranges::any_of(rule_includes(rule), [&](const auto& found) {
+            return found.word != "include_if_exists " && !places.at(found.include.path);
+        });
+        if (!closed) continue;
+        for (const auto& line : split_rules(edit_rules(rule, places, RulesOf::access).text))
+            CHECK(line.starts_with('#') || line.find("reject") != line.npos);
+    }
+}
+
 void fuzz_conf(std::string_view text)
 {
+    fuzz_rules(text);
+
     Host host(text);
     auto files = capture_configuration({.data_directory = "/data",
                                         .config_file = "/etc/pg/main",
