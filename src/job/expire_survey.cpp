@@ -44,10 +44,11 @@ public:
             input_.held.emplace(restore.mark,
                                 model::restore_id(restore.number) + " is not finished");
         add_readers();
-        add_marks();
+        repo::Planner planner{out_.view, true, repo::Unclosed::oldest_first};
+        add_marks(planner);
         add_sets();
         for (const auto& [name, member] : out_.view.members)
-            add_member(name, member);
+            add_member(planner, name, member);
         add_events();
         out_.plan = model::plan_retention(input_);
         collect_commits();
@@ -88,12 +89,11 @@ private:
                (parsed && read_.contains({member, parsed->number}));
     }
 
-    void add_marks()
+    void add_marks(repo::Planner& planner)
     {
         std::map<model::Number, const repo::StoredMark*> by_number;
         for (const auto& mark : out_.view.marks)
             by_number.emplace(mark.number(), &mark);
-        repo::Planner planner{out_.view, true};
         for (const auto& mark : out_.view.marks) {
             auto recorded = out_.objects.find(mark.object.key);
             bool moment = mark.value.is_moment();
@@ -171,11 +171,14 @@ private:
         }
     }
 
-    void add_member(const std::string& name, const repo::MemberView& member)
+    void add_member(repo::Planner& planner, const std::string& name, const repo::MemberView& member)
     {
         model::RetentionMember& line = input_.members[name];
-        for (const auto& backup : member.backups)
-            line.backups.push_back({backup.number(), backup.value.ended});
+        for (const auto& backup : member.backups) {
+            line.backups.push_back({.number = backup.number(), .ended = backup.value.ended});
+            if (const auto* older = planner.stand_in(backup))
+                line.backups.back().stand_in = older->number();
+        }
         std::set<std::string> joined;
         for (const auto& piece : member.joined)
             joined.insert(piece.object.key);

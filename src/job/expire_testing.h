@@ -25,7 +25,7 @@ protected:
         }
     }
 
-    static ExpireOptions options(World& world)
+    static ExpireOptions options(NewGroup& world)
     {
         ExpireOptions out;
         out.grace = out.settle;
@@ -34,7 +34,7 @@ protected:
         return out;
     }
 
-    static std::size_t count(World& world, repo::KeyKind kind)
+    static std::size_t count(NewGroup& world, repo::KeyKind kind)
     {
         std::size_t out = 0;
         for (const auto& info : world.storage().list("groups/shop/")) {
@@ -44,7 +44,7 @@ protected:
         return out;
     }
 
-    static model::RetentionPlan plan_of(World& world)
+    static model::RetentionPlan plan_of(NewGroup& world)
     {
         SurveyOptions options;
         options.policy.keep_days = world.group().keep_days;
@@ -52,7 +52,7 @@ protected:
     }
 
     /// Nothing is wrong, and every mark that stays for its own sake can be restored and proved.
-    static void check_good(World& world)
+    static void check_good(NewGroup& world)
     {
         world.check_whole();
         auto view = world.view();

@@ -70,4 +70,14 @@ bool covered(const std::vector<LogRange>& merged, const LogRange& range)
     });
 }
 
+bool on_history(const History& history, const LogRange& range)
+{
+    Offset from = 0;
+    for (const History::Step& step : history.ancestors()) {
+        if (step.epoch == range.epoch) return range.from < step.left_at && from < range.to;
+        from = step.left_at;
+    }
+    return range.epoch == history.current() && from < range.to;
+}
+
 } // namespace tidemark::model

@@ -17,4 +17,7 @@ bool touches(const std::vector<LogRange>& merged, const LogRange& range);
 /// Is there one in `merged` that holds all of it?
 bool covered(const std::vector<LogRange>& merged, const LogRange& range);
 
+/// Does `history` pass through some of the range? Not through abandoned branches.
+bool on_history(const History& history, const LogRange& range);
+
 } // namespace tidemark::model

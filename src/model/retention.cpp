@@ -10,17 +10,6 @@ namespace tidemark::model {
 
 namespace {
 
-/// The epoch of `history` whose part holds some of the range; nothing on abandoned branches.
-bool on_history(const History& history, const LogRange& range)
-{
-    Offset from = 0;
-    for (const History::Step& step : history.ancestors()) {
-        if (step.epoch == range.epoch) return range.from < step.left_at && from < range.to;
-        from = step.left_at;
-    }
-    return range.epoch == history.current() && from < range.to;
-}
-
 std::string days(int count)
 {
     return fmt::format("{} day{}", count, count == 1 ? "" : "s");
@@ -155,9 +144,13 @@ private:
             Fate& fate = fates[backup.number];
             if (backup.number == newest && !member.left)
                 fate = {true, "the newest base backup"};
+            else if (backup.stand_in && is_left_over(name, backup, in_.policy.keep_repeated))
+                fate = {false, fmt::format("no backup set names it, and b-{} with the log since "
+                                           "stands in for it",
+                                           *backup.stand_in)};
             else if (!anything_restorable_)
                 fate = {true, "no mark is restorable now"};
-            else if (is_left_over(name, backup))
+            else if (is_left_over(name, backup, in_.policy.keep_unclosed))
                 fate = {false, "no backup set names it, and no mark that stays needs it"};
             else if (backup.ended >= cutoff_)
                 fate = {true, "younger than " + days(in_.policy.keep_days)};
@@ -170,9 +163,10 @@ private:
     }
 
     /// One that was finished before another member's failed: each try would leave one more.
-    bool is_left_over(const std::string& name, const RetentionBackup& backup) const
+    bool is_left_over(const std::string& name, const RetentionBackup& backup,
+                      base::Duration age) const
     {
-        if (in_.closing || backup.ended > in_.now - in_.policy.keep_unclosed) return false;
+        if (in_.closing || backup.ended > in_.now - age) return false;
         return std::none_of(sets_.begin(), sets_.end(), [&](const auto& one) {
             auto named = one.second->backups.find(name);
             return named != one.second->backups.end() && named->second == backup.number;

@@ -22,6 +22,8 @@ struct RetentionPolicy {
     base::Duration keep_all = std::chrono::hours{48}; ///< every mark younger than this
     /// A base backup that no set names: what a full backup left that failed for another member.
     base::Duration keep_unclosed = std::chrono::hours{24};
+    /// One for which an older one stands in.
+    base::Duration keep_repeated = std::chrono::hours{1};
     base::Duration keep_hourly = std::chrono::hours{24 * 30}; ///< then one an hour, then one a day
     std::size_t runs = 100;   ///< so many of the newest stay whatever their age
     std::size_t drills = 100; ///< the same; and what proves a mark that stays
@@ -53,6 +55,10 @@ struct RetentionSet {
 struct RetentionBackup {
     Number number = 0;
     base::Time ended;
+    /// An older one of no set, too, from which every mark can be restored that can be from this
+    /// one. What marks need names that one, so where full backups fail for days two of each
+    /// unbroken stretch of log are stored at most, and not one for each try.
+    std::optional<Number> stand_in = {};
 };
 
 struct RetentionPiece {
@@ -120,8 +126,8 @@ struct RetentionPlan {
 };
 
 /// Keeps whatever any mark of the policy's days needs, the newest restorable set and the newest
-/// proven one, holds, and what is being read. While no mark is restorable, no base backup and no
-/// log goes.
+/// proven one, holds, and what is being read. While no mark is restorable, no base backup goes but
+/// those for which an older one stands in, and no log.
 RetentionPlan plan_retention(const RetentionInput& input);
 
 } // namespace tidemark::model

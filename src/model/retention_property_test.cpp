@@ -70,9 +70,11 @@ private:
         if (below(3) == 0) join_some(name, member);
         member.settled = LogPosition{epoch, end - kUnit * below(3)};
         Number count = below(6);
-        for (Number i = 1; i <= count; ++i)
+        for (Number i = 1; i <= count; ++i) {
             member.backups.push_back(
                 {i, input.now - hours{Number{24} * 60 * (count - i) / std::max<Number>(count, 1)}});
+            if (i > 1 && below(3) == 0) member.backups.back().stand_in = 1 + below(i - 1);
+        }
         input.members.emplace(name, std::move(member));
     }
 
@@ -221,7 +223,9 @@ void check_garbage(const RetentionInput& in, const RetentionPlan& plan)
             });
             bool young = backup.ended >= cutoff &&
                          (named || backup.ended > in.now - in.policy.keep_unclosed);
-            bool wanted = !any || backup.number == newest || young;
+            bool repeated =
+                !named && backup.stand_in && backup.ended <= in.now - in.policy.keep_repeated;
+            bool wanted = backup.number == newest || (!repeated && (!any || young));
             for (const RetentionMark& mark : in.marks) {
                 const Fate& fate = plan.marks.at(mark.number);
                 wanted = wanted || (fate.stays && !fate.why.starts_with("the proof of") &&

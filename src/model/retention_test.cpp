@@ -77,6 +77,36 @@ TEST(RetentionTest, ABaseBackupThatNoSetNamesGoesAfterADay)
     EXPECT_TRUE(plan_retention(in).members.at("a").backups.at(2).stays);
 }
 
+TEST(RetentionTest, OfThoseThatNoSetNamesTheOldestStandsInForTheLaterOnes)
+{
+    auto in = marks_every(hours{1}, hours{24 * 5}, 14);
+    for (auto& mark : in.marks)
+        mark.restorable = false;
+    auto ago = [&](base::Duration back) { return in.now - back; };
+    in.members["a"].backups = {{1, ago(hours{30})},
+                               {2, ago(hours{20}), 1},
+                               {3, ago(hours{2}), 1},
+                               {4, ago(std::chrono::minutes{30}), 1},
+                               {5, ago(std::chrono::minutes{10}), 1}};
+    auto stay = [&] {
+        std::vector<Number> out;
+        for (const auto& [number, fate] : plan_retention(in).members.at("a").backups)
+            if (fate.stays) out.push_back(number);
+        return out;
+    };
+    using Numbers = std::vector<Number>;
+    EXPECT_EQ(stay(), (Numbers{1, 4, 5})) << "nothing is restorable, and yet";
+    EXPECT_EQ(plan_retention(in).members.at("a").backups.at(2).why,
+              "no backup set names it, and b-1 with the log since stands in for it");
+    in.marks.back().needs["a"].backup = 3;
+    EXPECT_EQ(stay(), (Numbers{1, 3, 4, 5})) << "whatever stands in, what a mark needs stays";
+    in.sets.push_back({.number = 1, .mark = 1, .backups = {{"a", 2}}});
+    EXPECT_EQ(stay(), (Numbers{1, 2, 3, 4, 5})) << "of a set";
+    in.sets.clear();
+    in.closing = true;
+    EXPECT_EQ(stay().size(), 5U) << "a set may still name them";
+}
+
 TEST(RetentionTest, OfAMemberThatLeftNothingStaysForItsOwnSake)
 {
     auto in = marks_every(hours{1}, hours{24 * 5}, 3);

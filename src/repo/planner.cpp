@@ -26,8 +26,8 @@ std::vector<MemberGoal> goals_of(const model::Mark& mark, const std::vector<std:
     return out;
 }
 
-Planner::Planner(const RepositoryView& view, bool allow_damaged)
-    : view_(view), allow_damaged_(allow_damaged)
+Planner::Planner(const RepositoryView& view, bool allow_damaged, Unclosed unclosed)
+    : view_(view), allow_damaged_(allow_damaged), unclosed_(unclosed)
 {
 }
 
@@ -72,13 +72,14 @@ Planner::MemberFacts Planner::make_facts(const std::string& member) const
             look(pack.key, pack.size);
         out.backups.push_back(std::move(candidate));
     }
-    std::sort(out.backups.begin(), out.backups.end(), [](const Candidate& a, const Candidate& b) {
-        auto rank = [](const Candidate& c) {
-            return std::tuple{c.backup->value.is_damaged(), !c.in_set,
-                              model::kMaxNumber - c.backup->number()};
-        };
-        return rank(a) < rank(b);
-    });
+    auto rank = [&](const Candidate& c) {
+        bool oldest_first = !c.in_set && unclosed_ == Unclosed::oldest_first;
+        auto number = c.backup->number();
+        return std::tuple{c.backup->value.is_damaged(), !c.in_set,
+                          oldest_first ? number : model::kMaxNumber - number};
+    };
+    std::sort(out.backups.begin(), out.backups.end(),
+              [&](const Candidate& a, const Candidate& b) { return rank(a) < rank(b); });
     return out;
 }
 
@@ -143,6 +144,30 @@ const StoredManifest* Planner::choose(const MemberGoal& goal)
         std::find_if(known.backups.begin(), known.backups.end(),
                      [&](const Candidate& candidate) { return usable(known, candidate, goal); });
     return found == known.backups.end() ? nullptr : found->backup;
+}
+
+const StoredManifest* Planner::stand_in(const StoredManifest& backup)
+{
+    const model::Manifest& value = backup.value;
+    // Else its own words do not tell on which way it lies.
+    if (!value.history.contains(value.start) || !value.history.contains(value.stop)) return nullptr;
+    MemberFacts& known = facts(value.member);
+    // Whoever begins with the backup reads the log from its start on: who comes to that start
+    // along the same way comes wherever it does.
+    const MemberGoal its_start{.member = value.member,
+                               .history = value.history,
+                               .target = value.start,
+                               .log_to = value.start,
+                               .system_id = value.identity.system_id};
+    const StoredManifest* oldest = nullptr;
+    for (const Candidate& candidate : known.backups) {
+        const StoredManifest& other = *candidate.backup;
+        if (candidate.in_set || other.number() >= backup.number()) continue;
+        if (other.value.is_damaged() && !value.is_damaged()) continue;
+        if (oldest != nullptr && oldest->number() < other.number()) continue;
+        if (usable(known, candidate, its_start)) oldest = &other;
+    }
+    return oldest;
 }
 
 bool Planner::reachable(const MemberGoal& goal)

@@ -2,6 +2,7 @@
 
 #include "repo/restore_plan.h"
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <span>
@@ -23,10 +24,17 @@ struct MemberGoal {
 /// The goals of a mark's members; of `wanted` only, when that is not empty.
 std::vector<MemberGoal> goals_of(const model::Mark& mark, const std::vector<std::string>& wanted);
 
+/// Among base backups that no set names.
+enum class Unclosed : std::uint8_t {
+    newest_first, ///< less log to replay
+    oldest_first, ///< one serves all marks, so the others may go
+};
+
 /// Answers for one view, which must outlive it. Keeps what the answers for many marks share.
 class Planner {
 public:
-    Planner(const RepositoryView& view, bool allow_damaged);
+    Planner(const RepositoryView& view, bool allow_damaged,
+            Unclosed unclosed = Unclosed::newest_first);
 
     /// The same answer as plan_member, without the details.
     bool reachable(const MemberGoal& goal);
@@ -35,6 +43,9 @@ public:
     std::vector<std::string> missing(const model::Mark& mark) const;
     /// The base backup that plan_member would use; null where there is no plan.
     const StoredManifest* choose(const MemberGoal& goal);
+    /// The oldest base backup of no set from which every position can be reached that can be
+    /// reached from this later one: it is no worse, and the log between them is whole. Null: none.
+    const StoredManifest* stand_in(const StoredManifest& backup);
     /// The member's plan, or nothing and the reasons added to `obstacles`.
     std::optional<MemberPlan> plan_member(const MemberGoal& goal, std::vector<Obstacle>& obstacles,
                                           std::vector<std::string>& warnings);
@@ -48,7 +59,7 @@ private:
     struct MemberFacts {
         const MemberView* view = nullptr;
         std::vector<LogPiece> usable;   ///< pieces that are not damaged
-        std::vector<Candidate> backups; ///< best first: sound, of a complete set, newest
+        std::vector<Candidate> backups; ///< best first: sound, of a complete set, newest (Unclosed)
         std::map<std::string, model::PieceRef> named; ///< pieces that sets name, by key
         std::vector<std::pair<model::History, std::vector<LogChain>>> chains;
     };
@@ -74,6 +85,7 @@ private:
 
     const RepositoryView& view_;
     bool allow_damaged_;
+    Unclosed unclosed_;
     std::map<std::string, MemberFacts> facts_;
 };
 
