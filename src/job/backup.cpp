@@ -30,6 +30,8 @@ constexpr auto kClosingPatience = std::chrono::minutes{10};
 /// For a question whose answer the backup can do without.
 constexpr auto kQuestionPatience = std::chrono::seconds{10};
 constexpr base::Duration kLogPause = std::chrono::minutes{1};
+/// Who stops one by hand because it was a mistake does so sooner.
+constexpr base::Duration kMuchWork = std::chrono::minutes{5};
 
 /// A slot that stands beyond everything we stored or meant to store was moved by somebody else
 /// (made by hand, or confirmed for another copy of this repository): what lies between is gone.
@@ -208,10 +210,15 @@ void copy_all(const Context& context, const BackupOptions& options, const Crew& 
     log_meanwhile.finish();
 }
 
-/// Whoever was told to stop, and whoever found another at work, did not fail.
-bool is_failure(const Error& error)
+/// Whoever found another at work did not fail. Who was told to stop did where much was thrown away:
+/// under a time limit that is shorter than the copy each run would begin with it again.
+bool is_failure(const Error& error, const BackupOutcome& outcome, base::Duration took)
 {
-    return error.code() != base::Code::lease_held && error.code() != base::Code::cancelled;
+    if (error.code() != base::Code::cancelled) return error.code() != base::Code::lease_held;
+    return took >= kMuchWork ||
+           std::ranges::any_of(outcome.members, [](const BackupOutcome::Member& member) {
+               return member.manifest.number() != 0; // its copy was finished
+           });
 }
 
 } // namespace
@@ -236,12 +243,13 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
     auto full = repo::Lease::acquire(
         context.storage(), context.group.name, kFullActivity, context.owner(),
         {.ttl = context.lease_ttl, .count_tries = true, .count_anew = options.counts_anew});
+    const auto begun = context.clock.now();
     try {
         copy_all(context, options, crew, sessions, outcome);
         outcome.closing = close(context, options, outcome, started);
     } catch (const Error& error) {
         sessions.clear();
-        if (!is_failure(error)) full->not_tried();
+        if (!is_failure(error, outcome, context.clock.now() - begun)) full->not_tried();
         throw;
     }
     full->succeeded();

@@ -20,6 +20,20 @@ using base::Code;
 using namespace std::chrono_literals;
 using repo::KeyKind;
 
+/// Minutes pass from one question to the next.
+class SlowClock final : public base::Clock {
+public:
+    base::Time now() override { return start_ + 6min * ++asked_; }
+    std::chrono::steady_clock::time_point steady() override
+    {
+        return std::chrono::steady_clock::now();
+    }
+
+private:
+    base::Time start_ = *base::parse_time("2026-11-23T12:00:00Z");
+    std::atomic<int> asked_ = 0;
+};
+
 class FailedFullTest : public ExpireTest {
 protected:
     FailedFullTest()
@@ -30,9 +44,9 @@ protected:
     }
 
     /// From now on b's copy fails, after that of a was finished.
-    void break_late()
+    void break_late(Code code = Code::failed)
     {
-        world.server(1).on_operation([this](const std::string& operation) {
+        world.server(1).on_operation([this, code](const std::string& operation) {
             if (operation == "begin_backup") ++begun;
             if (operation != "copy") return;
             repo::Backups of_a(world.storage(), {"shop", "a"});
@@ -40,8 +54,17 @@ protected:
             auto patience = std::chrono::steady_clock::now() + 10s;
             while (of_a.next_number() == before && std::chrono::steady_clock::now() < patience)
                 std::this_thread::yield();
-            throw base::Error{Code::failed, "a file cannot be read"};
+            throw base::Error{code, "a file cannot be read"};
         });
+    }
+
+    /// From now on full backups are stopped before a copy is finished.
+    void stop_early()
+    {
+        for (std::size_t member = 0; member < 2; ++member)
+            world.server(member).on_operation([](const std::string& operation) {
+                if (operation == "copy") throw base::Error{Code::cancelled, "stopped"};
+            });
     }
 
     /// One scheduled run; whether it tried a full backup.
@@ -97,6 +120,48 @@ TEST_F(FailedFullTest, TenInARowLeaveLittleAndAreTriedEverMoreRarely)
     place_mark(world.context(), MarkOptions{});
     expire(world.context(), options(world));
     EXPECT_LE(count(world, KeyKind::manifest), manifests + 2) << "what no set names is gone";
+}
+
+TEST_F(FailedFullTest, OneThatIsStoppedAfterMuchWorkCountsToo)
+{
+    // As by the time limit of a timer's unit: a's copy is finished each time.
+    break_late(Code::cancelled);
+    std::uint64_t counted = 0;
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(run_once()) << i;
+        EXPECT_EQ(read_failed_fulls(world.storage(), world.view()).count, ++counted);
+        EXPECT_FALSE(run_once()) << "paused after " << counted;
+        world.clock().advance(1h * (1 << i));
+    }
+}
+
+TEST_F(FailedFullTest, OneThatIsStoppedAfterMinutesCountsToo)
+{
+    stop_early();
+    SlowClock slow;
+    auto context = world.context();
+    Context slowly{.repository = context.repository,
+                   .engine = context.engine,
+                   .group = context.group,
+                   .progress = context.progress,
+                   .clock = slow,
+                   .stop = {},
+                   .compression_level = 1,
+                   .workers = 1,
+                   .command = "test",
+                   .host = "here"};
+    EXPECT_THROW(back_up_group(slowly, {}), base::Error);
+    EXPECT_EQ(read_failed_fulls(world.storage(), world.view()).count, 1U);
+}
+
+TEST_F(FailedFullTest, OneThatIsStoppedInItsFirstMomentsDoesNotCount)
+{
+    stop_early();
+    EXPECT_THROW(run_scheduled(world.context()), base::Error);
+    EXPECT_EQ(read_failed_fulls(world.storage(), world.view()).count, 0U);
+    for (std::size_t member = 0; member < 2; ++member)
+        world.server(member).on_operation({});
+    EXPECT_TRUE(run_scheduled(world.context()).backup.has_value()) << "at once";
 }
 
 TEST_F(FailedFullTest, ABackupThatIsAskedForDoesNotWait)
