@@ -54,7 +54,8 @@ public:
     ExpireReport run()
     {
         if (options_.plan_only) {
-            report_.survey = survey(context_, look_);
+            look();
+            warn_of_lost_holds();
             return std::move(report_);
         }
         context_.progress.stage(group_, "decide");
@@ -63,6 +64,7 @@ public:
                                           {.ttl = context_.lease_ttl});
         });
         look();
+        warn_of_lost_holds();
         remove(); // what earlier ones named: it makes room for what follows
         join();
         with_reserve([&] { bury(); });
@@ -78,6 +80,17 @@ public:
 
 private:
     void look() { report_.survey = survey(context_, look_); }
+
+    void warn_of_lost_holds() const
+    {
+        for (const auto& [key, why] : report_.survey.lost_holds)
+            context_.progress.warn(fmt::format("{}: {}", key, why));
+        if (!report_.survey.lost_holds.empty())
+            context_.progress.warn(
+                "while the newest holds cannot be read no mark goes, nor what a mark may need: say "
+                "`tidemark hold` again for what `tidemark list holds` lacks, or `tidemark release` "
+                "for what it still shows; that writes them anew");
+    }
 
     /// In a store without room nothing could be named, and so nothing be removed.
     void with_reserve(const std::function<void()>& work)

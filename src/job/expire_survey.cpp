@@ -37,9 +37,7 @@ public:
         input_.now = storage_.now();
         input_.policy = options_.policy;
         input_.proven = options_.proven;
-        for (const auto& hold : repo::HoldBook(storage_, group_).holds())
-            if (hold.in_force(input_.now))
-                input_.held.emplace(hold.mark, hold.note.empty() ? "held" : "held: " + hold.note);
+        add_holds();
         for (const auto& restore : repo::RestoreBook(storage_, group_).open())
             input_.held.emplace(restore.mark,
                                 model::restore_id(restore.number) + " is not finished");
@@ -61,6 +59,17 @@ public:
     }
 
 private:
+    /// What only a damaged generation holds is known to nobody.
+    void add_holds()
+    {
+        for (const auto& hold : repo::HoldBook(storage_, group_).holds(&out_.lost_holds))
+            if (hold.in_force(input_.now))
+                input_.held.emplace(hold.mark, hold.note.empty() ? "held" : "held: " + hold.note);
+        if (!out_.lost_holds.empty())
+            input_.readers.push_back(
+                {.why = "the newest holds cannot be read, and it may be held", .everything = true});
+    }
+
     void add_readers()
     {
         for (auto& one : repo::list_intents(storage_, group_)) {
@@ -279,14 +288,15 @@ private:
         collect_generations();
     }
 
-    /// Of holds, joined catalogues and books of restores the newest two are enough.
+    /// Of holds, joined catalogues and books of restores the newest two are enough; of holds that
+    /// are damaged one further back may be the newest that can be read.
     void collect_generations()
     {
         std::map<std::string, std::vector<std::string>> generations;
         for (const auto& [key, info] : out_.objects) {
             auto parsed = repo::parse_key(key);
-            if (parsed && (parsed->kind == KeyKind::joined || parsed->kind == KeyKind::hold ||
-                           parsed->kind == KeyKind::restore))
+            if (parsed && (parsed->kind == KeyKind::joined || parsed->kind == KeyKind::restore ||
+                           (parsed->kind == KeyKind::hold && out_.lost_holds.empty())))
                 generations[key.substr(0, key.rfind('/'))].push_back(key);
         }
         for (const auto& [prefix, keys] : generations)

@@ -126,6 +126,43 @@ TEST_F(ExpireTest, AHeldMarkStaysAndOneThatGoesCannotBeHeld)
     check_good(world);
 }
 
+TEST_F(ExpireTest, WhileTheNewestHoldsCannotBeReadNothingGoes)
+{
+    World world;
+    world.group().keep_days = 1;
+    live(world, 2);
+    auto held = world.view().marks.front().number();
+    repo::HoldBook book(world.storage(), "shop");
+    model::Hold hold{
+        .mark = held - 1, .note = "", .by = "here", .since = world.clock().now(), .until = {}};
+    book.hold(hold);
+    live(world, 3);
+    // One of these held `held`; the only ones that can be read are not among the newest two.
+    for (model::Number number : {2U, 3U})
+        store::put(world.storage(), repo::hold_key("shop", number), base::to_bytes("rot"));
+    auto marks = world.view().marks.size();
+    auto manifests = count(world, KeyKind::manifest), packs = count(world, KeyKind::pack);
+    for (int i = 0; i < 2; ++i) {
+        expire(world.context(), options(world));
+        world.clock().advance(25h);
+    }
+    EXPECT_EQ(world.view().marks.size(), marks);
+    EXPECT_EQ(count(world, KeyKind::manifest), manifests);
+    EXPECT_EQ(count(world, KeyKind::pack), packs);
+    EXPECT_EQ(book.holds().size(), 1U);
+    EXPECT_TRUE(std::ranges::any_of(world.progress().warnings(), [](const std::string& one) {
+        return one.find("say `tidemark hold` again") != std::string::npos;
+    }));
+
+    hold.mark = held;
+    book.hold(hold);
+    EXPECT_EQ(book.holds().size(), 2U);
+    expire(world.context(), options(world));
+    EXPECT_LT(world.view().marks.size(), marks) << "the others go now";
+    EXPECT_TRUE(repo::plan_restore(world.view(), held - 1).plan.has_value());
+    EXPECT_TRUE(repo::plan_restore(world.view(), held).plan.has_value());
+}
+
 TEST_F(ExpireTest, TheMarkOfAnUnfinishedRestoreStays)
 {
     World world;

@@ -86,11 +86,10 @@ std::vector<model::Hold> HoldBook::holds(Unreadable* unreadable) const
     return newest ? std::move(newest->value.holds) : std::vector<model::Hold>{};
 }
 
-void HoldBook::append(const Change& change) const
+void HoldBook::append(const Change& change, Unreadable* unreadable) const
 {
     sequence_.append(nullptr, [&](const CommitHeader& header) {
-        // Of the generation that this one follows: another writer may have been faster.
-        auto before = load_item(sequence_, header.number - 1, decode_holds);
+        auto before = latest_before(sequence_, header.number, decode_holds, unreadable);
         model::Holds next{.group = group_, .holds = {}};
         if (before) next.holds = std::move(before->value.holds);
         change(next.holds);
@@ -100,37 +99,42 @@ void HoldBook::append(const Change& change) const
     });
 }
 
-std::optional<model::Hold> HoldBook::hold(model::Hold hold) const
+std::optional<model::Hold> HoldBook::hold(model::Hold hold, Unreadable* unreadable) const
 {
     std::optional<model::Hold> before;
     const auto note = hold.note;
-    append([&](std::vector<model::Hold>& holds) {
-        auto old = std::ranges::find(holds, hold.mark, &model::Hold::mark);
-        before.reset();
-        if (old != holds.end() && old->in_force(hold.since)) before = *old;
-        if (before) refuse_to_shorten(*before, hold);
-        hold.note = note.empty() && before ? before->note : note;
-        if (old != holds.end()) holds.erase(old);
-        holds.push_back(hold);
-    });
+    append(
+        [&](std::vector<model::Hold>& holds) {
+            auto old = std::ranges::find(holds, hold.mark, &model::Hold::mark);
+            before.reset();
+            if (old != holds.end() && old->in_force(hold.since)) before = *old;
+            if (before) refuse_to_shorten(*before, hold);
+            hold.note = note.empty() && before ? before->note : note;
+            if (old != holds.end()) holds.erase(old);
+            holds.push_back(hold);
+        },
+        unreadable);
     // Written first, looked second: whoever removes looks at the holds after its tombstone.
     if (!condemned_keys(storage_, group_).contains(mark_key(group_, hold.mark))) return before;
-    release(hold.mark);
+    release(hold.mark, unreadable);
     throw Error{
         Code::not_restorable,
         fmt::format("mark m-{} cannot be held: retention is removing it already", hold.mark),
         {.hint = "`tidemark list marks` shows those that stay"}};
 }
 
-bool HoldBook::release(model::Number mark) const
+bool HoldBook::release(model::Number mark, Unreadable* unreadable) const
 {
-    auto now = holds();
+    Unreadable damaged;
+    auto now = holds(&damaged);
     bool held = std::any_of(now.begin(), now.end(),
                             [&](const model::Hold& one) { return one.mark == mark; });
-    if (!held) return false;
-    append([&](std::vector<model::Hold>& holds) {
-        std::erase_if(holds, [&](const model::Hold& one) { return one.mark == mark; });
-    });
+    if (!held && damaged.empty()) return false;
+    append(
+        [&](std::vector<model::Hold>& holds) {
+            std::erase_if(holds, [&](const model::Hold& one) { return one.mark == mark; });
+        },
+        unreadable);
     return true;
 }
 

@@ -28,13 +28,16 @@ public:
     /// the place of; its note stays where `hold` has none. One that would end later is not cut
     /// short: Error{usage}. When an `expire` has begun to remove the mark, the hold is taken back
     /// and Error{not_restorable} comes out.
-    std::optional<model::Hold> hold(model::Hold hold) const;
-    /// A new generation without it; false when it was not held.
-    bool release(model::Number mark) const;
+    /// The new generation begins with the newest that can be read. What newer ones said that are
+    /// damaged is lost with it: they go to `unreadable`, as in holds().
+    std::optional<model::Hold> hold(model::Hold hold, Unreadable* unreadable = nullptr) const;
+    /// A new generation without it, with the same words about `unreadable`; false, and no new
+    /// generation, when it was not held. Where the newest is damaged it may have been.
+    bool release(model::Number mark, Unreadable* unreadable = nullptr) const;
 
 private:
     using Change = std::function<void(std::vector<model::Hold>&)>;
-    void append(const Change& change) const;
+    void append(const Change& change, Unreadable* unreadable) const;
 
     store::Storage& storage_;
     std::string group_;

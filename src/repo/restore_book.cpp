@@ -171,12 +171,8 @@ void RestoreBook::change(const Change& change) const
         // The generation that this one follows, or the one before it that can be read: a damaged
         // one costs reports, which the hosts can make again.
         model::JointRestores next{.group = group_};
-        for (auto number = header.number - 1; number > 0; --number) {
-            auto before = load_readable(sequence_, number, decode_restores);
-            if (!before) continue;
+        if (auto before = latest_before(sequence_, header.number, decode_restores))
             next = std::move(before->value);
-            break;
-        }
         change(next);
         model::trim(next);
         return encode_restores(next, header);

@@ -107,6 +107,35 @@ TEST(RetentionObjectsTest, AHoldIsNotCutShortByASecondOne)
     EXPECT_EQ(book.holds()[0].note, "");
 }
 
+TEST(RetentionObjectsTest, HoldsGoOnFromTheNewestGenerationThatCanBeRead)
+{
+    TestStore store;
+    HoldBook book(store.storage, "shop");
+    auto now = testing::test_time();
+    model::Hold first{.mark = 9, .note = "a", .by = "here", .since = now, .until = {}};
+    model::Hold second{.mark = 3, .note = "b", .by = "here", .since = now, .until = {}};
+    book.hold(first);
+    for (model::Number number : {2U, 3U})
+        store::put(store.storage, hold_key("shop", number), base::to_bytes("rot"));
+    Unreadable unreadable;
+    EXPECT_EQ(book.holds(&unreadable), std::vector<model::Hold>{first});
+    EXPECT_EQ(unreadable.size(), 2U);
+
+    unreadable.clear();
+    EXPECT_FALSE(book.hold(second, &unreadable));
+    EXPECT_EQ(unreadable.size(), 2U) << "what they said is lost, and somebody must hear of it";
+    EXPECT_EQ(book.holds(), (std::vector<model::Hold>{second, first}));
+    unreadable.clear();
+    EXPECT_FALSE(book.release(4, &unreadable));
+    EXPECT_TRUE(unreadable.empty()) << "the newest is good again";
+
+    store::put(store.storage, hold_key("shop", 5), base::to_bytes("rot"));
+    EXPECT_TRUE(book.release(4, &unreadable)) << "it may have been held there";
+    EXPECT_TRUE(unreadable.contains(hold_key("shop", 5)));
+    EXPECT_EQ(book.holds(), (std::vector<model::Hold>{second, first}));
+    EXPECT_EQ(store.storage.list(holds_prefix("shop")).size(), 6U);
+}
+
 TEST(RetentionObjectsTest, WhatIsBeingRemovedCannotBeHeld)
 {
     TestStore store;

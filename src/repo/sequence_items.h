@@ -86,6 +86,20 @@ auto list_items(const Sequence& sequence, std::size_t limit, Decode decode,
     return out;
 }
 
+/// The newest that can be read of those before `number`: what a generation begins with. Another
+/// writer may have been faster than whatever was read earlier.
+template <typename Decode>
+auto latest_before(const Sequence& sequence, model::Number number, Decode decode,
+                   Unreadable* unreadable = nullptr)
+    -> decltype(load_item(sequence, number, decode))
+{
+    while (--number > 0) {
+        auto item = load_readable(sequence, number, decode, unreadable);
+        if (item) return item;
+    }
+    return std::nullopt;
+}
+
 /// The newest that can be read.
 template <typename Decode>
 auto latest_item(const Sequence& sequence, Decode decode, Unreadable* unreadable = nullptr)

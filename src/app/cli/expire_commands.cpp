@@ -145,6 +145,16 @@ json until_json(const model::Hold& hold)
     return hold.until ? json(base::format_time(*hold.until)) : json(nullptr);
 }
 
+/// A new generation took the place of damaged ones: retention goes by it from now on.
+void warn_of_lost_holds(Environment& environment, const repo::Unreadable& unreadable)
+{
+    warn_of_unreadable(environment, unreadable);
+    if (!unreadable.empty())
+        environment.progress().warn(
+            "what was held or released there is lost: look at `tidemark list holds`, and say "
+            "`tidemark hold` again now for each mark that is missing; the next expire goes by it");
+}
+
 } // namespace
 
 int run_expire(Environment& environment)
@@ -178,8 +188,10 @@ int run_hold(Environment& environment)
                      .by = base::host_name(),
                      .since = environment.clock().now(),
                      .until = parse_until(environment)};
-    auto before =
-        repo::HoldBook(environment.repository().storage(), environment.group().name).hold(hold);
+    repo::Unreadable unreadable;
+    auto before = repo::HoldBook(environment.repository().storage(), environment.group().name)
+                      .hold(hold, &unreadable);
+    warn_of_lost_holds(environment, unreadable);
     auto& document = environment.output().document();
     document["mark"] = repo::mark_id(hold.mark);
     document["until"] = until_json(hold);
@@ -187,7 +199,7 @@ int run_hold(Environment& environment)
     environment.output().text(fmt::format("mark {} is held with everything a restore to it needs, "
                                           "{}\n",
                                           repo::mark_id(hold.mark), until_text(hold)));
-    if (!before) return 0;
+    if (!before) return environment.done();
     document["instead_of"] = {{"since", base::format_time(before->since)},
                               {"until", until_json(*before)},
                               {"by", before->by},
@@ -196,21 +208,24 @@ int run_hold(Environment& environment)
         fmt::format("instead of: {}, by {} since {}{}\n", until_text(*before), before->by,
                     base::format_time_human(before->since),
                     before->note.empty() ? "" : ": " + base::escape_controls(before->note)));
-    return 0;
+    return environment.done();
 }
 
 int run_release(Environment& environment)
 {
     auto mark = held_mark(environment, environment.options().subject);
     repo::HoldBook book(environment.repository().storage(), environment.group().name);
-    if (!book.release(mark))
+    repo::Unreadable unreadable;
+    bool released = book.release(mark, &unreadable);
+    warn_of_lost_holds(environment, unreadable);
+    if (!released)
         throw Error{Code::usage,
                     fmt::format("mark {} is not held", repo::mark_id(mark)),
                     {.hint = "`tidemark list holds` shows those that are"}};
     environment.output().document()["mark"] = repo::mark_id(mark);
     environment.output().text(
         fmt::format("mark {} is released; retention decides again\n", repo::mark_id(mark)));
-    return 0;
+    return environment.done();
 }
 
 void list_holds(Environment& environment)
