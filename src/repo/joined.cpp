@@ -1,7 +1,5 @@
 #include "repo/joined.h"
 
-#include "base/error.h"
-#include "base/log.h"
 #include "repo/codec_parts.h"
 #include "repo/layout.h"
 #include "repo/sequence_items.h"
@@ -43,17 +41,8 @@ JoinedCatalog::JoinedCatalog(store::Storage& storage, const model::MemberId& id)
 
 std::vector<model::PieceRef> JoinedCatalog::pieces() const
 {
-    auto numbers = sequence_.numbers();
-    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
-        try {
-            if (auto found = load_item(sequence_, *number, decode_joined))
-                return std::move(found->value.pieces);
-        } catch (const base::Error& error) {
-            if (error.code() != base::Code::failed) throw;
-            base::log_warning("{}", error.what());
-        }
-    }
-    return {};
+    auto newest = latest_item(sequence_, decode_joined);
+    return newest ? std::move(newest->value.pieces) : std::vector<model::PieceRef>{};
 }
 
 void JoinedCatalog::append(const Lease& lease, const std::vector<model::PieceRef>& pieces) const

@@ -37,6 +37,20 @@ TEST(RetentionObjectsTest, ATombstoneComesBack)
     EXPECT_EQ(sequence_name("shop", backups_prefix({"shop", "orders"})), "members/orders/backups");
 }
 
+TEST(RetentionObjectsTest, ATombstoneUnderAnotherOnesNumberIsLeftOut)
+{
+    TestStore store;
+    auto lease = testing::take(store.storage, "expire");
+    Tombstones tombstones(store.storage, "shop");
+    model::Tombstone value{.group = "shop", .created = testing::test_time()};
+    auto first = tombstones.append(*lease, value);
+    auto bytes = store::get(store.storage, first.object.key, 1U << 20);
+    ASSERT_TRUE(bytes.has_value());
+    store::put(store.storage, tombstone_key("shop", 2), *bytes);
+    EXPECT_EQ(tombstones.list().size(), 1U);
+    EXPECT_EQ(tombstones.latest_readable()->object, first.object);
+}
+
 TEST(RetentionObjectsTest, ATombstoneWithOddNumbersIsRefused)
 {
     model::Tombstone value{.group = "shop"};

@@ -1,17 +1,13 @@
 #include "repo/tombstones.h"
 
-#include "base/error.h"
-#include "base/log.h"
 #include "repo/codec_parts.h"
 #include "repo/layout.h"
+#include "repo/sequence_items.h"
 
 #include <charconv>
 #include <fmt/format.h>
 
 namespace tidemark::repo {
-
-using base::Code;
-using base::Error;
 
 namespace {
 
@@ -102,25 +98,12 @@ Tombstones::Tombstones(store::Storage& storage, const std::string& group)
 
 std::vector<StoredTombstone> Tombstones::list() const
 {
-    std::vector<StoredTombstone> out;
-    auto numbers = sequence_.numbers();
-    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
-        try {
-            auto found = sequence_.read(*number);
-            if (found) out.push_back(decode_tombstone(found->bytes, found->object));
-        } catch (const Error& error) {
-            if (error.code() != Code::failed) throw;
-            base::log_warning("{}", error.what());
-        }
-    }
-    return out;
+    return list_items(sequence_, 0, decode_tombstone);
 }
 
 std::optional<StoredTombstone> Tombstones::latest_readable() const
 {
-    auto all = list();
-    if (all.empty()) return std::nullopt;
-    return std::move(all.front());
+    return latest_item(sequence_, decode_tombstone);
 }
 
 StoredTombstone Tombstones::append(const Lease& lease, const model::Tombstone& tombstone) const
