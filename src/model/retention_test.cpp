@@ -90,7 +90,8 @@ TEST(RetentionTest, OfThoseThatNoSetNamesTheOldestStandsInForTheLaterOnes)
                                {5, ago(std::chrono::minutes{10}), 1}};
     auto stay = [&] {
         std::vector<Number> out;
-        for (const auto& [number, fate] : plan_retention(in).members.at("a").backups)
+        const auto plan = plan_retention(in); // outlives the loop
+        for (const auto& [number, fate] : plan.members.at("a").backups)
             if (fate.stays) out.push_back(number);
         return out;
     };

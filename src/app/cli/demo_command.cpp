@@ -8,7 +8,6 @@
 
 namespace tidemark::app {
 
-using base::Code;
 using nlohmann::json;
 
 namespace {
