@@ -85,7 +85,8 @@ protected:
     static std::vector<model::Number> backups_of_a(NewGroup& group)
     {
         std::vector<model::Number> out;
-        for (const auto& backup : group.view().members.at("a").backups)
+        const auto view = group.view(); // outlives the loop
+        for (const auto& backup : view.members.at("a").backups)
             out.push_back(backup.number());
         std::ranges::sort(out);
         return out;

@@ -19,7 +19,6 @@ constexpr std::size_t kSystemId = 0;
 constexpr std::size_t kControlVersion = 8;
 constexpr std::size_t kCatalogVersion = 12;
 constexpr std::size_t kState = 16;
-constexpr std::size_t kWritten = 24;
 constexpr std::size_t kCheckpoint = 32;
 constexpr std::size_t kRedo = 40;
 constexpr std::size_t kThisTimeline = 48;
@@ -120,8 +119,6 @@ ControlFile parse_control_file(base::ByteView bytes)
         throw Error{Code::failed, fmt::format("pg_control: unknown state {}", u32(kState))};
     }
     file.state = static_cast<ClusterState>(u32(kState));
-    file.written =
-        base::Time{std::chrono::duration_cast<base::Duration>(std::chrono::seconds{u64(kWritten)})};
     model::Epoch timeline = u32(kThisTimeline);
     file.checkpoint = {timeline, u64(kCheckpoint)};
     file.redo = {timeline, u64(kRedo)};

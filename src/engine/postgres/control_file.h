@@ -34,7 +34,6 @@ struct ControlFile {
     std::uint32_t control_version = 0; ///< 1300, 1700, 1800
     std::uint32_t catalog_version = 0; ///< part of the tablespaces' folder names
     ClusterState state = ClusterState::starting_up;
-    base::Time written;
     model::LogPosition checkpoint;   ///< last checkpoint's record, on the checkpoint's timeline
     model::LogPosition redo;         ///< where replay from that checkpoint begins
     model::LogPosition min_recovery; ///< replay must come at least this far; 0 when it need not
