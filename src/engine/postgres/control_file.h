@@ -1,7 +1,6 @@
 #pragma once
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "model/log_position.h"
 
 #include <cstdint>
