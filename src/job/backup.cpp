@@ -15,6 +15,7 @@
 #include "repo/tombstones.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <fmt/format.h>
 #include <set>
@@ -178,35 +179,70 @@ MarkOutcome close(const Context& context, const BackupOptions& options, BackupOu
 
 /// One member that is down must cost neither the slots of the others nor the room on their disks,
 /// and the copying does not notice it for hours.
-void store_log_meanwhile(const Context& aside, const BackupOptions& options)
-{
-    try {
-        back_up_log_of_all(aside);
-    } catch (const std::exception& error) {
-        const auto* known = dynamic_cast<const Error*>(&error);
-        bool others = known != nullptr && known->code() == base::Code::lease_held;
-        if (!others && options.log_fails) options.log_fails();
-        throw;
+class LogMeanwhile {
+public:
+    LogMeanwhile(const Context& context, const BackupOptions& options,
+                 std::function<void()> give_up)
+        : stop_(context.stop), log_fails_(options.log_fails), give_up_(std::move(give_up))
+    {
     }
-}
+
+    void store(const Context& aside)
+    {
+        try {
+            back_up_log_of_all(aside, stop_);
+            failed_ = 0;
+        } catch (const std::exception& error) {
+            const auto* known = dynamic_cast<const Error*>(&error);
+            if (known != nullptr && known->code() == base::Code::lease_held) throw;
+            // Who was told to stop shall not break chains.
+            if (!stop_.stop_requested() && log_fails_ && log_fails_(++failed_)) give_up_();
+            throw;
+        }
+    }
+
+private:
+    std::stop_token stop_;
+    LogFails log_fails_;
+    std::function<void()> give_up_;
+    int failed_ = 0; ///< in a row
+};
 
 using Sessions = std::vector<std::unique_ptr<engine::Session>>;
 
-void copy_all(const Context& context, const BackupOptions& options, const Crew& crew,
-              Sessions& sessions, BackupOutcome& outcome)
+void copy_all(const Context& context, const BackupOptions& options, Sessions& sessions,
+              BackupOutcome& outcome)
 {
+    // Stopped by the caller, or because the chain is broken and no mark can close this backup.
+    std::stop_source end;
+    std::stop_callback also(context.stop, [&] { end.request_stop(); });
+    std::atomic<bool> given_up = false;
+    Crew crew(member_names(context.group), end.get_token());
+    LogMeanwhile log(context, options, [&] {
+        given_up = true;
+        end.request_stop();
+    });
     // However long the copying takes, the servers' logs are fetched: a slot that waited for its end
     // would be lost on a busy group, every time.
     Meanwhile log_meanwhile(context, "log backup", std::min(context.group.mark_every, kLogPause),
-                            [&](const Context& aside) { store_log_meanwhile(aside, options); });
-    crew.run([&](std::size_t i, std::stop_token stop) {
-        auto start = std::chrono::steady_clock::now();
-        outcome.members[i].name = crew.name(i);
-        outcome.members[i].manifest =
-            back_up_member(context, context.group.members[i], *sessions[i], stop);
-        outcome.members[i].took =
-            std::chrono::duration_cast<base::Duration>(std::chrono::steady_clock::now() - start);
-    });
+                            [&](const Context& aside) { log.store(aside); });
+    try {
+        crew.run([&](std::size_t i, std::stop_token stop) {
+            auto start = std::chrono::steady_clock::now();
+            outcome.members[i].name = crew.name(i);
+            outcome.members[i].manifest =
+                back_up_member(context, context.group.members[i], *sessions[i], stop);
+            outcome.members[i].took = std::chrono::duration_cast<base::Duration>(
+                std::chrono::steady_clock::now() - start);
+        });
+    } catch (const Error& error) {
+        if (!given_up || error.code() != base::Code::cancelled) throw;
+        throw Error{base::Code::log_gap,
+                    "the full backup is given up: a slot was dropped while it copied, and without "
+                    "that log no mark can close it",
+                    {.hint = "tidemark backup makes a new slot and starts a new chain; so does the "
+                             "next tidemark run"}};
+    }
     log_meanwhile.finish();
 }
 
@@ -245,11 +281,14 @@ BackupOutcome back_up_group(const Context& context, const BackupOptions& options
         {.ttl = context.lease_ttl, .count_tries = true, .count_anew = options.counts_anew});
     const auto begun = context.clock.now();
     try {
-        copy_all(context, options, crew, sessions, outcome);
+        copy_all(context, options, sessions, outcome);
         outcome.closing = close(context, options, outcome, started);
     } catch (const Error& error) {
         sessions.clear();
-        if (!is_failure(error, outcome, context.clock.now() - begun)) full->not_tried();
+        if (options.by_schedule && error.code() == base::Code::log_gap)
+            full->succeeded(); // what comes next is no further try of this
+        else if (!is_failure(error, outcome, context.clock.now() - begun))
+            full->not_tried();
         throw;
     }
     full->succeeded();

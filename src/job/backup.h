@@ -9,12 +9,18 @@
 
 namespace tidemark::job {
 
+/// Called, never twice at once, when the log could not be backed up of all members while a full
+/// backup copies, for the `in_a_row`th time; on a thread of its own. True when a slot was dropped:
+/// then no mark can close that backup any more.
+using LogFails = std::function<bool(int in_a_row)>;
+
 struct BackupOptions {
     std::string mark_name;    ///< of the closing mark
     bool counts_anew = false; ///< those that failed before it were not to heal the chain
-    /// Called, never twice at once, when the log could not be backed up of all members while the
-    /// copying goes on; on a thread of its own. May be empty.
-    std::function<void()> log_fails = {};
+    /// By schedule, with a chain that was whole: when that breaks meanwhile (log_gap), the next one
+    /// is another, to heal, and no failure makes it wait.
+    bool by_schedule = false;
+    LogFails log_fails = {}; ///< may be empty
 };
 
 struct BackupOutcome {

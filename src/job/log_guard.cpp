@@ -210,12 +210,20 @@ private:
             guarded_.progress.note(sentence);
     }
 
+    void warn_if_lasting(const std::string& member, const char* about, const std::string& sentence)
+    {
+        if (guarded_.lasting)
+            warn(member, about, sentence);
+        else
+            guarded_.progress.note(sentence);
+    }
+
     void cannot_look(const std::string& member, const base::Error& why)
     {
-        warn(member, "cannot look",
-             fmt::format("{}: log is not being backed up, and the log guard cannot look how much "
-                         "our slot holds: {}",
-                         member, why.what()));
+        warn_if_lasting(member, "cannot look",
+                        fmt::format("{}: log is not being backed up, and the log guard cannot look "
+                                    "how much our slot holds: {}",
+                                    member, why.what()));
     }
 
     void relieve(const std::string& member, engine::Session& session, const engine::SlotState& slot)
@@ -243,9 +251,10 @@ private:
             renew_deadline(guarded_, session);
             relieve_standbys(member, session);
         } catch (const base::Error& error) {
-            warn(member, "standbys",
-                 fmt::format("{}: the log guard cannot look at our slots on its standbys: {}",
-                             member, error.what()));
+            warn_if_lasting(
+                member, "standbys",
+                fmt::format("{}: the log guard cannot look at our slots on its standbys: {}",
+                            member, error.what()));
         }
     }
 

@@ -62,6 +62,9 @@ struct GuardedGroup {
     /// Where it is given, relieve_servers() warns of one thing at one member once, and notes it
     /// after that: beside a full backup it is called every minute.
     std::shared_ptr<std::set<std::string>> warned = {};
+    /// Beside a full backup a member that does not answer may do so at the next turn: unless that
+    /// lasts, it is a note that nobody could look there.
+    bool lasting = true;
 };
 
 /// Warns of every member whose held log is above log_guard.warn. Members that do not answer are

@@ -311,9 +311,12 @@ TEST_F(LogGuard, AMemberThatGoesDownWhileOthersAreCopiedDoesNotStopTheirLog)
         world.server(0).set_unreachable(false);
     });
     BackupOptions options;
-    options.log_fails = [&] {
-        relieve_servers(guarded);
+    options.log_fails = [&](int in_a_row) {
+        auto now = guarded;
+        now.lasting = in_a_row >= 3;
+        relieve_servers(now);
         ++looks;
+        return false;
     };
     back_up_group(context, options);
     auto said = world.progress().warnings();
@@ -325,6 +328,62 @@ TEST_F(LogGuard, AMemberThatGoesDownWhileOthersAreCopiedDoesNotStopTheirLog)
     EXPECT_EQ(times("no log backup while the full backup runs: "), 1) << "not one a minute";
     EXPECT_TRUE(world.server(1).slot().exists);
     world.check_whole();
+}
+
+TEST_F(LogGuard, OneTurnThatFailsBesideABackupIsNoWarning)
+{
+    world.group().mark_every = 10ms;
+    repo::Backups of_a(world.storage(), {"shop", "a"});
+    auto number = of_a.next_number();
+    std::atomic<bool> held = false;
+    std::atomic<int> looks = 0;
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation != "copy" || held.exchange(true)) return;
+        wait_until_so([&] { return of_a.next_number() != number; });
+        world.server(0).set_unreachable(true);
+        wait_until_so([&] { return looks >= 1; });
+    });
+    BackupOptions options;
+    options.log_fails = [&](int in_a_row) {
+        auto now = guarded;
+        now.lasting = in_a_row >= 3;
+        relieve_servers(now);
+        world.server(0).set_unreachable(false);
+        ++looks;
+        return false;
+    };
+    back_up_group(context, options);
+    EXPECT_EQ(looks, 1);
+    EXPECT_TRUE(world.progress().warnings().empty()) << world.progress().warnings().front();
+}
+
+TEST_F(LogGuard, WhoWasToldToStopBreaksNoChain)
+{
+    drop_early();
+    world.group().mark_every = 10ms;
+    std::stop_source stop;
+    auto stoppable = context;
+    stoppable.stop = stop.get_token();
+    std::atomic<bool> held = false, failed = false;
+    std::atomic<int> looks = 0;
+    world.server(1).on_operation([&](const std::string& operation) {
+        if (operation == "next" && held) {
+            stop.request_stop();
+            failed = true;
+            throw base::Error{Code::failed, "the stream broke"};
+        }
+        if (operation != "copy" || held.exchange(true)) return;
+        world.server(1).noise(4U << 20);
+        wait_until_so([&] { return failed.load(); });
+    });
+    BackupOptions options;
+    options.log_fails = [&](int) {
+        ++looks;
+        return false;
+    };
+    EXPECT_THROW(back_up_group(stoppable, options), base::Error);
+    EXPECT_EQ(looks, 0);
+    EXPECT_TRUE(world.server(1).slot().exists);
 }
 
 TEST_F(LogGuard, ActsWhileAFullBackupCopies)
@@ -340,14 +399,13 @@ TEST_F(LogGuard, ActsWhileAFullBackupCopies)
         world.server(1).noise(4U << 20);
         wait_until_so([&] { return !world.server(1).slot().exists; });
     });
-    EXPECT_THROW(run_scheduled(context, *guarded.absent, [&] { relieve_servers(guarded); }),
-                 base::Error);
+    auto fails = [&](int) { return !relieve_servers(guarded).empty(); };
+    EXPECT_THROW(run_scheduled(context, *guarded.absent, fails), base::Error);
     EXPECT_TRUE(warned(world, "b: THE LOG CHAIN IS BROKEN"));
     EXPECT_TRUE(world.server(0).slot().exists);
     world.server(1).on_operation({});
     world.group().mark_every = 1min;
-    world.clock().advance(1h);
-    EXPECT_TRUE(run_scheduled(context).backup.has_value());
+    EXPECT_TRUE(run_scheduled(context).backup.has_value()) << "at once, as the warning says";
     world.check_whole();
 }
 

@@ -24,6 +24,21 @@ Meanwhile::Meanwhile(const Context& context, std::string what, base::Duration pa
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
+void Meanwhile::Aside::note(std::string_view text)
+{
+    {
+        std::lock_guard lock(mutex_);
+        if (!noted_.emplace(text).second) return;
+    }
+    progress_.note(text);
+}
+
+void Meanwhile::Aside::forget()
+{
+    std::lock_guard lock(mutex_);
+    noted_.clear();
+}
+
 Meanwhile::~Meanwhile()
 {
     finish();
@@ -49,6 +64,7 @@ void Meanwhile::run(const std::stop_token& stop)
             act_(context_);
             ++done_;
             failed = 0;
+            aside_.forget();
         } catch (const std::exception& error) {
             // Whoever holds the lease stores the log.
             const auto* known = dynamic_cast<const base::Error*>(&error);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@ namespace tidemark::job {
 
 /// What a job does again and again on a thread of its own while a long backup runs, so that the
 /// servers' logs go on being stored. A failure is a note: the next turn may do. The third in a row
-/// is a warning, for the end of the backup may be hours away; those that follow are notes again.
+/// is a warning, for the end of the backup may be hours away; those that follow are notes again. A
+/// note is not repeated before a turn went well.
 class Meanwhile {
 public:
     /// `act` first runs after one `pause`. `what` is for people: "mark". The context's progress
@@ -36,11 +38,14 @@ private:
         void stage(std::string_view, std::string_view, std::uint64_t) override {}
         void advance(std::string_view, std::uint64_t) override {}
         void finished(std::string_view) override {}
-        void note(std::string_view text) override { progress_.note(text); }
+        void note(std::string_view text) override;
         void warn(std::string_view text) override { progress_.warn(text); }
+        void forget(); ///< what was noted
 
     private:
         Progress& progress_;
+        std::mutex mutex_;
+        std::set<std::string, std::less<>> noted_;
     };
 
     void run(const std::stop_token& stop);

@@ -50,6 +50,30 @@ TEST(MeanwhileTest, NothingThatItThrowsEndsTheBackupBesideIt)
     EXPECT_NE(notes.all().find("no mark while the full backup runs: no memory"), std::string::npos);
 }
 
+TEST(MeanwhileTest, ANoteIsNotRepeatedBeforeATurnWentWell)
+{
+    World world;
+    Notes notes;
+    auto quiet = world.context();
+    std::latch turns(6);
+    std::atomic<int> turn = 0;
+    Meanwhile meanwhile(quiet.telling(notes), "log backup", std::chrono::milliseconds{1},
+                        [&](const Context& aside) {
+                            auto now = ++turn;
+                            if (now <= 6) turns.count_down();
+                            if (now == 3 || now > 4) return;
+                            aside.progress.note("[b is stored all the same]");
+                            throw base::Error{base::Code::failed, "a is down"};
+                        });
+    turns.wait();
+    meanwhile.finish();
+    auto said = notes.all();
+    std::size_t times = 0;
+    for (auto at = said.find("[b is"); at != said.npos; at = said.find("[b is", at + 1))
+        ++times;
+    EXPECT_EQ(times, 2U) << said;
+}
+
 TEST(MeanwhileTest, FailuresInARowAreOneWarning)
 {
     World world;

@@ -71,7 +71,7 @@ std::string pause_sentence(const FailedFulls& failed, base::Time until)
 
 class Runner {
 public:
-    Runner(const Context& context, std::function<void()> log_fails)
+    Runner(const Context& context, LogFails log_fails)
         : context_(context), log_fails_(std::move(log_fails))
     {
     }
@@ -154,6 +154,7 @@ private:
             }
             BackupOptions options;
             options.counts_anew = outcome_.decision.broken && failed_.before_break;
+            options.by_schedule = outcome_.decision.by_schedule;
             options.log_fails = log_fails_;
             outcome_.backup = back_up_group(context_, options);
             if (meanwhile) outcome_.marks_meanwhile = meanwhile->finish();
@@ -172,7 +173,7 @@ private:
     }
 
     const Context& context_;
-    std::function<void()> log_fails_;
+    LogFails log_fails_;
     RunOutcome outcome_;
     FailedFulls failed_;
     bool mark_failed_ = false;
@@ -213,9 +214,10 @@ bool nobody_takes_the_log(const Error& error)
 
 /// One member that is down must not fill the disks of the others: no mark can be placed, but the
 /// log of whoever answers is taken.
-void save_each_log(const Context& context, Absent& absent)
+void save_each_log(const Context& context, Absent& absent, const std::stop_token& stop)
 {
     for (const auto& member : context.group.members) {
+        if (stop.stop_requested()) return;
         if (absent.has(member.name) || !answers(context, member, absent)) continue;
         auto alone = context.group;
         alone.members = {member};
@@ -265,9 +267,10 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
                        base::Time now, const FailedFulls& failed)
 {
     auto [out, need] = decide_unpaused(group, view, now);
+    out.by_schedule = out.full && need == Need::schedule;
     auto until = out.full ? paused_until(failed, need, now) : std::nullopt;
     if (!until) return out;
-    out.full = out.broken = false;
+    out.full = out.broken = out.by_schedule = false;
     out.paused = true;
     if (!out.warning.empty()) out.warning += "; ";
     out.warning += fmt::format("a full backup is wanted ({}), but {}", out.why,
@@ -277,26 +280,25 @@ RunDecision decide_run(const model::GroupSpec& group, const repo::RepositoryView
     return out;
 }
 
-RunOutcome run_scheduled(const Context& context, Absent& absent,
-                         const std::function<void()>& log_fails)
+RunOutcome run_scheduled(const Context& context, Absent& absent, const LogFails& log_fails)
 {
     try {
         for (const auto& [member, why] : absent.all())
             throw Error(why);
         return Runner(context, log_fails).run();
     } catch (const Error& error) {
-        if (nobody_takes_the_log(error)) save_each_log(context, absent);
+        if (nobody_takes_the_log(error)) save_each_log(context, absent, context.stop);
         throw;
     }
 }
 
-LogOutcome back_up_log_of_all(const Context& context)
+LogOutcome back_up_log_of_all(const Context& context, const std::stop_token& stop)
 {
     try {
         return back_up_log(context);
     } catch (const Error& error) {
         Absent absent;
-        if (nobody_takes_the_log(error)) save_each_log(context, absent);
+        if (nobody_takes_the_log(error)) save_each_log(context, absent, stop);
         throw;
     }
 }

@@ -16,9 +16,10 @@ namespace tidemark::job {
 /// What one scheduled run has to do.
 struct RunDecision {
     bool full = false;
-    bool broken = false; ///< the full backup heals: without it no newer mark can be restored
-    bool paused = false; ///< one is wanted, but those before it failed: later, only a mark now
-    std::string why;     ///< one line for people: why a full backup is due, or until when none is
+    bool broken = false;      ///< the full backup heals: without it no newer mark can be restored
+    bool by_schedule = false; ///< for no other reason
+    bool paused = false;      ///< one is wanted, but those before it failed: later, only a mark now
+    std::string why; ///< one line for people: why a full backup is due, or until when none is
     std::string warning = {}; ///< what a person should know, or empty
 };
 
@@ -47,12 +48,12 @@ struct RunOutcome {
 /// of each member that answers is backed up by itself. Nobody waits for a member that is `absent`
 /// already: no mark is tried then, and the others' log is taken at once. `log_fails` as in
 /// BackupOptions: when it throws, the caller knows anyway.
-RunOutcome run_scheduled(const Context& context, Absent& absent,
-                         const std::function<void()>& log_fails = {});
+RunOutcome run_scheduled(const Context& context, Absent& absent, const LogFails& log_fails = {});
 RunOutcome run_scheduled(const Context& context);
 
 /// A log backup without a mark. One member that fails must not cost the slots of the others: then
-/// the log of each that answers is backed up by itself, and the error is thrown all the same.
-LogOutcome back_up_log_of_all(const Context& context);
+/// the log of each that answers is backed up by itself, and the error is thrown all the same. After
+/// a `stop` no further member is asked; what is under way goes by the context's own.
+LogOutcome back_up_log_of_all(const Context& context, const std::stop_token& stop = {});
 
 } // namespace tidemark::job

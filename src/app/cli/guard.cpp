@@ -10,6 +10,9 @@ namespace tidemark::app {
 
 namespace {
 
+/// Failed log backups in a row beside a full backup: sooner it may be a server that restarts.
+constexpr int kLastingFrom = 3;
+
 std::optional<repo::GuardMemory> memory_of(Environment& environment,
                                            const std::filesystem::path& folder)
 {
@@ -104,6 +107,13 @@ void RunGuard::note(const std::string& sentence)
         environment_.progress().warn(
             fmt::format("this host cannot note that a slot was dropped: {}", error.what()));
     }
+}
+
+bool RunGuard::relieve_meanwhile(int in_a_row)
+{
+    auto guarded = group_;
+    guarded.lasting = in_a_row >= kLastingFrom;
+    return !job::relieve_servers(guarded).empty();
 }
 
 void RunGuard::recorded()

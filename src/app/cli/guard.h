@@ -24,9 +24,10 @@ public:
     /// Says what earlier runs dropped and the repository does not tell yet.
     void tell_earlier();
     void watch() { job::watch_held_log(group_); }
-    /// To be called when the log could not be backed up; also while the run takes a full backup,
-    /// from the thread that stores the log beside it.
+    /// To be called when the log could not be backed up.
     void relieve() { job::relieve_servers(group_); }
+    /// From the thread that stores the log beside a full backup (job::LogFails).
+    bool relieve_meanwhile(int in_a_row);
     /// The repository holds the log of these clusters: for when it is away.
     void remember_clusters();
     /// The run's record is in the repository, with all that was told.

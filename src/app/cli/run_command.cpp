@@ -132,8 +132,9 @@ job::RunOutcome run_guarded(Environment& environment, RunGuard& guard)
     guard.tell_earlier();
     guard.watch();
     try {
-        auto outcome =
-            job::run_scheduled(environment.context(), guard.absent(), [&] { guard.relieve(); });
+        auto outcome = job::run_scheduled(environment.context(), guard.absent(), [&](int in_a_row) {
+            return guard.relieve_meanwhile(in_a_row);
+        });
         guard.remember_clusters();
         return outcome;
     } catch (const std::exception& error) {
