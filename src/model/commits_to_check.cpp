@@ -197,10 +197,26 @@ std::optional<base::Time> before_switches(const CutInput& input,
     return out;
 }
 
+/// By our clock, when it was committed at the earliest: from there on its row stays for kRowsStay.
+/// Where its own time is not known, when the mark before was placed, behind whose restore point it
+/// lies.
+base::Time committed_since(const FoundCommit& found, const CutInput& input, const Mark* previous)
+{
+    const auto* member = find_member(input, found.commit.member);
+    std::optional<base::Time> behind;
+    if (previous != nullptr && previous->table.members.contains(found.commit.member))
+        behind = std::min(previous->created - previous->spread, input.created);
+    if (member == nullptr || !member->log.clock || found.at == base::Time{})
+        return behind.value_or(input.created);
+    const auto at =
+        std::min(input.created, found.at - member->log.clock->offset - member->log.clock->error);
+    return behind ? std::max(at, *behind) : at;
+}
+
 /// Those first that a failover is most likely to have taken the decisions of: all members' first
 /// come before any one's second.
-std::vector<LateCommit> nearest_first(std::vector<FoundCommit> found, const CutInput& input,
-                                      const std::vector<std::string>& failed_over)
+std::vector<FoundCommit> nearest_first(std::vector<FoundCommit> found, const CutInput& input,
+                                       const std::vector<std::string>& failed_over)
 {
     const auto switched = before_switches(input, failed_over);
     std::map<std::string_view, std::vector<std::size_t>> of_member;
@@ -220,15 +236,15 @@ std::vector<LateCommit> nearest_first(std::vector<FoundCommit> found, const CutI
             ranked.emplace_back(rank, indexes[rank]);
     }
     std::ranges::sort(ranked);
-    std::vector<LateCommit> out;
+    std::vector<FoundCommit> out;
     out.reserve(found.size());
     for (const auto& [rank, index] : ranked)
-        out.push_back(std::move(found[index].commit));
+        out.push_back(std::move(found[index]));
     return out;
 }
 
 /// Leaves the first kMostCarried. Returns how many went.
-std::size_t keep_first(std::vector<LateCommit>& commits)
+template <typename Commit> std::size_t keep_first(std::vector<Commit>& commits)
 {
     if (commits.size() <= kMostCarried) return 0;
     auto gone = commits.size() - kMostCarried;
@@ -255,8 +271,11 @@ CommitsToCheck carried_commits(const CutInput& input, const Mark* previous)
         if (!taken.found) taken.found = previous->created;
         taken.inherited = input.created - *taken.found > kRowsStay;
     }
-    // A mark lists what it found in the order of nearest_first().
-    if (out.commits.size() > kMostCarried)
+    // A mark lists what it found first, in the order of nearest_first(). Those that say of none of
+    // it when that was list it last, and each mark's under one time.
+    if (std::ranges::any_of(previous->decided, [](const LateCommit& commit) {
+            return commit.carried && !commit.found;
+        }))
         std::ranges::stable_sort(out.commits, std::greater{}, &LateCommit::found);
     out.left_out += keep_first(out.commits);
     return out;
@@ -284,11 +303,11 @@ CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, con
     }
     if (below && gone.empty()) return commits_since(input, cut, previous);
     auto out = carried_commits(input, previous);
-    auto late = late_commits(input, cut, before);
+    auto late = find_late(input, cut, before);
     if (!gone.empty()) {
         std::set<std::pair<std::string, Offset>> listed;
-        for (const auto& commit : late)
-            listed.emplace(commit.member, commit.commit.offset);
+        for (const auto& one : late)
+            listed.emplace(one.commit.member, one.commit.commit.offset);
         auto found = find_late(input, cut, restore_points(previous));
         std::erase_if(found, [&](const FoundCommit& one) {
             return listed.contains({one.commit.member, one.commit.commit.offset});
@@ -296,14 +315,17 @@ CommitsToCheck commits_to_check(const CutInput& input, const CutResult& cut, con
         auto earlier = nearest_first(std::move(found), input, gone);
         // Below b everything since the mark before is late, with or without a failover.
         if (!below) out.left_out += keep_first(earlier);
-        append(earlier, std::move(late));
+        std::ranges::move(late, std::back_inserter(earlier));
         late = std::move(earlier);
-        for (auto& commit : late) {
-            commit.carried = true;
-            commit.failed_over = gone;
+        for (auto& one : late) {
+            one.commit.carried = true;
+            one.commit.failed_over = gone;
+            one.commit.found = committed_since(one, input, previous);
         }
     }
-    append(out.commits, std::move(late));
+    auto listed = commits_of(std::move(late));
+    append(listed, std::move(out.commits));
+    out.commits = std::move(listed);
     return out;
 }
 

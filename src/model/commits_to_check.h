@@ -27,13 +27,13 @@ struct CommitsToCheck {
 /// mark stays an object of a few MB. What went with a tail had been committed elsewhere just behind
 /// the switch: so the first ones behind it of each member, then the last ones before it, as far as
 /// the clocks tell (CutMember::kept_until); where they do not, the lowest. Carried on are those
-/// that were found last.
+/// that were found last: they are listed first.
 inline constexpr std::size_t kMostCarried = 10'000;
 
 /// How long a row stays at the least when its transaction is over, as users are told
-/// (docs/guide/operate.md). A mark finds a commit when that is over, so in the marks that are
-/// placed so long behind the one that found it a missing row is no tidied one: the decision is
-/// lost.
+/// (docs/guide/operate.md), which is no earlier than any of its commits. In the mark that found a
+/// commit, and in those that are placed no later than so long behind the commit, a missing row is
+/// no tidied one: the decision is lost.
 inline constexpr base::Duration kRowsStay = std::chrono::hours{1};
 
 /// All that `previous` could not see to be decided, and what it carries. A commit up to its r had
@@ -43,8 +43,8 @@ CommitsToCheck commits_since(const CutInput& input, const CutResult& cut, const 
 
 /// What `previous` lists because of a failover before it, and every mark behind that: no later cut
 /// makes those whole. Until the group says something else about the table of the member that was
-/// failed over. Inherited when `input.created` is later than kRowsStay behind the mark that found
-/// them.
+/// failed over. Inherited when `input.created` is later than kRowsStay behind the commit
+/// (LateCommit::found).
 CommitsToCheck carried_commits(const CutInput& input, const Mark* previous);
 
 /// What a mark lists that is placed now. `before` was read on all members before b; from there on

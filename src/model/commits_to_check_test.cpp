@@ -161,6 +161,92 @@ TEST_F(CommitsToCheckTest, WhatWasFoundLongAgoMayHaveBeenTidied)
     EXPECT_EQ(place(std::chrono::minutes{2}), 0U) << "a clock that was set back";
 }
 
+// rule 13: users are told to keep a row for an hour after its transaction, whenever a mark finds it
+TEST_F(CommitsToCheckTest, TheHourOfARowBeginsWithItsCommit)
+{
+    const auto minutes = [](int n) { return base::Time{std::chrono::minutes{n}}; };
+    before_ = {};
+    before_.decision_tables = tables_;
+    before_.created = minutes(10'000);
+    for (const char* name : {"d", "e", "a"})
+        before_.table.members[name] = {.epoch = 1, .b = 150, .r = 160, .e = 170};
+    auto& a = input_.members[2];
+    a.log.events = {{.kind = EventKind::prepare,
+                     .epoch = 1,
+                     .start = 200,
+                     .end = 210,
+                     .xid = 1,
+                     .gid = "g",
+                     .at = minutes(10'010)},
+                    {.kind = EventKind::commit,
+                     .epoch = 1,
+                     .start = 300,
+                     .end = 310,
+                     .xid = 1,
+                     .gid = {},
+                     .at = {}}};
+    input_.members[0].log.history = History{2, {{.epoch = 1, .left_at = 350}}}; // of d
+    input_.previous = &before_.table;
+    input_.created = minutes(10'060);
+    const auto cut = compute_cut(input_);
+    const Sweep since{{"d", 390}, {"e", 390}, {"a", 390}};
+    /// When it was, as the finding mark says, and how many contradict `later`.
+    auto found_at = [&](base::Time at, std::optional<ClockReading> clock, const Mark* previous) {
+        a.log.events[1].at = at;
+        a.log.clock = clock;
+        Mark mark;
+        mark.created = input_.created;
+        mark.decision_tables = tables_;
+        list_commits(mark, commits_to_check(input_, cut, since, previous));
+        EXPECT_EQ(mark.decided.size(), 1U);
+        EXPECT_FALSE(mark.decided.at(0).inherited) << "this mark found it itself";
+        EXPECT_EQ(judge_by_tables(mark, {{"d", {}}, {"e", {}}}).contradictions.size(), 1U);
+        return mark;
+    };
+    const ClockReading ahead{.offset = std::chrono::minutes{5}, .error = std::chrono::minutes{1}};
+    auto mark = found_at(minutes(10'046), ahead, &before_); // twenty minutes before
+    EXPECT_EQ(mark.decided[0].found, minutes(10'040));
+    auto place = [&](int later) {
+        auto next = input_;
+        next.created = mark.created + std::chrono::minutes{later};
+        Mark out;
+        out.decision_tables = tables_;
+        list_commits(out, carried_commits(next, &mark));
+        EXPECT_EQ(out.decided.size(), 1U);
+        return judge_by_tables(out, {{"d", {}}, {"e", {}}});
+    };
+    EXPECT_EQ(place(40).contradictions.size(), 1U);
+    EXPECT_TRUE(place(50).contradictions.empty());
+    EXPECT_EQ(place(50).doubts.size(), 1U);
+    // Not before the mark before, nor behind the one that found it, whatever a clock says.
+    EXPECT_EQ(found_at(minutes(1), ahead, &before_).decided[0].found, minutes(10'000));
+    EXPECT_EQ(found_at(minutes(20'000), ahead, &before_).decided[0].found, minutes(10'060));
+    // Where nothing tells, it came with or behind the mark before.
+    EXPECT_EQ(found_at(minutes(10'046), {}, &before_).decided[0].found, minutes(10'000));
+    EXPECT_EQ(found_at({}, ahead, &before_).decided[0].found, minutes(10'000));
+    EXPECT_EQ(found_at({}, ahead, nullptr).decided[0].found, minutes(10'060));
+}
+
+// rule 13: each has a time of its own by now, and no clock shall mix what the list has put in order
+TEST_F(CommitsToCheckTest, WhatIsCarriedKeepsTheOrderInWhichItWasFound)
+{
+    before_.decided.clear();
+    for (std::size_t i = 0; i < kMostCarried + 1; ++i) {
+        before_.decided.push_back(carried(std::to_string(i), {"d"}));
+        before_.decided.back().found = base::Time{std::chrono::seconds{i}};
+    }
+    auto next = carried_commits(input_, &before_);
+    ASSERT_EQ(next.commits.size(), kMostCarried);
+    EXPECT_EQ(next.left_out, 1U);
+    EXPECT_EQ(next.commits.front().gid, "0");
+    EXPECT_EQ(next.commits.back().gid, std::to_string(kMostCarried - 1));
+    // Older programs listed last what they found themselves, and said no time of it.
+    before_.decided.back().found.reset();
+    before_.created = base::Time{std::chrono::hours{1000}};
+    next = carried_commits(input_, &before_);
+    EXPECT_EQ(next.commits.front().gid, std::to_string(kMostCarried));
+}
+
 // rule 13: what the tail decided lies around the switch, and all that came since has its row
 TEST_F(CommitsToCheckTest, TheCommitAtTheSwitchIsAskedForWhateverCameSince)
 {

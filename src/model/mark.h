@@ -49,9 +49,12 @@ struct LateCommit {
     /// When carried: the members with a table, one of whose failovers that was. Empty in marks that
     /// do not say it: any of them.
     std::vector<std::string> failed_over = {};
-    /// When carried: when the mark that found it was placed. Absent: that is this one.
+    /// When carried: by our clock, when it was committed at the earliest, as far as is known. Marks
+    /// of older programs have here when the mark that found it was placed; absent: that is this
+    /// one.
     std::optional<base::Time> found = {};
-    /// It was found so long before (kRowsStay) that its row may have been tidied as well.
+    /// An earlier mark found it, and `found` is so long before (kRowsStay) this one that its row
+    /// may have been tidied as well.
     bool inherited = false;
     friend bool operator==(const LateCommit&, const LateCommit&) = default;
 };
