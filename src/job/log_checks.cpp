@@ -95,7 +95,9 @@ std::vector<LostTail> lost_tails(const repo::MemberView& stored, const model::Hi
     return out;
 }
 
-/// Did a transaction end or prepare there? Also where that cannot be read.
+/// Was a transaction committed or prepared there? Also where that cannot be read. Our own flushes
+/// are not counted as commits, but stand among the times: these tell only where a piece begins
+/// before the switch.
 bool holds_work(store::Storage& storage, const repo::MemberView& stored, const LostTail& tail)
 {
     repo::LogReader reader(storage, stored.log);
@@ -106,8 +108,9 @@ bool holds_work(store::Storage& storage, const repo::MemberView& stored, const L
         if (!piece.indexed || ++read > kIndexes) return true;
         try {
             auto index = reader.index(piece, {});
-            if (std::ranges::any_of(index.times, lost) ||
-                std::ranges::any_of(index.transactions, lost) || !index.unread.empty())
+            bool ended = piece.range.from >= tail.left_at ? index.commits > 0
+                                                          : std::ranges::any_of(index.times, lost);
+            if (ended || std::ranges::any_of(index.transactions, lost) || !index.unread.empty())
                 return true;
         } catch (const base::Error&) {
             return true;
