@@ -78,19 +78,30 @@ void check_slot_position(store::Storage& storage, const repo::MemberView& stored
 struct LostTail {
     model::Epoch epoch = 0;
     Offset left_at = 0;
-    Offset end = 0; ///< of what is stored
+    Offset end = 0;         ///< of what is stored
+    model::Epoch child = 0; ///< which goes on instead
 };
+
+model::Epoch child_of(const model::History& history, std::size_t ancestor)
+{
+    const auto& steps = history.ancestors();
+    return ancestor + 1 < steps.size() ? steps[ancestor + 1].epoch : history.current();
+}
 
 /// Newest first.
 std::vector<LostTail> lost_tails(const repo::MemberView& stored, const model::History& history)
 {
     std::vector<LostTail> out;
-    for (const auto& step : history.ancestors()) {
+    for (std::size_t i = 0; i < history.ancestors().size(); ++i) {
+        const auto& step = history.ancestors()[i];
         Offset end = 0;
         for (const auto& piece : stored.log.pieces)
             if (piece.range.epoch == step.epoch) end = std::max(end, piece.range.to);
         if (end > step.left_at)
-            out.insert(out.begin(), {.epoch = step.epoch, .left_at = step.left_at, .end = end});
+            out.insert(out.begin(), {.epoch = step.epoch,
+                                     .left_at = step.left_at,
+                                     .end = end,
+                                     .child = child_of(history, i)});
     }
     return out;
 }
@@ -119,12 +130,52 @@ bool holds_work(store::Storage& storage, const repo::MemberView& stored, const L
     return false;
 }
 
-/// As far as the repository knows: its newest log lies behind a tail that was lost.
-bool went_back(const repo::MemberView& stored)
+/// As far as the repository knows: those that its newest log lies behind.
+std::vector<LostTail> known_tails(const repo::MemberView& stored)
 {
-    if (stored.log.pieces.empty()) return false;
+    if (stored.log.pieces.empty()) return {};
     auto history = stored.histories.find(stored.log.pieces.back().range.epoch);
-    return history != stored.histories.end() && !lost_tails(stored, history->second).empty();
+    return history == stored.histories.end() ? std::vector<LostTail>{}
+                                             : lost_tails(stored, history->second);
+}
+
+bool has_left(const model::History& history, const LostTail& tail)
+{
+    for (std::size_t i = 0; i < history.ancestors().size(); ++i) {
+        const auto& step = history.ancestors()[i];
+        if (step.epoch == tail.epoch && step.left_at == tail.left_at &&
+            child_of(history, i) == tail.child)
+            return true;
+    }
+    return false;
+}
+
+const model::MarkMember* line_of(const repo::StoredMark& mark, const repo::MemberView& member)
+{
+    auto found =
+        std::ranges::find(mark.value.members, member.log.id.member, &model::MarkMember::name);
+    return found == mark.value.members.end() ? nullptr : &*found;
+}
+
+/// All other members left a tail, too, and no mark lies between their switch and this one: the
+/// group was restored, and goes on as one.
+bool was_common(const LostTail& tail, const repo::MemberView& stored, const OtherMembers& others,
+                const std::vector<repo::StoredMark>& marks)
+{
+    auto known = [&](const LostTail& each) {
+        return each.epoch == tail.epoch && each.left_at == tail.left_at && each.child == tail.child;
+    };
+    if (others.empty() || std::ranges::none_of(known_tails(stored), known)) return false;
+    return std::ranges::all_of(others, [&](const repo::MemberView* other) {
+        return std::ranges::any_of(known_tails(*other), [&](const LostTail& theirs) {
+            return std::ranges::none_of(marks, [&](const repo::StoredMark& mark) {
+                const auto* here = line_of(mark, stored);
+                const auto* there = line_of(mark, *other);
+                return here != nullptr && there != nullptr &&
+                       has_left(here->history, tail) != has_left(there->history, theirs);
+            });
+        });
+    });
 }
 
 /// A full backup behind it is of the state that is there now, so somebody has accepted that. But
@@ -142,19 +193,21 @@ bool was_accepted(const repo::MemberView& stored, const model::History& history,
 
 /// A failover that lost a tail, or one member restored without the others.
 void check_lost_tail(store::Storage& storage, const repo::MemberView& stored,
-                     const OtherMembers& others, const model::History& history,
-                     engine::Session& session, std::vector<Check>& out)
+                     const OtherMembers& others, const std::vector<repo::StoredMark>& marks,
+                     const model::History& history, engine::Session& session,
+                     std::vector<Check>& out)
 {
     const auto tails = lost_tails(stored, history);
     if (tails.empty()) return;
-    // All of them behind theirs: the group was restored, and goes on as one.
-    const bool all = !others.empty() && std::ranges::all_of(others, [](const auto* other) {
-        return went_back(*other);
-    });
-    if (all && went_back(stored)) return;
     const auto now = session.clock();
+    // A group of one is whole however it went back; but of a failover somebody may not know.
+    const bool single = others.empty();
+    auto restored = [&](const LostTail& each) {
+        return single && std::ranges::count(stored.log.claims, each.child) > 0;
+    };
     auto tail = std::ranges::find_if(tails, [&](const LostTail& each) {
-        return !was_accepted(stored, history, each, now) && holds_work(storage, stored, each);
+        return !was_accepted(stored, history, each, now) && !restored(each) &&
+               !was_common(each, stored, others, marks) && holds_work(storage, stored, each);
     });
     if (tail == tails.end()) return;
     out.push_back(
@@ -162,12 +215,18 @@ void check_lost_tail(store::Storage& storage, const repo::MemberView& stored,
          .state = CheckState::waiting,
          .cause = fmt::format("the server is on timeline {}, which leaves timeline {} at {}, "
                               "before the end of the stored log at {}: a failover lost the "
-                              "transactions in between, or this member was restored alone",
+                              "transactions in between, or {}",
                               history.current(), tail->epoch, model::format_offset(tail->left_at),
-                              model::format_offset(tail->end)),
-         .fix = "the other members may hold parts of what it lost: tidemark status lists the "
-                "transactions that are half there; after a restore of one member, restore the "
-                "group to one mark. Said until a full backup behind it is a week old"});
+                              model::format_offset(tail->end),
+                              single ? "the server was put back by other means than tidemark"
+                                     : "this member was restored alone"),
+         .fix =
+             single
+                 ? "when nobody put it back on purpose, look for what was lost on the old "
+                   "server. Said until a full backup behind it is a week old"
+                 : "the other members may hold parts of what it lost: tidemark status lists the "
+                   "transactions that are half there; after a restore of one member, restore the "
+                   "group to one mark. Said until a full backup behind it is a week old"});
 }
 
 void check_wal_level(store::Storage& storage, const repo::MemberView& stored,
@@ -201,15 +260,21 @@ void check_wal_level(store::Storage& storage, const repo::MemberView& stored,
 
 } // namespace
 
+bool went_back(const repo::MemberView& stored)
+{
+    return !known_tails(stored).empty();
+}
+
 std::vector<Check> check_stored_log(store::Storage& storage, const repo::MemberView& stored,
                                     engine::Session& session, std::vector<Check> out,
-                                    const OtherMembers& others)
+                                    const OtherMembers& others,
+                                    const std::vector<repo::StoredMark>& marks)
 {
     if (auto other = check_identity(stored, session)) return {*other};
     auto history = server_history(session, session.insert_position().epoch);
     check_chain(stored, history, out);
     check_slot_position(storage, stored, history, session, out);
-    check_lost_tail(storage, stored, others, history, session, out);
+    check_lost_tail(storage, stored, others, marks, history, session, out);
     check_wal_level(storage, stored, out);
     return out;
 }

@@ -19,7 +19,7 @@ protected:
         auto session = session_of_a();
         std::vector<std::string> names;
         for (const auto& check : check_stored_log(storage_, view.members.at("a"), *session, {},
-                                                  {&view.members.at("b")}))
+                                                  {&view.members.at("b")}, view.marks))
             names.push_back(check.name);
         return names;
     }
@@ -58,6 +58,34 @@ TEST_F(LogChecksTest, AGroupThatWentBackAsOneIsWhole)
     EXPECT_THAT(checks_of_a(), Contains("went_back")) << "of b nothing is known yet";
     mark();
     EXPECT_THAT(checks_of_a(), Not(Contains("went_back")));
+    // Their tails say nothing of what one of them loses later.
+    auto fork = a_->insert_position().offset;
+    a_->commit("lost alone");
+    back_up_log(context());
+    EXPECT_THAT(checks_of_a(), Not(Contains("went_back")));
+    a_->promote(fork);
+    EXPECT_THAT(checks_of_a(), Contains("went_back"));
+    mark();
+    EXPECT_THAT(checks_of_a(), Contains("went_back")) << "the log goes on behind it";
+}
+
+TEST_F(LogChecksTest, AGroupOfOneIsNeverRestoredAlone)
+{
+    mark();
+    auto fork = a_->insert_position().offset;
+    a_->commit("lost");
+    back_up_log(context());
+    a_->promote(fork);
+    mark();
+    auto stored = repo::load_view(storage_, "shop").members.at("a");
+    auto session = session_of_a();
+    auto checks = check_stored_log(storage_, stored, *session, {});
+    auto told = std::ranges::find(checks, "went_back", &engine::Check::name);
+    ASSERT_NE(told, checks.end()) << "a failover";
+    EXPECT_EQ(told->cause.find("alone"), std::string::npos);
+    stored.log.claims = {2}; // a restore of ours
+    for (const auto& check : check_stored_log(storage_, stored, *session, {}))
+        EXPECT_NE(check.name, "went_back");
 }
 
 TEST_F(LogChecksTest, ATailWithoutTransactionsIsNoLoss)

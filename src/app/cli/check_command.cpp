@@ -110,8 +110,18 @@ struct Findings {
 repo::RepositoryView stored_view(Environment& environment)
 {
     try {
-        return repo::load_view(environment.repository().storage(), environment.group().name,
-                               {.marks = 1, .sets = repo::SetScope::none, .proofs = false});
+        auto load = [&](std::size_t marks) {
+            return repo::load_view(environment.repository().storage(), environment.group().name,
+                                   {.marks = marks, .sets = repo::SetScope::none, .proofs = false});
+        };
+        auto view = load(1);
+        // Whether they did so together is told by the marks around that.
+        const auto& members = environment.group().members;
+        bool all = std::ranges::all_of(members, [&](const auto& member) {
+            auto stored = view.members.find(member.name);
+            return stored == view.members.end() || job::went_back(stored->second);
+        });
+        return all && members.size() > 1 ? load(0) : view;
     } catch (const Error&) {
         return {};
     }
@@ -163,9 +173,9 @@ void check_members(Environment& environment, Findings& findings,
             for (const auto& slot : job::stray_slots(*session, known))
                 results[i].push_back(stray(slot));
             if (auto stored = view.members.find(member.name); stored != view.members.end())
-                results[i] = job::check_stored_log(environment.repository().storage(),
-                                                   stored->second, *session, std::move(results[i]),
-                                                   other_members(view, group, member.name));
+                results[i] = job::check_stored_log(
+                    environment.repository().storage(), stored->second, *session,
+                    std::move(results[i]), other_members(view, group, member.name), view.marks);
             if (std::ranges::count(results[i], "identity", &engine::Check::name) > 0) {
                 std::lock_guard lock(mutex);
                 if (!findings.worst) findings.worst = Code::identity_mismatch;
