@@ -1,13 +1,11 @@
 #include "job/expire_survey.h"
 
 #include "base/error.h"
+#include "job/expire_readers.h"
 #include "job/failed_full.h"
 #include "repo/drills.h"
-#include "repo/holds.h"
-#include "repo/intents.h"
 #include "repo/layout.h"
 #include "repo/planner.h"
-#include "repo/restore_book.h"
 #include "repo/runs.h"
 
 #include <algorithm>
@@ -37,11 +35,8 @@ public:
         input_.now = storage_.now();
         input_.policy = options_.policy;
         input_.proven = options_.proven;
-        add_holds();
-        for (const auto& restore : repo::RestoreBook(storage_, group_).open())
-            input_.held.emplace(restore.mark,
-                                model::restore_id(restore.number) + " is not finished");
-        add_readers();
+        add_holds(storage_, group_, input_, out_.lost_holds);
+        add_readers(storage_, group_, input_);
         repo::Planner planner{out_.view, true, repo::Unclosed::oldest_first};
         add_marks(planner);
         add_sets();
@@ -59,43 +54,17 @@ public:
     }
 
 private:
-    /// What only a damaged generation holds is known to nobody.
-    void add_holds()
-    {
-        for (const auto& hold : repo::HoldBook(storage_, group_).holds(&out_.lost_holds))
-            if (hold.in_force(input_.now))
-                input_.held.emplace(hold.mark, hold.note.empty() ? "held" : "held: " + hold.note);
-        if (!out_.lost_holds.empty())
-            input_.readers.push_back(
-                {.why = "the newest holds cannot be read, and it may be held", .everything = true});
-    }
-
-    void add_readers()
-    {
-        for (auto& one : repo::list_intents(storage_, group_)) {
-            if (!one.in_force(input_.now)) continue;
-            model::RetentionReader reader{
-                .why = one.readable
-                           ? fmt::format("`{}` on {} reads it since {}", one.value.command,
-                                         one.value.host, base::format_time_human(one.value.since))
-                           : "an intent that cannot be read may be about it",
-                .everything = !one.readable,
-                .mark = one.value.mark,
-                .reads = std::move(one.value.reads)};
-            for (const auto& [member, reads] : reader.reads)
-                for (model::Number backup : reads.backups)
-                    read_.emplace(member, backup);
-            input_.readers.push_back(std::move(reader));
-        }
-    }
-
     /// Packs may be read although no manifest is there any more that names them.
     bool is_read(const std::string& member, const std::string& key) const
     {
         auto parsed = repo::parse_key(key);
-        return std::any_of(input_.readers.begin(), input_.readers.end(),
-                           [](const auto& reader) { return reader.everything; }) ||
-               (parsed && read_.contains({member, parsed->number}));
+        return std::any_of(
+            input_.readers.begin(), input_.readers.end(), [&](const model::RetentionReader& one) {
+                auto reads = one.reads.find(member);
+                return one.everything ||
+                       (parsed && reads != one.reads.end() &&
+                        std::ranges::count(reads->second.backups, parsed->number) > 0);
+            });
     }
 
     void add_marks(repo::Planner& planner)
@@ -351,7 +320,6 @@ private:
     const std::string& group_;
     const SurveyOptions& options_;
     model::RetentionInput input_;
-    std::set<std::pair<std::string, model::Number>> read_; ///< member, backup
     std::set<std::string> taken_;
     Survey out_;
 };

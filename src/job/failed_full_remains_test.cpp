@@ -5,6 +5,7 @@
 #include "job/expire_testing.h"
 #include "job/mark.h"
 #include "job/run.h"
+#include "repo/restore_book.h"
 
 #include <atomic>
 #include <chrono>
@@ -171,6 +172,41 @@ TEST_F(FailedFullRemainsTest, WhatIsTheOnlyWayToAMarkStays)
     // Of 2 a pack is lost, so 3 stands in for 4; 5 lies behind the second gap.
     EXPECT_THAT(backups_of_a(world), ElementsAre(1, 2, 3, 5, 7));
     EXPECT_EQ(repo::restorable_marks(world.view()), restorable);
+}
+
+// rule 32
+TEST_F(FailedFullRemainsTest, WhatAnUnfinishedRestoreStandsOnStays)
+{
+    World world;
+    break_late(world);
+    break_log(world, 0);
+    try_full(world); // 2
+    try_full(world); // 3
+    const auto view = world.view();
+    auto mark = repo::restorable_marks(view).back();
+    auto base = repo::need_plan(repo::plan_restore(view, mark)).members.at("a").backup;
+    ASSERT_EQ(base.number(), 3U) << "less log to replay than from 2";
+    repo::RestoreBook book(world.storage(), "shop");
+    model::JointReport report{.stage = model::JointStage::at_mark,
+                              .host = "here",
+                              .folder = "/r",
+                              .ticket = "t",
+                              .program = "p",
+                              .at = world.clock().now(),
+                              .backup = base.number()};
+    auto restore =
+        book.enlist({.mark = mark, .all_members = {"a", "b"}, .reports = {{"a", report}}});
+    try_full(world); // 4
+    world.clock().advance(2h);
+    expire(world.context(), options(world));
+    EXPECT_THAT(backups_of_a(world), ElementsAre(1, 2, 3, 4));
+    for (const auto& pack : base.value.packs)
+        EXPECT_TRUE(world.storage().stat(pack.key).has_value()) << pack.key;
+    EXPECT_EQ(plan_of(world).members.at("a").backups.at(3).why, "restore-1 is not finished");
+
+    EXPECT_TRUE(book.forget(restore.number, world.clock().now()));
+    expire(world.context(), options(world));
+    EXPECT_THAT(backups_of_a(world), ElementsAre(1, 2, 4));
 }
 
 } // namespace
