@@ -55,7 +55,7 @@ public:
     {
         if (options_.plan_only) {
             look();
-            warn_of_lost_holds();
+            warn_of_lost();
             return std::move(report_);
         }
         context_.progress.stage(group_, "decide");
@@ -64,7 +64,7 @@ public:
                                           {.ttl = context_.lease_ttl});
         });
         look();
-        warn_of_lost_holds();
+        warn_of_lost();
         remove(); // what earlier ones named: it makes room for what follows
         join();
         with_reserve([&] { bury(); });
@@ -81,15 +81,22 @@ public:
 private:
     void look() { report_.survey = survey(context_, look_); }
 
-    void warn_of_lost_holds() const
+    void warn_of_lost() const
     {
-        for (const auto& [key, why] : report_.survey.lost_holds)
-            context_.progress.warn(fmt::format("{}: {}", key, why));
+        for (const auto* lost : {&report_.survey.lost_holds, &report_.survey.lost_restores})
+            for (const auto& [key, why] : *lost)
+                context_.progress.warn(fmt::format("{}: {}", key, why));
         if (!report_.survey.lost_holds.empty())
             context_.progress.warn(
                 "while the newest holds cannot be read no mark goes, nor what a mark may need: say "
                 "`tidemark hold` again for what `tidemark list holds` lacks, or `tidemark release` "
                 "for what it still shows; that writes them anew");
+        if (!report_.survey.lost_restores.empty())
+            context_.progress.warn(
+                "while the newest book of restores cannot be read no mark goes, nor what a mark "
+                "may need: say the same `tidemark restore --only` again for what `tidemark list "
+                "restores` lacks, or `tidemark restore --forget restore-N` with the number of one "
+                "that nobody wants, which need not be in it; that writes the book anew");
     }
 
     /// In a store without room nothing could be named, and so nothing be removed.

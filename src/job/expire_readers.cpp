@@ -28,9 +28,9 @@ void add_intents(store::Storage& storage, const std::string& group, model::Reten
 /// A copy that stands at the mark is opened later, by another process, and from the base backup
 /// that it was made of: another one that leads to the mark as well does not do.
 void add_open_restores(store::Storage& storage, const std::string& group,
-                       model::RetentionInput& input)
+                       model::RetentionInput& input, repo::Unreadable& lost)
 {
-    for (const auto& restore : repo::RestoreBook(storage, group).open()) {
+    for (const auto& restore : repo::RestoreBook(storage, group).open(&lost)) {
         auto why = model::restore_id(restore.number) + " is not finished";
         input.held.emplace(restore.mark, why);
         model::RetentionReader reader{.why = std::move(why)};
@@ -38,6 +38,10 @@ void add_open_restores(store::Storage& storage, const std::string& group,
             if (report.backup != 0) reader.reads[member].backups = {report.backup};
         input.readers.push_back(std::move(reader));
     }
+    if (!lost.empty())
+        input.readers.push_back({.why = "the newest book of restores cannot be read, and one that "
+                                        "is not finished may need it",
+                                 .everything = true});
 }
 
 } // namespace
@@ -53,12 +57,13 @@ void add_holds(store::Storage& storage, const std::string& group, model::Retenti
             {.why = "the newest holds cannot be read, and it may be held", .everything = true});
 }
 
-void add_readers(store::Storage& storage, const std::string& group, model::RetentionInput& input)
+void add_readers(store::Storage& storage, const std::string& group, model::RetentionInput& input,
+                 repo::Unreadable& lost)
 {
     // A restore enters into the book what it stands on, then withdraws its intent: one of the two
     // is seen when the book is read second.
     add_intents(storage, group, input);
-    add_open_restores(storage, group, input);
+    add_open_restores(storage, group, input, lost);
 }
 
 } // namespace tidemark::job

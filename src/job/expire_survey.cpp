@@ -36,7 +36,7 @@ public:
         input_.policy = options_.policy;
         input_.proven = options_.proven;
         add_holds(storage_, group_, input_, out_.lost_holds);
-        add_readers(storage_, group_, input_);
+        add_readers(storage_, group_, input_, out_.lost_restores);
         repo::Planner planner{out_.view, true, repo::Unclosed::oldest_first};
         add_marks(planner);
         add_sets();
@@ -257,14 +257,15 @@ private:
         collect_generations();
     }
 
-    /// Of holds, joined catalogues and books of restores the newest two are enough; of holds that
-    /// are damaged one further back may be the newest that can be read.
+    /// Of holds, joined catalogues and books of restores the newest two are enough; of holds and
+    /// books that are damaged one further back may be the newest that can be read.
     void collect_generations()
     {
         std::map<std::string, std::vector<std::string>> generations;
         for (const auto& [key, info] : out_.objects) {
             auto parsed = repo::parse_key(key);
-            if (parsed && (parsed->kind == KeyKind::joined || parsed->kind == KeyKind::restore ||
+            if (parsed && (parsed->kind == KeyKind::joined ||
+                           (parsed->kind == KeyKind::restore && out_.lost_restores.empty()) ||
                            (parsed->kind == KeyKind::hold && out_.lost_holds.empty())))
                 generations[key.substr(0, key.rfind('/'))].push_back(key);
         }

@@ -28,6 +28,7 @@ struct Survey {
     std::vector<repo::StoredTombstone> tombstones; ///< newest first
     model::RetentionPlan plan;
     repo::Unreadable lost_holds;      ///< the newest holds: while these are damaged nothing goes
+    repo::Unreadable lost_restores;   ///< the same of the newest book of restores
     std::vector<std::string> commits; ///< keys of commit objects that go, in this order
     std::vector<std::string> data;    ///< keys of data that go after them
     std::uint64_t bytes = 0;          ///< stored bytes of all of these

@@ -185,6 +185,45 @@ TEST_F(ExpireTest, TheMarkOfAnUnfinishedRestoreStays)
     check_good(world);
 }
 
+TEST_F(ExpireTest, WhileTheNewestBookOfRestoresCannotBeReadNothingGoes)
+{
+    World world;
+    world.group().keep_days = 1;
+    live(world, 2);
+    auto wanted = world.view().marks.front().number();
+    repo::RestoreBook book(world.storage(), "shop");
+    model::JointReport report{
+        .host = "here", .folder = "/r", .ticket = "t", .program = "p", .at = world.clock().now()};
+    auto begin = [&](model::Number mark) {
+        book.enlist({.mark = mark, .all_members = {"a", "b"}, .reports = {{"a", report}}});
+    };
+    begin(wanted - 1);
+    live(world, 3);
+    // In one of these the restore to `wanted` was begun.
+    for (model::Number number : {2U, 3U})
+        store::put(world.storage(), repo::restores_key("shop", number), base::to_bytes("rot"));
+    auto marks = world.view().marks.size();
+    auto manifests = count(world, KeyKind::manifest), packs = count(world, KeyKind::pack);
+    for (int i = 0; i < 2; ++i) {
+        expire(world.context(), options(world));
+        world.clock().advance(25h);
+    }
+    EXPECT_EQ(world.view().marks.size(), marks);
+    EXPECT_EQ(count(world, KeyKind::manifest), manifests);
+    EXPECT_EQ(count(world, KeyKind::pack), packs);
+    EXPECT_EQ(book.open().size(), 1U) << "the generation that can be read is still there";
+    EXPECT_TRUE(std::ranges::any_of(world.progress().warnings(), [](const std::string& one) {
+        return one.find("say the same `tidemark restore --only` again") != std::string::npos;
+    }));
+
+    begin(wanted);
+    EXPECT_EQ(book.open().size(), 2U);
+    expire(world.context(), options(world));
+    EXPECT_LT(world.view().marks.size(), marks) << "the others go now";
+    EXPECT_TRUE(repo::plan_restore(world.view(), wanted - 1).plan.has_value());
+    EXPECT_TRUE(repo::plan_restore(world.view(), wanted).plan.has_value());
+}
+
 TEST_F(ExpireTest, TheNewestProvenMarkStays)
 {
     World world;

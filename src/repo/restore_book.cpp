@@ -158,9 +158,9 @@ model::JointRestores RestoreBook::load(Unreadable* unreadable) const
     return newest ? std::move(newest->value) : model::JointRestores{.group = group_};
 }
 
-std::vector<model::JointRestore> RestoreBook::open() const
+std::vector<model::JointRestore> RestoreBook::open(Unreadable* unreadable) const
 {
-    auto book = load();
+    auto book = load(unreadable);
     std::erase_if(book.restores, [](const model::JointRestore& one) { return !one.is_open(); });
     return std::move(book.restores);
 }
@@ -198,9 +198,11 @@ model::JointRestore RestoreBook::enlist(const model::Enlistment& enlistment) con
 
 bool RestoreBook::forget(model::Number number, base::Time now) const
 {
-    auto there = load();
+    Unreadable damaged;
+    auto there = load(&damaged);
     auto* restore = there.find(number);
-    if (restore == nullptr || !restore->is_open()) return false;
+    bool known = restore != nullptr && restore->is_open();
+    if (!known && damaged.empty()) return false;
     change([&](model::JointRestores& book) {
         auto* one = book.find(number);
         if (one == nullptr || !one->is_open()) return;

@@ -24,7 +24,7 @@ public:
 
     /// The newest generation that can be read; newer ones go to `unreadable`, or into the log.
     model::JointRestores load(Unreadable* unreadable = nullptr) const;
-    std::vector<model::JointRestore> open() const;
+    std::vector<model::JointRestore> open(Unreadable* unreadable = nullptr) const;
     /// A new generation with the change in it. `change` may be called again, on what another host
     /// has written meanwhile; what it throws comes out, and nothing is written then.
     using Change = std::function<void(model::JointRestores&)>;
@@ -32,7 +32,8 @@ public:
     /// Enters members into a restore, see model::enlist; returns the restore. Error{not_restorable}
     /// when retention has begun to remove the mark.
     model::JointRestore enlist(const model::Enlistment& enlistment) const;
-    /// Ends it as given up; false when there is no open one of that number.
+    /// Ends it as given up; false when there is no open one of that number. Where the newest
+    /// generation is damaged it may be open there: then a new one is written whatever is known.
     bool forget(model::Number number, base::Time now) const;
 
 private:

@@ -115,5 +115,24 @@ TEST(RestoreBookTest, ForgettingEndsItOnce)
     EXPECT_EQ(book.enlist(enlistment("orders", "t1")).number, number + 1);
 }
 
+TEST(RestoreBookTest, ForgettingWritesTheBookAnewWhereTheNewestIsDamaged)
+{
+    TestStore store;
+    RestoreBook book(store.storage, "shop");
+    auto number = book.enlist(enlistment("orders", "t1")).number;
+    store::put(store.storage, restores_key("shop", 2), base::to_bytes("rot"));
+    Unreadable unreadable;
+    EXPECT_EQ(book.open(&unreadable).size(), 1U);
+    EXPECT_TRUE(unreadable.contains(restores_key("shop", 2)));
+
+    EXPECT_TRUE(book.forget(number + 1, testing::test_time())) << "it may be open there";
+    unreadable.clear();
+    EXPECT_EQ(book.open(&unreadable).size(), 1U) << "the one that is known goes on";
+    EXPECT_TRUE(unreadable.empty());
+    EXPECT_EQ(store.storage.list(restores_prefix("shop")).size(), 3U);
+    EXPECT_FALSE(book.forget(number + 1, testing::test_time()));
+    EXPECT_TRUE(book.forget(number, testing::test_time()));
+}
+
 } // namespace
 } // namespace tidemark::repo

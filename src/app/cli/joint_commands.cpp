@@ -134,6 +134,19 @@ int code_of(Environment& environment, bool unsettled)
                                                                                     : Code::ok);
 }
 
+/// The command writes a new generation in the place of damaged ones: retention goes by that then.
+void warn_of_lost_restores(Environment& environment)
+{
+    repo::Unreadable unreadable;
+    book_of(environment).load(&unreadable);
+    warn_of_unreadable(environment, unreadable);
+    if (!unreadable.empty())
+        environment.progress().warn(
+            "what only that book says of restores is lost when this command writes it anew: look "
+            "at `tidemark list restores`, and say the same `tidemark restore --only` again now on "
+            "each host whose copy is missing; the next expire goes by it");
+}
+
 int forget(Environment& environment)
 {
     const auto& id = environment.options().forget;
@@ -143,6 +156,7 @@ int forget(Environment& environment)
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (error != std::errc{} || end != digits.data() + digits.size())
         throw Error{Code::usage, "--forget needs restore-N, not " + id};
+    warn_of_lost_restores(environment);
     auto book = book_of(environment);
     if (!book.forget(number, environment.clock().now()))
         throw Error{Code::usage,
@@ -151,7 +165,7 @@ int forget(Environment& environment)
     environment.output().text(model::restore_id(number) +
                               " is ended; its copies stay where they are, and none of them can be "
                               "opened: `tidemark restore --discard` removes one\n");
-    return 0;
+    return code_of(environment, false);
 }
 
 /// The mark of the restore that the copies here belong to, when it is still open.
@@ -210,6 +224,7 @@ int to_mark(Environment& environment)
         options.joint.emplace(); // held against what stands in its way
         return show_restore_plan(environment, plan, options);
     }
+    warn_of_lost_restores(environment);
     auto outcome = job::restore_to_mark(environment.context(), plan, options, joint);
     auto& output = environment.output();
     for (const auto& member : outcome.report.members)
@@ -288,6 +303,7 @@ int open(Environment& environment)
         environment.output().text("nothing was written; run again without --plan to do it\n");
         return 0;
     }
+    warn_of_lost_restores(environment);
     auto restore = job::confirm_opened(context, here);
     std::vector<std::string> closed;
     for (const auto& [name, state] : here)
