@@ -2,7 +2,6 @@
 
 #include "model/retention.h"
 #include "repo/sequence.h"
-#include "store/storage.h"
 
 #include <string>
 
